@@ -1,0 +1,207 @@
+"""The nouns: Verdict, Check, Evidence, Event. Plain data, no I/O.
+
+Everything a user sees (terminal, comment, summary, annotations, JUnit, OpenMetrics, HTML, exit code) is a rendering of
+`Evidence`. Its JSON form is canonical: sorted keys, no NaN, and the same inputs give the same bytes outside `source`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+EVIDENCE_SCHEMA = 1
+
+
+class Verdict(StrEnum):
+    """Best to worst. The worst check decides."""
+
+    PASS = "pass"  # measured, and within every rule
+    WARN = "warn"  # measured; a warn-level rule was crossed, something is unattested, or there is no champion yet
+    INCONCLUSIVE = "inconclusive"  # measured, but the data cannot decide
+    FAIL = "fail"  # measured, and a rule was broken
+    ERROR = "error"  # could not measure
+
+    @property
+    def rank(self) -> int:
+        return _ORDER.index(self)
+
+    @property
+    def exit_code(self) -> int:
+        return _EXIT[self]
+
+
+_ORDER = [Verdict.PASS, Verdict.WARN, Verdict.INCONCLUSIVE, Verdict.FAIL, Verdict.ERROR]
+_EXIT = {Verdict.PASS: 0, Verdict.WARN: 0, Verdict.INCONCLUSIVE: 3, Verdict.FAIL: 1, Verdict.ERROR: 2}
+
+FailOn = Literal["warn", "inconclusive", "fail", "error", "never"]
+Mode = Literal["enforce", "report", "off"]
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of them. Of nothing it is `error`: nothing measured is never a pass."""
+    return max(verdicts, key=lambda v: v.rank, default=Verdict.ERROR)
+
+
+def exit_code(verdict: Verdict, *, mode: Mode = "enforce", fail_on: FailOn = "inconclusive") -> int:
+    """The exit code of a step: 0 outside `enforce`, and 0 below `fail_on`; `warn` counts as a broken rule when asked for."""
+    if mode != "enforce" or fail_on == "never" or verdict.rank < Verdict(fail_on).rank or verdict is Verdict.PASS:
+        return 0
+    return verdict.exit_code or 1
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Digests = dict[str, str]  # algorithm -> hex: "sha256", or "dvc-md5" as the lock gives it
+
+
+class Location(_Plain):
+    """Where to look, or where to mend: `line` counts from 1, `key` is a dotted path inside the file."""
+
+    file: str
+    line: int | None = None
+    key: str = ""
+
+
+class Check(_Plain):
+    """One thing that was looked at. `observed` and `champion` are numbers, or the words of what was found instead."""
+
+    id: str  # stable, dotted: rules.auc.threshold, integrity.lock.metrics/eval.json
+    title: str  # what a person calls it: "roc_auc", "metrics/eval.json matches dvc.lock"
+    verdict: Verdict
+    group: str = "rules"  # rules | integrity | judge | setup: the rendering's sections
+    reason: str = ""  # one sentence: why this verdict, and what would change it
+    fix: str = ""  # exact lines to paste, where there are any
+    observed: Number | str | None = None
+    champion: Number | str | None = None
+    expected: str = ""  # what is allowed, in words: "at least 0.70", "up to +2 %"
+    limit: Number | None = None  # the value of `observed` at which the verdict changes, where there is one
+    change: Number | None = None  # observed - champion, or that over |champion| when `relative`
+    relative: bool = False
+    greater_is_better: bool | None = None
+    interval: tuple[Number, Number] | None = None
+    rows: int | None = None
+    location: Location | None = None
+
+
+class Named(_Plain):
+    """A file or model and its digests. `role` says what it was read as: metrics, lock, config, evaluation data, ..."""
+
+    name: str
+    digest: Digests = Field(default_factory=dict)
+    role: str = ""
+
+
+class Champion(_Plain):
+    """What the challenger was held against. `how` says by which rule it was chosen."""
+
+    commit: str
+    ref: str = ""
+    how: str = ""
+    committed_at: str = ""  # ISO 8601, UTC
+    subject: Named | None = None
+
+
+class Change(_Plain):
+    """One difference between champion and challenger, read from committed files."""
+
+    kind: Literal["parameter", "data", "code", "dependency", "stage", "rule"]
+    what: str
+    before: str | None = None
+    after: str | None = None
+
+
+class Source(_Plain):
+    """Where and why this evidence was made. The only part that differs between two runs over the same commits."""
+
+    commit: str = ""
+    dirty: bool = False
+    run_url: str = ""
+    actor: str = ""
+    event: str = ""
+    trigger: str = ""
+    forge: str = "none"
+    pull_request: int | None = None
+    at: str = ""  # ISO 8601, UTC
+    reported_by_fork: bool = False
+
+
+class Controls(_Plain):
+    """Challengers the rules were fed that must not pass, and how many were indeed stopped."""
+
+    passed: int
+    total: int
+
+
+class Tool(_Plain):
+    name: str = "mlgate"
+    version: str = ""
+
+
+class Evidence(_Plain):
+    """What one step saw about one model, and what it concluded."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    kind: str  # the verb: compare, doctor, ...
+    model: str
+    title: str = ""  # one plain sentence: why it passed, or what would have to change
+    verdict: Verdict
+    mode: Mode = "enforce"
+    fail_on: FailOn = "inconclusive"
+    statistics: str = ""  # "none": point estimates decided
+    unchanged: bool = False  # model, metrics and evaluation data are the champion's: nothing was compared
+    subject: Named | None = None
+    source: Source = Field(default_factory=Source)
+    champion: Champion | None = None
+    inputs: list[Named] = Field(default_factory=list)
+    checks: list[Check] = Field(default_factory=list)
+    changes: list[Change] = Field(default_factory=list)
+    not_run: list[str] = Field(default_factory=list)  # each thing that could not be read, one sentence each
+    controls: Controls | None = None
+    artifacts: list[str] = Field(default_factory=list)
+    tool: Tool = Field(default_factory=Tool)
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code(self.verdict, mode=self.mode, fail_on=self.fail_on)
+
+    def to_json(self) -> str:
+        """Canonical: sorted keys, two-space indent, UTF-8, a newline at the end."""
+        data: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
+        return json.dumps(data, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Evidence:
+        """Raises pydantic.ValidationError for anything that is not evidence of this schema."""
+        return cls.model_validate_json(text)
+
+
+EventKind = Literal["pull_request", "merge_group", "push", "tag", "schedule", "manual", "terminal"]
+
+
+class Event(_Plain):
+    """What started this run, in words both forges share. `forges/` makes it; nothing else reads CI variables."""
+
+    forge: Literal["github", "gitlab", "none"] = "none"
+    kind: EventKind = "terminal"
+    name: str = ""  # the forge's own word: pull_request_target, merge_request_event, ...
+    sha: str = ""  # the commit the job was started for
+    head_sha: str = ""  # the commit that carries statuses: the pull request's head, never the merge commit
+    base_ref: str = ""  # target branch of a pull request or merge queue entry
+    base_sha: str = ""  # its tip, where the event says so
+    before: str = ""  # push: the tip before it; empty for a new branch
+    ref: str = ""  # branch or tag name without refs/...
+    default_branch: str = ""
+    pull_request: int | None = None
+    from_fork: bool = False
+    forced: bool = False
+    actor: str = ""
+    run_url: str = ""
+    commit_url: str = ""  # prefix to which a commit id is appended, or ""
+    file_url: str = ""  # prefix to which "<commit>/<path>" is appended, or ""
