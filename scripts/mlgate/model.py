@@ -105,6 +105,7 @@ class Champion(_Plain):
     ref: str = ""
     how: str = ""
     committed_at: str = ""  # ISO 8601, UTC
+    commits: int | None = None  # how many lie between it and the challenger
     subject: Named | None = None
 
 
