@@ -1,0 +1,103 @@
+"""The command line. Commands are imported only when called, so that `mlgate --help` stays instant."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NoReturn
+
+import click
+
+from mlgate import __version__
+
+VERBS = {
+    "init": "Write mlgate.yaml and the caller for this forge.",
+    "doctor": "Find what would make the gate fail or lie, before it costs anything.",
+    "compare": "Judge the challenger against the champion by the rules of mlgate.yaml.",
+    "report": "Render all evidence: comment, summary, statuses, JUnit, OpenMetrics, HTML.",
+}
+
+
+class _Lazy(click.Group):
+    """Knows the verbs and what they do without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"mlgate.commands.{cmd_name.replace('-', '_')}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            import difflib  # noqa: PLC0415 -- only on a mistake
+
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            ctx.fail(f"{args[0]!r} is not a verb." + (f" Did you mean `{near[0]}`?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="mlgate", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Quality gates for machine-learning models, in the CI you already have.
+
+    Exit codes: 0 pass or warn, 1 fail, 2 could not measure (bad config, missing or corrupt file), 3 inconclusive.
+    """
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run, and turn what goes wrong into one sentence and exit code 2."""
+    arguments = sys.argv[1:] if args is None else args
+    try:
+        code = cli.main(arguments, prog_name="mlgate", standalone_mode=False)
+    except click.ClickException as error:
+        if isinstance(error, click.UsageError) and error.ctx:
+            error.show()
+        else:
+            _say(error.format_message())
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted")
+        code = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 141
+    except Exception as error:  # noqa: BLE001 -- the last resort: a sentence, and the trace for who asks
+        if "--debug" in arguments or _debug_asked():
+            raise
+        from mlgate.errors import MlgateError  # noqa: PLC0415
+
+        if isinstance(error, MlgateError):
+            _say(str(error))
+        elif isinstance(error, OSError):
+            _say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        else:
+            _say(
+                f"a fault in mlgate itself ({type(error).__name__}: {error}). Run it again with --debug, and report it."
+            )
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _debug_asked() -> bool:
+    import os  # noqa: PLC0415
+
+    return os.environ.get("MLGATE_DEBUG", "").lower() in ("1", "true", "yes")
+
+
+def _say(message: str) -> None:
+    head, *rest = message.splitlines() or [""]
+    click.echo("\n".join([f"error: {head}", *(f"       {line}" for line in rest)]), err=True)
+
+
+if __name__ == "__main__":
+    main()

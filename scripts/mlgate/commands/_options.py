@@ -1,0 +1,50 @@
+"""Options that several verbs share. Each has an environment variable of its own, so that actions and templates pass
+inputs by environment and never build an argument list from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def lines(value: str) -> list[str]:
+    """A newline-separated list; empty lines do not count."""
+    return [line.strip() for line in value.splitlines() if line.strip()]
+
+
+config = click.option(
+    "--config",
+    envvar="MLGATE_CONFIG",
+    default="mlgate.yaml",
+    show_default=True,
+    metavar="PATH",
+    help="mlgate.yaml of the model; a glob, or several on lines of their own (models/*/mlgate.yaml).",
+)
+working_directory = click.option(
+    "--working-directory",
+    envvar="MLGATE_WORKING_DIRECTORY",
+    default=".",
+    metavar="DIR",
+    help="Folder to work in: paths given here and the .mlgate folder are relative to it.",
+)
+summary = click.option(
+    "--summary",
+    envvar="MLGATE_SUMMARY",
+    type=click.BOOL,
+    default=True,
+    show_default=True,
+    metavar="BOOL",
+    help="Write the job summary, where the forge has one.",
+)
+debug = click.option("--debug", envvar="MLGATE_DEBUG", is_flag=True, help="Show the trace of an error.")
+
+
+def common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--config, --working-directory, --summary and --debug."""
+    for option in (debug, summary, working_directory, config):
+        function = option(function)
+    return function

@@ -1,0 +1,219 @@
+"""`mlgate compare`: the challenger against the champion, by the rules of the base branch."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import click
+
+from mlgate.commands import _options
+from mlgate.commands._run import Run, Unloadable, failed, unloadable
+from mlgate.config import Config
+from mlgate.errors import MlgateError
+from mlgate.judge.comparison import Case, Side, compare
+from mlgate.model import Check, Evidence, Location, Verdict
+from mlgate.repo.champion import Chosen, Sides, find
+from mlgate.repo.dvc import Pipeline
+from mlgate.repo.git import Snapshot
+
+
+@click.command("compare")
+@_options.common
+@click.option(
+    "--champion",
+    envvar="MLGATE_CHAMPION",
+    default="",
+    metavar="REF",
+    help="Compare with this branch, tag or commit instead of what mlgate.yaml and the event say.",
+)
+def command(config: str, working_directory: str, champion: str, *, summary: bool, debug: bool) -> int:  # noqa: ARG001
+    """Judge the challenger against the champion.
+
+    Reads commits only: metrics files, dvc.lock and mlgate.yaml of both sides. A pull request is judged by the rules of
+    its base; what it changes in them is listed.
+    """
+    run = Run.start(config, working_directory, summary=summary)
+    judge = _Judge(run, champion.strip())
+    evidences = judge.all()
+    return run.finish("compare", evidences, _outputs(evidences))
+
+
+class _Judge:
+    """Judges every configuration of a run; commits and snapshots are shared between models."""
+
+    def __init__(self, run: Run, named: str) -> None:
+        self.run = run
+        self.named = named
+        self.now = run.git.at(run.head)
+        self.sides: dict[str, Sides] = {}
+        self.pipelines: dict[str, Pipeline] = {}
+        self.behind: dict[tuple[str, str], frozenset[str]] = {}
+        self.dirty = tuple(run.git.dirty())
+
+    def all(self) -> list[Evidence]:
+        files = self.run.config_files()
+        evidences = [self._one(file) for file in files]
+        evidences += self._removed(set(files))
+        _unique(evidences)
+        return evidences
+
+    def _one(self, file: str) -> Evidence:
+        own = self.run.load(file)
+        if isinstance(own, Unloadable):
+            return unloadable("compare", own)
+        try:
+            return self._judge(file, own)
+        except MlgateError as error:
+            return failed("compare", own.model, error)
+
+    def _judge(self, file: str, own: Config) -> Evidence:
+        git = self.run.git
+        spec = self.named or own.compare.champion
+        sides = self._sides(spec)
+        binding, proposed, notes = self._rules(file, own, sides)
+        if not self.named and binding.compare.champion != spec:
+            sides = self._sides(binding.compare.champion)  # a change may not choose whom it is compared with
+        if binding.mode == "off":
+            return _off(binding)
+        champion = self._side(git.at(sides.champion.commit), file) if sides.champion.commit else None
+        anchor = self._side(git.at(git.ensure(binding.compare.anchor)), file) if binding.compare.anchor else None
+        return compare(
+            Case(
+                binding=binding,
+                proposed=proposed,
+                challenger=Side(self._pipeline(self.now), own),
+                champion=champion,
+                anchor=anchor,
+                chosen=sides.champion,
+                behind=self._behind(sides.champion),
+                dirty=self.dirty,
+                strict_tree=self.run.in_ci,
+                notes=notes,
+            )
+        )
+
+    def _sides(self, spec: str) -> Sides:
+        if spec not in self.sides:
+            self.sides[spec] = find(self.run.git, self.run.forge.event, spec)
+        return self.sides[spec]
+
+    def _rules(self, file: str, own: Config, sides: Sides) -> tuple[Config, Config | None, tuple[Check, ...]]:
+        """The version that binds, the change's own where it differs, and what to say about it."""
+        if not sides.rules:
+            return own, None, ()
+        base = self.run.load_at(self.run.git.at(sides.rules), file)
+        if base is None:
+            return own, None, (_note("judge.new", file, f"{file} is new: its rules bind from when it is merged."),)
+        if isinstance(base, Unloadable):
+            said = f"The base's {base.error} Until it is mended there, this change is judged by its own rules."
+            return own, None, (_note("judge.base-config", file, said),)
+        return base, (own if own.digest() != base.digest() else None), ()
+
+    def _side(self, snapshot: Snapshot, file: str) -> Side:
+        config = self.run.load_at(snapshot, file)
+        return Side(self._pipeline(snapshot), config if isinstance(config, Config) else None)
+
+    def _pipeline(self, snapshot: Snapshot) -> Pipeline:
+        return self.pipelines.setdefault(snapshot.commit, Pipeline(snapshot))
+
+    def _behind(self, chosen: Chosen) -> frozenset[str]:
+        """What the target changed after the source left it."""
+        if not chosen.fork_point:
+            return frozenset()
+        key = (chosen.fork_point, chosen.commit)
+        if key not in self.behind:
+            then, tip = (self.run.git.at(commit).files for commit in key)
+            self.behind[key] = frozenset(p for p in {*then, *tip} if then.get(p) != tip.get(p))
+        return self.behind[key]
+
+    def _removed(self, here: set[str]) -> list[Evidence]:
+        """Models of the base that this change takes away: a gate cannot be passed by deleting it."""
+        try:
+            rules = self._sides(self.named or "auto").rules
+        except MlgateError:
+            return []  # said by each model already
+        if not rules:
+            return []
+        base = self.run.git.at(rules)
+        gone = [f for f in self.run.git.listed_at(rules, self.run.repo_patterns()) if f not in here]
+        found = []
+        for file in gone:
+            config = self.run.load_at(base, file)
+            if isinstance(config, Config):
+                found.append(_retired(config, self.now))
+        return found
+
+
+def _retired(config: Config, now: Snapshot) -> Evidence:
+    """Gone with its metrics, a model is retired; without them, only its gate was removed."""
+    left = [p for s in config.evaluate.values() for m in s.metrics if (p := config.path(m)) in now.files]
+    if left:
+        reason = f"{config.file} was removed while {left[0]} is still here: that would switch the gate off. Restore it."
+        verdict = Verdict.ERROR
+    else:
+        reason = f"{config.file} was removed together with its metrics: {config.model} is no longer judged."
+        verdict = Verdict.WARN
+    check = Check(
+        id="judge.removed", group="judge", title=config.file, verdict=verdict, reason=reason,
+        location=Location(file=config.file),
+    )  # fmt: skip
+    return Evidence(
+        kind="compare", model=config.model, title=reason, verdict=verdict, checks=[check],
+        mode=config.mode, fail_on=config.fail_on,
+    )  # fmt: skip
+
+
+def _note(check_id: str, file: str, reason: str) -> Check:
+    return Check(
+        id=check_id, group="judge", title=file, verdict=Verdict.WARN, reason=reason, location=Location(file=file)
+    )
+
+
+def _off(config: Config) -> Evidence:
+    reason = f"mode is off in {config.file}: nothing was checked."
+    check = Check(
+        id="judge.off", group="judge", title="mode", verdict=Verdict.WARN, reason=reason,
+        location=Location(file=config.file, line=config.line("mode"), key="mode"),
+    )  # fmt: skip
+    return Evidence(
+        kind="compare", model=config.model, title=reason, verdict=Verdict.WARN, mode=config.mode,
+        fail_on=config.fail_on, checks=[check],
+    )  # fmt: skip
+
+
+def _unique(evidences: list[Evidence]) -> None:
+    seen: set[str] = set()
+    for evidence in evidences:
+        if evidence.model in seen:
+            raise MlgateError(
+                f"two configurations call their model {evidence.model!r}.", fix="Give each its own `model:`."
+            )
+        seen.add(evidence.model)
+
+
+def _outputs(evidences: list[Evidence]) -> dict[str, str]:
+    """What later steps want to know. Lists are JSON, ready for fromJson."""
+    champions = {e.champion.commit: e.champion for e in evidences if e.champion}
+    only = next(iter(champions.values())) if len(champions) == 1 else None
+    bad = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE)
+    broken = [
+        c.id if len(evidences) == 1 else f"{e.model}: {c.id}" for e in evidences for c in e.checks if c.verdict in bad
+    ]
+    return {
+        "models": json.dumps([e.model for e in evidences if not e.unchanged]),
+        "unchanged": json.dumps([e.model for e in evidences if e.unchanged]),
+        "failed-rules": json.dumps(broken[:1000]),
+        "champion": only.commit if only else "",
+        "champion-age-days": _age(only.committed_at) if only else "",
+        "comparable": str(not any(c.id.startswith("judge.comparable") and c.verdict is not Verdict.PASS
+                                  for e in evidences for c in e.checks)).lower(),
+    }  # fmt: skip
+
+
+def _age(committed_at: str) -> str:
+    try:
+        then = datetime.fromisoformat(committed_at)
+    except ValueError:
+        return ""
+    return str(max(0, (datetime.now(UTC) - then).days))

@@ -1,0 +1,199 @@
+"""Whether committed metrics can be believed without running anything: what `dvc.lock` attests, and what nothing attests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+
+from mlgate.config import Config
+from mlgate.model import Check, Location, Named, Verdict
+from mlgate.repo import dvc, fresh
+from mlgate.repo.dvc import Pipeline
+
+
+def named(pipeline: Pipeline, path: str, role: str) -> Named:
+    """A path and its digests: DVC's md5 from lock or pointer, else sha256 of the bytes git has; none when unknown."""
+    out = pipeline.outs.get(path)
+    if out is not None and out.md5:
+        return Named(name=path, digest={"dvc-md5": out.md5}, role=role)
+    data = pipeline.snapshot.read(path)
+    if data is not None:
+        return Named(name=path, digest={"sha256": hashlib.sha256(data).hexdigest()}, role=role)
+    inside = pipeline.snapshot.below(path)
+    if inside:
+        listing = "".join(f"{relpath}\0{entry.blob}\n" for relpath, entry in sorted(inside.items()))
+        return Named(name=path, digest={"git-tree-sha256": hashlib.sha256(listing.encode()).hexdigest()}, role=role)
+    return Named(name=path, role=role)
+
+
+def gated(config: Config, pipeline: Pipeline) -> set[str]:
+    """Every committed file whose change can change this model's verdict."""
+    produced = sources(config)
+    files = {config.file, *config.files}
+    for path in produced:
+        files.add(path)
+        out = pipeline.outs.get(path)
+        if out is not None:
+            files.add(out.file)
+        for stage in pipeline.upstream(path):
+            files |= {stage.lock, stage.lock.removesuffix("lock") + "yaml", *stage.params}
+            files |= {pipeline.outs[dep.path].file if dep.path in pipeline.outs else dep.path for dep in stage.deps}
+    return files
+
+
+def sources(config: Config) -> list[str]:
+    """The files of a model that stages make: metrics, predictions and the artifact."""
+    paths = [config.path(p) for s in config.evaluate.values() for p in s.metrics]
+    paths += [config.path(s.predictions.path) for s in config.evaluate.values() if s.predictions]
+    return paths + ([config.path(config.artifact)] if config.artifact else [])
+
+
+def checks(config: Config, pipeline: Pipeline, *, dirty: Sequence[str], strict_tree: bool) -> Iterator[Check]:
+    """All integrity checks of one model at the challenger's commit."""
+    yield _tree(gated(config, pipeline), dirty, strict=strict_tree)
+    metrics = [config.path(p) for s in config.evaluate.values() for p in s.metrics]
+    for path in dict.fromkeys(metrics):
+        yield _metrics_file(pipeline, path)
+    yield from _stages(pipeline, sources(config))
+    yield from _dvc_metrics(config, pipeline, set(metrics))
+    yield from _attested(config, pipeline)
+    yield from _leak(config, pipeline)
+
+
+def not_compared(config: Config, pipeline: Pipeline) -> list[str]:
+    """What the freshness of the stages rests on and could not be compared, one sentence each."""
+    found = []
+    for stage in _chain(pipeline, sources(config)):
+        found += [f"Stage {s.stage}: {s.what}." for s in fresh.check(pipeline, stage) if not s.known]
+    return found
+
+
+def _tree(files: Iterable[str], dirty: Sequence[str], *, strict: bool) -> Check:
+    changed = sorted(set(files) & set(dirty))
+    if not changed:
+        return Check(id="integrity.tree", group="integrity", title="what is judged is committed", verdict=Verdict.PASS)
+    listed = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
+    return Check(
+        id="integrity.tree",
+        group="integrity",
+        title="what is judged is committed",
+        verdict=Verdict.ERROR if strict else Verdict.WARN,
+        reason=f"{listed} differ from the commit being judged. Commit them; the gate reads commits.",
+        location=Location(file=changed[0]),
+    )
+
+
+def _metrics_file(pipeline: Pipeline, path: str) -> Check:
+    title = f"{path} matches dvc.lock"
+    check_id = f"integrity.lock.{path}"
+    where = Location(file=path)
+    data = pipeline.snapshot.read(path)
+    commit = pipeline.snapshot.commit[:9]
+    if data is None:
+        cached = path in pipeline.outs and any(m.path == path and m.cached for m in pipeline.metric_files)
+        fix = (
+            f"Set `cache: false` for it in dvc.yaml, run `dvc repro`, and `git add {path}`."
+            if cached
+            else f"Run `dvc repro` and `git add {path}` (a .gitignore may hide it)."
+        )
+        reason = f"{path} is not tracked by git in commit {commit}, so nothing was measured. {fix}"
+        return Check(id=check_id, group="integrity", title=title, verdict=Verdict.ERROR, reason=reason, location=where)
+    out = pipeline.outs.get(path)
+    if out is None or not out.md5:
+        reason = (
+            f"{path} is in no dvc.lock: nothing attests which data and code made it. "
+            f"Make it a `metrics:` output of the stage that writes it (`cache: false`)."
+        )
+        return Check(id=check_id, group="integrity", title=title, verdict=Verdict.WARN, reason=reason, location=where)
+    if not dvc.matches(out, data):
+        reason = (
+            f"{path} does not match {out.file} (lock {out.md5[:4]}…, file {dvc.md5(data)[:4]}…): "
+            f"it was edited after `dvc repro`. Run `dvc repro {out.stage}` and commit both files."
+        )
+        return Check(id=check_id, group="integrity", title=title, verdict=Verdict.ERROR, reason=reason, location=where)
+    return Check(id=check_id, group="integrity", title=title, verdict=Verdict.PASS)
+
+
+def _chain(pipeline: Pipeline, produced: Iterable[str]) -> list[dvc.Stage]:
+    found: list[dvc.Stage] = []
+    for path in produced:
+        found += [stage for stage in pipeline.upstream(path) if stage not in found]
+    return found
+
+
+def _stages(pipeline: Pipeline, produced: list[str]) -> Iterator[Check]:
+    for stage in _chain(pipeline, produced):
+        stale = [s.what for s in fresh.check(pipeline, stage) if s.known]
+        reason = ""
+        if stale:
+            listed = "; ".join(stale[:5]) + (f"; and {len(stale) - 5} more" if len(stale) > 5 else "")
+            reason = f"Stage {stage.name} is stale: {listed}. Run `dvc repro {stage.name}` and commit dvc.lock."
+        yield Check(
+            id=f"integrity.stage.{stage.lock}.{stage.name}",
+            group="integrity",
+            title=f"stage {stage.name} is fresh",
+            verdict=Verdict.ERROR if stale else Verdict.PASS,
+            reason=reason,
+            location=Location(file=stage.lock, key=f"stages.{stage.name}") if stale else None,
+        )
+
+
+def _dvc_metrics(config: Config, pipeline: Pipeline, own: set[str]) -> Iterator[Check]:
+    """Each `metrics:` path of the model's dvc.yaml files: DVC and git both losing a file is easy and silent."""
+    files = {stage.lock.removesuffix("lock") + "yaml" for stage in _chain(pipeline, sources(config))}
+    for metric in pipeline.metric_files:
+        if metric.file in files and metric.path not in own and metric.path not in pipeline.snapshot.files:
+            reason = (
+                f"{metric.file} lists {metric.path} under `metrics:` with `cache: false`, but git does not track it: "
+                f"it is stored nowhere. `git add {metric.path}`."
+                if not metric.cached
+                else f"{metric.path} is kept in DVC's cache, where a gate cannot read it. Set `cache: false` in {metric.file}."
+            )
+            yield Check(
+                id=f"integrity.tracked.{metric.path}",
+                group="integrity",
+                title=f"{metric.path} is tracked by git",
+                verdict=Verdict.WARN if metric.cached else Verdict.ERROR,
+                reason=reason,
+                location=Location(file=metric.file),
+            )
+
+
+def _attested(config: Config, pipeline: Pipeline) -> Iterator[Check]:
+    wanted = [(config.artifact, "artifact")] if config.artifact else []
+    for name, evaluation in config.evaluate.items():
+        if evaluation.data:
+            wanted.append((evaluation.data, f"evaluate.{name}.data"))
+        if evaluation.predictions:
+            wanted.append((evaluation.predictions.path, f"evaluate.{name}.predictions.path"))
+    for path, key in wanted:
+        full = config.path(path)
+        known = bool(named(pipeline, full, key).digest)
+        reason = (
+            f"{full} ({key}) is in neither dvc.lock, a .dvc file nor git: nothing says what it is. Track it with DVC."
+        )
+        yield Check(
+            id=f"integrity.known.{key}",
+            group="integrity",
+            title=f"{full} is known by digest",
+            verdict=Verdict.PASS if known else Verdict.ERROR,
+            reason="" if known else reason,
+            location=None if known else Location(file=config.file, line=config.line(key), key=key),
+        )
+
+
+def _leak(config: Config, pipeline: Pipeline) -> Iterator[Check]:
+    """Training and evaluation data of the same digest: what was measured is memory."""
+    if not config.train.data:
+        return
+    train = named(pipeline, config.path(config.train.data), "train").digest
+    for name, evaluation in config.evaluate.items():
+        if train and evaluation.data and named(pipeline, config.path(evaluation.data), "evaluate").digest == train:
+            yield Check(
+                id=f"integrity.leak.{name}",
+                group="integrity",
+                title=f"{name} is not the training data",
+                verdict=Verdict.ERROR,
+                reason=f"evaluate.{name}.data and train.data are the same bytes, so the metrics measure memory.",
+                location=Location(file=config.file, line=config.line(f"evaluate.{name}.data"), key="train.data"),
+            )

@@ -1,0 +1,51 @@
+"""Numbers that can be judged, exactly: 0.72 - 0.71 is 0.01 here, so that a boundary value passes."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any
+
+
+class Missing:
+    """A metric that a file does not have."""
+
+    def __repr__(self) -> str:
+        return "missing"
+
+
+MISSING = Missing()
+
+
+def problem(value: Any) -> str:
+    """Why a value cannot be judged, as the end of the sentence "auc is ..."; empty when it can."""
+    if value is MISSING:
+        return "missing"
+    if isinstance(value, bool):
+        return f"{str(value).lower()}, not a number"
+    if isinstance(value, int):
+        return "" if abs(value) < 2**1024 else "too large to be a measurement"
+    if isinstance(value, float):
+        if math.isnan(value):
+            return "NaN"
+        return "infinite" if math.isinf(value) else ""
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return f"the text {value[:40]!r}, not a number"
+    return f"a {'list' if isinstance(value, list | tuple) else type(value).__name__}, not a number"
+
+
+def exact(value: float) -> Decimal:
+    """The decimal a person reads in the file. `repr` is the shortest that names this float."""
+    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+
+
+def plain(value: Decimal, *, signed: bool = False) -> str:
+    """0.010 stays 0.010; no exponent; a true minus sign."""
+    text = f"{value:+f}" if signed else f"{value:f}"
+    return text.replace("-", "−")
+
+
+def percent(value: Decimal, *, signed: bool = False) -> str:
+    return f"{plain((value * 100).normalize() + 0, signed=signed)} %"
