@@ -1,0 +1,186 @@
+"""What goes where, decided once for all renderings: worst first, rules in a table, the rest in words, passes folded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mlgate.model import Change, Check, Evidence, Verdict, worst
+from mlgate.render import numbers
+
+SYMBOL = {
+    Verdict.PASS: "✅",
+    Verdict.WARN: "⚠️",
+    Verdict.INCONCLUSIVE: "❔",
+    Verdict.FAIL: "❌",
+    Verdict.ERROR: "⛔",
+}
+MEANS = {
+    Verdict.PASS: "measured, and within every rule",
+    Verdict.WARN: "measured, with a reservation",
+    Verdict.INCONCLUSIVE: "measured, but the data cannot decide",
+    Verdict.FAIL: "measured, and a rule was broken",
+    Verdict.ERROR: "could not be measured",
+}
+KINDS = {  # in the order of reading; the first three are named even when nothing of them changed
+    "parameter": "parameters",
+    "data": "data",
+    "code": "code",
+    "dependency": "dependencies",
+    "stage": "stages",
+}
+
+
+@dataclass(frozen=True)
+class Links:
+    """Web addresses around a run; "" where there is none. `commit` and `file` are prefixes, as in `Event`."""
+
+    commit: str = ""  # + commit id
+    file: str = ""  # + "<commit>/<path>"
+    report: str = ""
+    evidence: str = ""
+    run: str = ""
+
+
+NOWHERE = Links()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table, as text that is not escaped yet."""
+
+    check: Check
+    champion: str
+    observed: str
+    difference: str
+    interval: str
+    allowed: str
+    rows: str
+
+
+def ordered(evidences: Iterable[Evidence]) -> list[Evidence]:
+    """Worst first; what is unchanged comes last; then by name."""
+    return sorted(evidences, key=lambda e: (-e.verdict.rank, e.unchanged, e.model, e.kind))
+
+
+def overall(evidences: Iterable[Evidence]) -> Verdict:
+    return worst(e.verdict for e in evidences)
+
+
+def label(evidence: Evidence, among: Sequence[Evidence]) -> str:
+    """The model's name, and the verb as well when the verbs differ."""
+    several = len({e.kind for e in among}) > 1 or not evidence.model
+    return " · ".join(part for part in (evidence.model, evidence.kind if several else "") if part)
+
+
+def by_verdict(checks: Iterable[Check]) -> list[Check]:
+    """Worst first, else in the order they were made."""
+    return sorted(checks, key=lambda c: -c.verdict.rank)
+
+
+def is_rule(check: Check) -> bool:
+    """Shown in the table: anything held against a number."""
+    return check.group == "rules" or isinstance(check.observed, float) or isinstance(check.champion, float)
+
+
+def rules(evidence: Evidence) -> list[Check]:
+    return by_verdict(c for c in evidence.checks if is_rule(c))
+
+
+def findings(evidence: Evidence, headline: str) -> list[Check]:
+    """What has to be read in words: everything not pass that the table and the headline do not say already."""
+    said = _bare(headline)
+    return [
+        c
+        for c in by_verdict(evidence.checks)
+        if c.verdict is not Verdict.PASS
+        and (not is_rule(c) or c.fix or (c.reason and _bare(c.reason) not in said))
+        and not (c.reason and _bare(c.reason) == said and not c.fix)
+    ]
+
+
+def passing(evidence: Evidence) -> list[Check]:
+    """Checks in words that passed: folded away."""
+    return [c for c in evidence.checks if c.verdict is Verdict.PASS and not is_rule(c)]
+
+
+def rule_changes(evidence: Evidence) -> list[Change]:
+    """Changes of the judge's own inputs. They stand in the open everywhere."""
+    return [c for c in evidence.changes if c.kind == "rule"]
+
+
+def other_changes(evidence: Evidence) -> list[Change]:
+    return sorted((c for c in evidence.changes if c.kind in KINDS), key=lambda c: list(KINDS).index(c.kind))
+
+
+def change_counts(evidence: Evidence) -> str:
+    """`parameters 1, data 0, code 1`, and dependencies and stages when there are any."""
+    counts = {kind: sum(c.kind == kind for c in evidence.changes) for kind in KINDS}
+    named = [f"{KINDS[k]} {n:,}" for k, n in counts.items() if n or k in ("parameter", "data", "code")]
+    return ", ".join(named)
+
+
+def since(evidence: Evidence) -> str:
+    """`3 days, 2 commits`; "" when neither is known."""
+    if evidence.champion is None:
+        return ""
+    age = numbers.age(evidence.champion.committed_at, evidence.source.at)
+    commits = evidence.champion.commits
+    return ", ".join(p for p in (age, "" if commits is None else numbers.count(commits, "commit")) if p)
+
+
+def rows_of(evidence: Evidence) -> str:
+    """The rows of the evaluation data when every check that counts them agrees."""
+    seen = {c.rows for c in evidence.checks if c.rows is not None and is_rule(c)}
+    return numbers.count(seen.pop(), "row") if len(seen) == 1 else ""
+
+
+def row(check: Check) -> Row:
+    """The numbers of a check, shown so that what differs looks different, its limit included."""
+    measured = [v for v in (check.champion, check.observed) if isinstance(v, float)]
+    beside = [check.limit] if check.limit is not None and measured else []
+    shown = dict(zip([*measured, *beside], numbers.together(*measured, *beside), strict=True))
+    texts = [shown[v] if isinstance(v, float) else v or "" for v in (check.champion, check.observed)]
+    difference, interval = _difference(check, list(shown.values()))
+    return Row(
+        check=check,
+        champion=texts[0],
+        observed=texts[1],
+        difference=difference,
+        interval=interval,
+        allowed=check.expected or ("" if check.limit is None else shown.get(check.limit, "")),
+        rows="" if check.rows is None else f"{check.rows:,}",
+    )
+
+
+def limit_change(check: Check) -> float | None:
+    """The limit in the units of `change`."""
+    if check.limit is None or not isinstance(check.champion, float):
+        return None
+    gap = check.limit - check.champion
+    if not check.relative:
+        return gap
+    return gap / abs(check.champion) if check.champion else None
+
+
+def direction(check: Check) -> str:
+    return {True: "higher is better", False: "lower is better", None: ""}[check.greater_is_better]
+
+
+def _difference(check: Check, shown: list[str]) -> tuple[str, str]:
+    if check.change is None:
+        return "", ""
+    edge = limit_change(check)
+    beside = [] if edge is None else [edge]
+    decimals = 0 if check.relative else numbers.decimals_of(shown)
+    text = numbers.difference(check.change, relative=check.relative, decimals=decimals, beside=beside)
+    if check.interval is None:
+        return text, ""
+    both = numbers.with_interval(
+        check.change, check.interval, relative=check.relative, decimals=decimals, beside=beside
+    )
+    return text, both.removeprefix(text).strip()
+
+
+def _bare(text: str) -> str:
+    return text.replace("`", "").strip(" .").lower()

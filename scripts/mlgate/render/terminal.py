@@ -1,0 +1,211 @@
+"""Evidence as a terminal shows it. Plain ASCII around the project's own names; colour only when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mlgate.model import Change, Check, Evidence, Verdict
+from mlgate.render import cells, escape, layout, numbers, sentences
+
+_COLOR = {
+    Verdict.PASS: "32",
+    Verdict.WARN: "33",
+    Verdict.INCONCLUSIVE: "35",
+    Verdict.FAIL: "31",
+    Verdict.ERROR: "31",
+}
+_NAME = 48  # columns a name may take before it is cut
+_MANY = 60  # lines of one model before the rest is counted
+_CHANGES = 6
+_NARROWEST = 40
+
+
+class _Line(NamedTuple):
+    verdict: Verdict
+    cells: tuple[str, ...]  # name, values, difference, interval, allowed
+
+
+def show(evidences: Sequence[Evidence], *, color: bool, width: int, report: str = "") -> str:
+    """Every model with its checks, worst checks first, and the verdict as the last line. Ends with a line break.
+
+    Of several models, those that pass take a line each and the worst comes last: that is where a terminal stops.
+    """
+    paint = _Paint(color)
+    columns = max(_NARROWEST, width)
+    ordered = sorted(evidences, key=lambda e: (e.verdict.rank, not e.unchanged, e.model, e.kind))
+    if len(ordered) == 1:
+        return "\n".join([*_block(ordered[0], ordered, columns, paint), _last(ordered, report, paint)]) + "\n"
+    same = [e for e in ordered if e.unchanged and e.verdict is Verdict.PASS]
+    passed = [e for e in ordered if e.verdict is Verdict.PASS and not e.unchanged]
+    blocks = [_names("unchanged", same, ordered, columns), _passed(passed, ordered, columns, paint)]
+    blocks += [_block(e, ordered, columns, paint) for e in ordered if e.verdict is not Verdict.PASS]
+    blocks.append([_last(ordered, report, paint)])
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def width_lines(text: str, columns: int, indent: str = "") -> list[str]:
+    """Wrapped, with an indent."""
+    return [indent + line for line in cells.wrap(text, columns - len(indent))]
+
+
+def _block(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _Paint) -> list[str]:
+    lines = _header(evidence, among, columns, paint)
+    rules = layout.rules(evidence)
+    lines += _table([_line(c) for c in rules[:_MANY]], columns, paint)
+    if len(rules) > _MANY:
+        lines.append(f"  and {len(rules) - _MANY:,} more, all in the report")
+    for check in layout.findings(evidence, sentences.headline(evidence))[:_MANY]:
+        lines += _finding(check, columns, paint)
+    if not rules or evidence.verdict is not Verdict.PASS or evidence.title:
+        lines += width_lines(_ascii(sentences.headline(evidence)), columns)
+    if needs := sentences.to_pass(evidence):
+        lines += width_lines(_ascii(needs), columns)
+    if said := sentences.consequence(evidence):
+        lines += width_lines(_ascii(said), columns)
+    lines += _changes(evidence, columns)
+    for text in evidence.not_run[:_MANY]:
+        lines += _hanging("not run: ", _ascii(text), columns)
+    if evidence.controls is not None:
+        lines.append(f"controls {evidence.controls.passed} of {evidence.controls.total}")
+    return lines
+
+
+def _names(title: str, evidences: Sequence[Evidence], among: Sequence[Evidence], columns: int) -> list[str]:
+    if not evidences:
+        return []
+    names = ", ".join(_ascii(layout.label(e, among)) for e in evidences)
+    return [cells.cut(f"{title}: {numbers.count(len(evidences), 'model')} ({names})", columns)]
+
+
+def _passed(evidences: Sequence[Evidence], among: Sequence[Evidence], columns: int, paint: _Paint) -> list[str]:
+    names = [cells.cut(_ascii(layout.label(e, among)), _NAME) for e in evidences[:_MANY]]
+    widest = max(map(cells.of, names), default=0)
+    lines = [
+        f"  {paint.verdict(Verdict.PASS)}  {cells.pad(name, widest)}  "
+        + cells.cut(_ascii(sentences.headline(e)), max(10, columns - widest - 10))
+        for name, e in zip(names, evidences, strict=False)
+    ]
+    return lines + _names("  and", evidences[_MANY:], among, columns)
+
+
+def _header(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _Paint) -> list[str]:
+    parts = []
+    if evidence.source.commit:
+        dirty = " with uncommitted changes" if evidence.source.dirty else ""
+        parts.append(f"challenger {numbers.commit(evidence.source.commit)}{dirty}")
+    if evidence.champion is not None:
+        known = ", ".join(p for p in (evidence.champion.ref, layout.since(evidence)) if p)
+        parts.append(f"champion {numbers.commit(evidence.champion.commit)}" + (f" ({known})" if known else ""))
+    if rows := layout.rows_of(evidence):
+        parts.append(rows)
+    if evidence.unchanged:
+        parts.append("unchanged")
+    name = _ascii(layout.label(evidence, among))
+    line = "  ".join([name, *map(_ascii, parts)])
+    if cells.of(line) <= columns:
+        return [paint.bold(name) + line[len(name) :]]
+    return [paint.bold(name), *(f"  {cells.cut(_ascii(p), columns - 2)}" for p in parts)]
+
+
+def _line(check: Check) -> _Line:
+    row = layout.row(check)
+    champion, observed = _ascii(row.champion), _ascii(row.observed)
+    values = " -> ".join(p for p in (cells.cut(champion, _NAME), cells.cut(observed, _NAME)) if p)
+    allowed = _ascii(row.allowed)
+    if allowed.split(" ")[0] in ("up", "down", "at"):
+        allowed = f"allowed {allowed}"
+    rows = f"{row.rows} rows" if row.rows else ""
+    texts = (cells.cut(_ascii(check.title), _NAME), values, _ascii(row.difference), _ascii(row.interval), allowed, rows)
+    return _Line(check.verdict, texts)
+
+
+def _table(lines: Sequence[_Line], columns: int, paint: _Paint) -> list[str]:
+    """One line each when that fits, else the name and its numbers below each other."""
+    if not lines:
+        return []
+    lines = _without_common_rows(lines)
+    widest = [max(cells.of(line.cells[at]) for line in lines) for at in range(len(lines[0].cells))]
+    verdicts = max(len(line.verdict) for line in lines)
+    if 2 + verdicts + sum(2 + w for w in widest if w) <= columns:
+        return [
+            "  "
+            + paint.verdict(line.verdict, verdicts)
+            + "".join(f"  {cells.pad(cell, w)}" for cell, w in zip(line.cells, widest, strict=True) if w).rstrip()
+            for line in lines
+        ]
+    stacked = []
+    for line in lines:
+        stacked.append(f"  {paint.verdict(line.verdict, verdicts)}  {cells.cut(line.cells[0], columns - verdicts - 4)}")
+        rest = "  ".join(cell for cell in line.cells[1:] if cell)
+        stacked += width_lines(rest, columns, " " * (verdicts + 4)) if rest else []
+    return stacked
+
+
+def _without_common_rows(lines: Sequence[_Line]) -> list[_Line]:
+    """The header already says the rows when all rows agree."""
+    if len({line.cells[5] for line in lines if line.cells[5]}) > 1:
+        return list(lines)
+    return [line._replace(cells=(*line.cells[:5], "")) for line in lines]
+
+
+def _finding(check: Check, columns: int, paint: _Paint) -> list[str]:
+    said = _ascii(sentences.sentence(check.reason))
+    if not said or not layout.is_rule(check):
+        said = f"{_ascii(sentences.sentence(check.title)) if said else _ascii(check.title)} {said}".strip()
+    if check.location and check.location.file not in said:
+        line = f":{check.location.line}" if check.location.line else ""
+        said = f"{escape.plain(check.location.file)}{line}: {said}"
+    head = f"  {check.verdict}  "
+    lines = _hanging(head, said, columns)
+    lines[0] = lines[0].replace(check.verdict, paint.verdict(check.verdict), 1)
+    return lines + [f"{' ' * len(head)}{line}".rstrip() for line in escape.plain_lines(check.fix)[:_MANY]]
+
+
+def _changes(evidence: Evidence, columns: int) -> list[str]:
+    lines: list[str] = []
+    for change in layout.rule_changes(evidence):
+        values = " -> ".join(_ascii(v) if v is not None else "nothing" for v in (change.before, change.after))
+        lines += _hanging("rule changed: ", f"{_ascii(change.what)} {values}", columns)
+    others = [_change(c) for c in layout.other_changes(evidence)]
+    if others and evidence.verdict is not Verdict.PASS:
+        more = [f"and {len(others) - _CHANGES:,} more"] if len(others) > _CHANGES else []
+        lines += _hanging("changed: ", ", ".join([*others[:_CHANGES], *more]), columns)
+    return lines
+
+
+def _change(change: Change) -> str:
+    if change.before is None or change.after is None:
+        return _ascii(change.what)
+    before, after = numbers.both_short(change.before, change.after)
+    return f"{_ascii(change.what)} {_ascii(before)} -> {_ascii(after)}"
+
+
+def _hanging(head: str, text: str, columns: int) -> list[str]:
+    lines = width_lines(text, columns, " " * len(head))
+    return [head + lines[0].lstrip(), *lines[1:]] if lines else [head.rstrip()]
+
+
+def _last(evidences: Sequence[Evidence], report: str, paint: _Paint) -> str:
+    verdict = layout.overall(evidences)
+    line = f"verdict: {paint.verdict(verdict)}"
+    if len(evidences) > 1:
+        line += f" ({sum(e.verdict is verdict for e in evidences):,} of {len(evidences):,})"
+    return f"{line}   report: {escape.plain(report)}" if report else line
+
+
+def _ascii(text: str) -> str:
+    """For a terminal: no control characters, and our own typographic signs as ASCII."""
+    return escape.plain(text).replace(numbers.MINUS, "-").replace(numbers.THIN, " ")
+
+
+class _Paint:
+    def __init__(self, color: bool) -> None:
+        self.color = color
+
+    def verdict(self, verdict: Verdict, columns: int = 0) -> str:
+        padding = " " * (columns - len(verdict))
+        return f"\x1b[1;{_COLOR[verdict]}m{verdict}\x1b[0m{padding}" if self.color else f"{verdict}{padding}"
+
+    def bold(self, text: str) -> str:
+        return f"\x1b[1m{text}\x1b[0m" if self.color else text
