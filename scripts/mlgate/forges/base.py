@@ -1,0 +1,125 @@
+"""What every forge can do. Each one adds how."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TextIO
+
+from mlgate.errors import MlgateError
+from mlgate.forges import cutting, sticky
+from mlgate.forges.http import Client, ForgeError, Token
+from mlgate.forges.nouns import Annotation, Posted, State, When
+from mlgate.model import Event, Verdict
+
+
+class Forge(ABC):
+    """A place where jobs run. `comment` and `status` never raise; the other methods say what they raise."""
+
+    name: str  # "github", "gitlab", "none"
+    project: str = ""  # as its API wants it: "owner/name", or GitLab's number
+    out: TextIO | None = None  # where commands to the runner go: standard output, unless set
+    _token: Token = Token()
+    _comment_limit: int
+    _powerless: str
+
+    @cached_property
+    def event(self) -> Event:
+        """What started this run. Raises MlgateError when the forge's description of it is missing or corrupt."""
+        return self._read_event()
+
+    @abstractmethod
+    def api(self) -> Client:
+        """The forge's API with this job's token. Raises ForgeError when there is no API to ask."""
+
+    @abstractmethod
+    def fetch_env(self) -> dict[str, str]:
+        """Environment with which `git fetch` may read this repository; empty without a token. It holds one: git only."""
+
+    @abstractmethod
+    def set_outputs(self, outputs: Mapping[str, str]) -> None:
+        """Hands values to later steps, where the forge has a file for that. Raises MlgateError if it is not writable."""
+
+    @abstractmethod
+    def add_summary(self, markdown: str) -> None:
+        """Adds to the page of the job, where the forge has one. Raises MlgateError when it cannot be written."""
+
+    @abstractmethod
+    def annotate(self, notes: Sequence[Annotation]) -> None:
+        """Marks lines of files, where the forge reads marks from the log."""
+
+    @contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """Folds what is printed inside it, where the forge can."""
+        yield
+
+    def comment(
+        self, body: str, *, header: str = "", when: When = "always", verdict: Verdict = Verdict.ERROR, full: str = ""
+    ) -> Posted:
+        """Writes or updates the one comment of this pull request that carries `header`. Never raises.
+
+        always      create it, or update it when its text differs
+        on-change   create it unless the verdict is `pass`; update it when a line differs that is not VOLATILE
+        on-failure  create it when the verdict is worse than `warn`; one that is there is updated, so that it turns
+                    green
+        off         do nothing
+
+        Outside pull requests nothing is done and nothing said. `full` is where the whole report is: a body that is too
+        long is cut and names it.
+        """
+        if when == "off":
+            return Posted()
+        what = "The comment was not written"
+        try:
+            number = self._pull_request()
+            if number is None:
+                return Posted()
+            if not self._token:
+                return Posted(said=self._powerless)
+            mark = sticky.marker(header)
+            shown = cutting.cut(self._disarm(body), self._comment_limit - len(mark), full=full or self.event.run_url)
+            return sticky.post(f"{mark}\n{shown}", when, verdict, self._comments(number, mark))
+        except ForgeError as error:
+            return Posted(said=self._explain(what, error, "comment"))
+        except MlgateError as error:
+            return Posted(said=f"{what}: {error}")
+
+    def status(self, context: str, state: State, description: str, url: str = "") -> Posted:
+        """Sets one named status on the commit under judgement. Never raises."""
+        what = "The status was not set"
+        try:
+            if not self._token:
+                return Posted(said=self._powerless)
+            return self._status(context, state, description, url)
+        except ForgeError as error:
+            return Posted(said=self._explain(what, error, "status"))
+        except MlgateError as error:
+            return Posted(said=f"{what}: {error}")
+
+    # -- what each forge adds
+
+    @abstractmethod
+    def _read_event(self) -> Event: ...
+
+    @abstractmethod
+    def _comments(self, number: int, mark: str) -> sticky.Comments: ...
+
+    @abstractmethod
+    def _status(self, context: str, state: State, description: str, url: str) -> Posted: ...
+
+    @abstractmethod
+    def _explain(self, what: str, error: ForgeError, doing: str) -> str: ...
+
+    def _pull_request(self) -> int | None:
+        return self.event.pull_request
+
+    def _disarm(self, body: str) -> str:
+        return body
+
+    def _print(self, text: str) -> None:
+        stream = self.out or sys.stdout
+        stream.write(text + "\n")
+        stream.flush()

@@ -1,0 +1,48 @@
+"""No forge: a terminal, or a CI system that mlgate does not know. Everything is printed, nothing is posted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from mlgate.forges.base import Forge
+from mlgate.forges.http import ForgeError
+from mlgate.forges.nouns import Annotation, Posted, State
+from mlgate.model import Event
+
+
+class NoForge(Forge):
+    """Says nothing about what it does not do: nobody asked for a comment in a terminal."""
+
+    name = "none"
+
+    def api(self) -> NoReturn:
+        """Raises ForgeError: there is nothing to ask."""
+        raise ForgeError(0, "This is not a job of GitHub or GitLab, so there is no forge to ask.")
+
+    def fetch_env(self) -> dict[str, str]:
+        return {}
+
+    def set_outputs(self, outputs: Mapping[str, str]) -> None:
+        pass
+
+    def add_summary(self, markdown: str) -> None:
+        pass
+
+    def annotate(self, notes: Sequence[Annotation]) -> None:
+        pass
+
+    def status(self, context: str, state: State, description: str, url: str = "") -> Posted:
+        return Posted()
+
+    def _read_event(self) -> Event:
+        return Event(forge="none", kind="terminal")
+
+    def _comments(self, number: int, mark: str) -> NoReturn:
+        self.api()
+
+    def _status(self, context: str, state: State, description: str, url: str) -> NoReturn:
+        self.api()
+
+    def _explain(self, what: str, error: ForgeError, doing: str) -> str:
+        return f"{what}: {error.message}"
