@@ -37,11 +37,11 @@ class Forge(ABC):
 
     @abstractmethod
     def fetch_env(self) -> dict[str, str]:
-        """Environment with which `git fetch` may read this repository; empty without a token. It holds one: git only."""
+        """Environment with which `git fetch` may read this repository, so for git only; empty without a token."""
 
     @abstractmethod
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
-        """Hands values to later steps, where the forge has a file for that. Raises MlgateError if it is not writable."""
+        """Hands values to later steps, where the forge has a file for that. Raises MlgateError when it cannot."""
 
     @abstractmethod
     def add_summary(self, markdown: str) -> None:

@@ -248,8 +248,8 @@ def _from_merge_request(env: Mapping[str, str], sha: str) -> dict[str, Any]:
         "from_fork": bool(source) and source != ours,
         "before": "",
     }
-    # A merge train is GitLab's merge queue. Its base holds the merge requests ahead of this one: this one is not added to
-    # the target's tip but to that base, as in GitHub's `merge_group`.
+    # A merge train is GitLab's merge queue. Its base holds the merge requests ahead of this one, so what this one is
+    # added to is not the target's tip but that base, as in GitHub's `merge_group`.
     if env.get("CI_MERGE_REQUEST_EVENT_TYPE") == "merge_train" and facts["base_sha"]:
         facts["kind"] = "merge_group"
     return facts
