@@ -1,0 +1,312 @@
+"""What must hold for every template, read as a file: the contract of its inputs, and who may do what in which job."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+import tools
+from mlgate import __version__
+
+from .templates import NAMES, PIPELINE, PLACE, ROOT, VERBS, accepts, load, variables
+
+pytestmark = pytest.mark.gitlab
+# A token that only the forge's own variables bring, and what GitLab gives a job anyway: CI/CD variables.
+ONLY_ACTIONS = {"github-token", "env"}
+VERBS_OF = {**{verb: (verb,) for verb in VERBS}, PIPELINE: ("doctor", "compare", "report")}
+JUDGES = [
+    ("compare", "mlgate-compare"),
+    ("report", "mlgate-report"),
+    ("init", "mlgate-init"),
+    (PIPELINE, "mlgate-judge"),
+]
+WITH_PROJECT_CODE = [("doctor", "mlgate-doctor"), (PIPELINE, "mlgate-run")]
+STRINGS = [
+    (name, key) for name in NAMES for key, spec in load(name).inputs.items() if spec.get("type", "string") == "string"
+]
+HOSTILE = [
+    "$(touch pwned)",
+    "`touch pwned`",
+    '"; touch pwned; "',
+    "'; touch pwned; '",
+    "a; touch pwned",
+    "a && touch pwned",
+    "a | tee pwned",
+    'x"\nscript: [touch pwned]',
+    "x\n---\njobs: {}",
+    "x\\",
+    "x\r\nscript: y",
+    "x\u2028script: y",
+    "x\0y",
+    "a: {b",
+    "<!-- mlgate:x -->",
+    "$[[ inputs.setup ]]",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("way", ["in_text", "in_nodes"])
+def test_jobs_are_valid_for_gitlabs_own_schema(name: str, way: str, tmp_path: Path) -> None:
+    file = tmp_path / f"{name}.yml"
+    file.write_text(yaml.safe_dump(getattr(load(name), way)()), "utf-8")
+    command = [str(tools.script("check-jsonschema")), "--builtin-schema", "vendor.gitlab-ci"]
+    done = subprocess.run(
+        [*command, "--data-transform", "gitlab-ci", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_ways_of_filling_in_say_the_same(name: str) -> None:
+    hard = {
+        "job-prefix": "b: ",
+        "working-directory": "a b/c",
+        "champion": "feature/#12",
+        "comment": "off",
+        "setup": """export A="$HOME: 'x'" # not a comment of the YAML: {[`date`]} \\""",
+    }
+    given = {key.replace("-", "_"): value for key, value in hard.items() if key in load(name).inputs}
+    in_text, in_nodes = load(name).in_text(**given), load(name).in_nodes(**given)
+    assert list(in_text) == list(in_nodes)
+    for key in (key for key in in_text if not key.startswith(".")):
+        one, other = in_text[key], in_nodes[key]
+        assert variables(one) == variables(other)  # `true` is text in one of them
+        assert {**one, "variables": {}} == {**other, "variables": {}}
+        for option in ("working-directory", "champion", "comment", "setup"):
+            variable = f"MLGATE_{option.upper().replace('-', '_')}"
+            assert variables(one).get(variable, hard[option]) == hard[option]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_input_is_described_checked_and_used(name: str) -> None:
+    template = load(name)
+    for key, spec in template.inputs.items():
+        assert spec["description"].endswith((".", "txt")), key
+        assert "default" in spec, f"{key}: without a default, a pipeline that starts by itself would not"
+        if spec.get("type", "string") == "boolean":
+            assert isinstance(spec["default"], bool)
+        else:
+            assert ("regex" in spec) != ("options" in spec), key
+            assert accepts(spec, spec["default"]), key
+        assert f"$[[ inputs.{key} ]]" in template.body, f"{key} does nothing"
+
+
+@pytest.mark.parametrize(("name", "key"), STRINGS)
+def test_no_input_takes_more_than_it_needs(name: str, key: str) -> None:
+    spec = load(name).inputs[key]
+    taken = [value for value in HOSTILE if accepts(spec, value)]
+    if key == "setup":  # a line of shell, by its nature; but one line, and only ever a value
+        assert taken == [value for value in HOSTILE if re.fullmatch(r"[ -~]*", value)]
+    else:
+        assert taken == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("config", "models/*/mlgate.yaml\nother/mlgate.yaml"),
+        ("config", "a b/mlgate.yaml"),
+        ("champion", "visits@v1.0.0"),
+        ("champion", "feature/#12-new"),
+        ("champion", "0123456789abcdef0123456789abcdef01234567"),
+        ("comment-header", "nightly v1.2"),
+        ("working-directory", "services/model one"),
+        ("stage", ".post"),
+        ("image", "$CI_REGISTRY_IMAGE/gate:1.2@sha256:00ff"),
+        ("image", "${CI_REGISTRY}/a/b"),
+        ("judge-image", "python:3.12-alpine"),
+        ("job-prefix", ""),
+        ("job-prefix", "gate: "),
+        ("python", ".venv/bin/python"),
+        ("setup", "pip install --quiet 'dvc[s3]' && . .venv/bin/activate"),
+        ("mlgate-source", "mlgate==1.2.3rc1"),
+        ("mlgate-source", "/opt/mlgate-1.2.3-py3-none-any.whl"),
+        ("mlgate-source", "https://example.com/mlgate-1.2.3-py3-none-any.whl#sha256=00ff"),
+        ("mlgate-source", "git+https://example.com/group/mlgate.git@v1.2.3"),
+    ],
+)
+def test_what_users_need_is_taken(key: str, value: str) -> None:
+    specs = [load(name).inputs[key] for name in NAMES if key in load(name).inputs]
+    assert specs
+    assert all(accepts(spec, value) for spec in specs)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("mlgate-source", "mlgate"),
+        ("mlgate-source", "mlgate>=1"),
+        ("mlgate-source", "other==1"),
+        ("mlgate-source", "wheels/mlgate.whl"),  # a file that a merge request can change
+        ("mlgate-source", "http://example.com/mlgate.whl"),
+        ("mlgate-source", "--index-url=https://example.com"),
+        ("champion", "--upload-pack=x"),
+        ("job-prefix", ".hidden-"),
+        ("working-directory", "/etc"),
+        ("working-directory", "-x"),
+        ("comment", "sometimes"),
+    ],
+)
+def test_what_would_be_wrong_is_refused(key: str, value: str) -> None:
+    specs = [load(name).inputs[key] for name in NAMES if key in load(name).inputs]
+    assert specs
+    assert not any(accepts(spec, value) for spec in specs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_inputs_reach_scripts_only_as_variables(name: str) -> None:
+    for job in load(name).jobs().values():
+        assert set(job) & {"script", "before_script", "after_script"} == {"script"}
+    raw = yaml.safe_load(load(name).body)
+    for job in (job for key, job in raw.items() if not key.startswith(".")):
+        assert "$[[" not in "\n".join(job["script"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scripts_are_clean_for_shellcheck(name: str, tmp_path: Path) -> None:
+    for number, job in enumerate(load(name).jobs().values()):
+        file = tmp_path / f"{number}.sh"
+        # Variables come from the runner; each is quoted wherever it is used.
+        file.write_text("#!/bin/sh\nset -e\n" + "\n".join(job["script"]), "utf-8")
+        command = [str(tools.script("shellcheck")), "--shell=sh", "--severity=style", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_variables_are_options_of_the_verbs(name: str) -> None:
+    known = set().union(*(_environment(verb) for verb in VERBS_OF[name]))
+    set_here = {v for job in load(name).jobs().values() for v in job["variables"] if v.startswith("MLGATE_")}
+    assert set_here - {"MLGATE_SOURCE", "MLGATE_SETUP"} <= known
+
+
+def _environment(verb: str) -> set[str]:
+    command = importlib.import_module(f"mlgate.commands.{verb}").command
+    names: set[str] = set()
+    for parameter in command.params:
+        assert isinstance(parameter, click.Option)
+        names |= {parameter.envvar} if isinstance(parameter.envvar, str) else set(parameter.envvar or ())
+    return names
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_actions_and_templates_have_the_same_options(verb: str) -> None:
+    action = yaml.safe_load((ROOT / "actions" / verb / "action.yml").read_text("utf-8"))["inputs"]
+    template = load(verb).inputs
+    assert set(action) - ONLY_ACTIONS == set(template) - PLACE
+    for key in set(action) - ONLY_ACTIONS:
+        ours, theirs = template[key]["default"], action[key].get("default", "")
+        assert (json.dumps(ours) if isinstance(ours, bool) else ours) == str(theirs), key
+
+
+def test_the_pipeline_has_the_options_of_its_verbs() -> None:
+    parts = {key: spec for verb in VERBS_OF[PIPELINE] for key, spec in load(verb).inputs.items()}
+    ours = load(PIPELINE).inputs
+    assert set(ours) == set(parts) | {"judge-image"}
+
+
+def test_what_files_share_is_the_same_in_each() -> None:
+    seen: dict[str, Any] = {}
+    for name in NAMES:
+        for key, spec in load(name).inputs.items():
+            assert seen.setdefault(key, spec) == spec, f"{key} differs in {name}"
+        install = load(name).body.split('\n"$[[', 1)[0]
+        assert seen.setdefault("the installation", install) == install, f"the installation differs in {name}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stamp_is_this_version(name: str) -> None:
+    template = load(name)
+    assert template.inputs["mlgate-source"]["default"] == f"mlgate=={__version__}"
+    assert f"ref: v{__version__}\n" in template.comment
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_comment_on_top_shows_how_to_include_the_file(name: str) -> None:
+    comment = load(name).comment
+    assert re.search(r"^Purpose: ", comment, re.MULTILINE)
+    assert re.search(r"^Requirements: ", comment, re.MULTILINE)
+    sample = re.search(r"^Include it:\n((?:  .*\n)+)", comment, re.MULTILINE)
+    assert sample
+    (include,) = yaml.safe_load(sample[1])["include"]
+    assert include["file"] == f"/gitlab-templates/{name}.gitlab-ci.yml"
+    load(name).in_nodes(**{key.replace("-", "_"): value for key, value in include.get("inputs", {}).items()})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_can_be_included_anywhere_and_twice(name: str) -> None:
+    body = load(name).in_nodes(job_prefix="second-")
+    named = [key for key in body if not key.startswith(".")]
+    assert all(key.startswith("second-") for key in named), "a global keyword, or a job that cannot be renamed"
+    for key in named:
+        needs = [n["job"] if isinstance(n, dict) else n for n in body[key]["needs"]]
+        assert all(need.startswith("second-") for need in needs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_jobs_run_when_they_should_and_count(name: str) -> None:
+    for job in load(name).jobs().values():
+        assert not {"only", "except"} & set(job)
+        assert job["timeout"]
+        assert job["interruptible"] is True
+        assert job["retry"]["when"] == ["runner_system_failure", "scheduler_failure"], "a verdict is never tried again"
+        conditions = [rule["if"] for rule in job["rules"]]
+        if name == "init":
+            assert conditions == ['$CI_PIPELINE_SOURCE == "web"']
+            continue
+        assert "allow_failure" not in json.dumps(job)
+        assert conditions == [
+            '$CI_PIPELINE_SOURCE == "merge_request_event"',
+            "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH",
+            '$CI_PIPELINE_SOURCE == "schedule"',
+            '$CI_PIPELINE_SOURCE == "web"',
+            '$CI_PIPELINE_SOURCE == "parent_pipeline"',
+        ]
+
+
+@pytest.mark.parametrize(("name", "job"), WITH_PROJECT_CODE)
+def test_jobs_with_project_code_hand_over_data_and_get_no_token(name: str, job: str) -> None:
+    run = load(name).jobs()[job]
+    assert "environment" not in run, "the scope of GITLAB_TOKEN"
+    assert any("unset GITLAB_TOKEN" in block for block in run["script"])
+    assert "reports" not in run["artifacts"], "dotenv would set variables of the judge"
+    assert run["artifacts"]["paths"] == ["./.mlgate/evidence/*/doctor.json"]
+    assert run["artifacts"]["when"] == "always"
+
+
+@pytest.mark.parametrize(("name", "job"), JUDGES)
+def test_judges_run_no_project_code(name: str, job: str) -> None:
+    judge = load(name).jobs()[job]
+    assert judge["inherit"] == {"default": ["tags"]}
+    assert variables(judge)["GIT_STRATEGY"] == "clone"
+    assert "MLGATE_SETUP" not in judge["variables"]
+    assert "setup" not in "\n".join(judge["script"]).lower()
+
+
+@pytest.mark.parametrize(("name", "job"), [("report", "mlgate-report"), (PIPELINE, "mlgate-judge")])
+def test_what_reports_leaves_every_kind_of_report_and_runs_after_a_failure(name: str, job: str) -> None:
+    report = load(name).jobs(working_directory="sub")[job]
+    assert report["environment"] == {"name": "mlgate", "action": "access"}
+    assert all(rule["when"] == "always" for rule in report["rules"])
+    artifacts = report["artifacts"]
+    assert artifacts["when"] == "always"
+    assert artifacts["expose_as"] == "Model gate"
+    assert artifacts["paths"] == [".mlgate/", "sub/.mlgate/"]
+    assert artifacts["reports"] == {
+        "junit": "sub/.mlgate/junit.xml",
+        "metrics": "sub/.mlgate/metrics.txt",
+        "dotenv": "sub/.mlgate/mlgate.env",
+        "annotations": "sub/.mlgate/annotations.json",
+    }
+
+
+def test_no_template_is_forgotten() -> None:
+    assert sorted(p.name for p in (ROOT / "gitlab-templates").iterdir()) == sorted(f"{n}.gitlab-ci.yml" for n in NAMES)
