@@ -21,10 +21,10 @@ VERBS = {
 class _Lazy(click.Group):
     """Knows the verbs and what they do without importing them."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
         command: click.Command = importlib.import_module(f"mlgate.commands.{cmd_name.replace('-', '_')}").command
@@ -40,7 +40,7 @@ class _Lazy(click.Group):
             ctx.fail(f"{args[0]!r} is not a verb." + (f" Did you mean `{near[0]}`?" if near else ""))
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
 
@@ -71,7 +71,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         code = 141
-    except Exception as error:  # noqa: BLE001 -- the last resort: a sentence, and the trace for who asks
+    except Exception as error:
         if "--debug" in arguments or _debug_asked():
             raise
         from mlgate.errors import MlgateError  # noqa: PLC0415

@@ -19,7 +19,7 @@ EVIDENCE_SCHEMA = 1
 class Verdict(StrEnum):
     """Best to worst. The worst check decides."""
 
-    PASS = "pass"  # measured, and within every rule
+    PASS = "pass"  # noqa: S105 -- measured, and within every rule
     WARN = "warn"  # measured; a warn-level rule was crossed, something is unattested, or there is no champion yet
     INCONCLUSIVE = "inconclusive"  # measured, but the data cannot decide
     FAIL = "fail"  # measured, and a rule was broken
@@ -47,7 +47,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def exit_code(verdict: Verdict, *, mode: Mode = "enforce", fail_on: FailOn = "inconclusive") -> int:
-    """The exit code of a step: 0 outside `enforce`, and 0 below `fail_on`; `warn` counts as a broken rule when asked for."""
+    """0 outside `enforce` and below `fail_on`, else the verdict's own; a `warn` that must not pass counts as a fail."""
     if mode != "enforce" or fail_on == "never" or verdict.rank < Verdict(fail_on).rank or verdict is Verdict.PASS:
         return 0
     return verdict.exit_code or 1

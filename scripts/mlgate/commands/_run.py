@@ -75,7 +75,7 @@ class Run:
         return "" if relative == "." else relative
 
     def config_files(self) -> list[str]:
-        """The configurations that the patterns name, relative to the repository. Raises MlgateError when there is none."""
+        """The configurations that the patterns name, relative to the repository. Raises MlgateError for none."""
         patterns = self.repo_patterns()
         found = self.git.listed(patterns, untracked=not self.in_ci)
         if not found:
@@ -226,7 +226,7 @@ def finish(
 
 
 def exit_code(evidences: Sequence[Evidence]) -> int:
-    """The worst: 2 (could not measure) outranks 1 (a broken rule), which outranks 3 (inconclusive). Of nothing it is 2."""
+    """The worst: 2 (could not measure) outranks 1 (a broken rule) outranks 3 (inconclusive). Of nothing it is 2."""
     return max((e.exit_code for e in evidences), key=[0, 3, 1, 2].index, default=2)
 
 

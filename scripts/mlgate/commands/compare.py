@@ -27,7 +27,7 @@ from mlgate.repo.git import Snapshot
     metavar="REF",
     help="Compare with this branch, tag or commit instead of what mlgate.yaml and the event say.",
 )
-def command(config: str, working_directory: str, champion: str, *, summary: bool, debug: bool) -> int:  # noqa: ARG001
+def command(config: str, working_directory: str, champion: str, *, summary: bool, debug: bool) -> int:
     """Judge the challenger against the champion.
 
     Reads commits only: metrics files, dvc.lock and mlgate.yaml of both sides. A pull request is judged by the rules of

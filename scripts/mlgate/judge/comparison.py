@@ -351,7 +351,7 @@ def _no_rules(config: Config) -> Check:
         group="judge",
         title="rules",
         verdict=Verdict.WARN,
-        reason=f"No rule is set in {config.file}, so nothing can fail. Accept a number for a metric under compare.rules.",
+        reason=f"No rule is set in {config.file}, so nothing can fail. Accept a number under compare.rules.",
         location=Location(file=config.file, line=config.line("compare"), key="compare.rules"),
     )
 

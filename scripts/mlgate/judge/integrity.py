@@ -1,4 +1,4 @@
-"""Whether committed metrics can be believed without running anything: what `dvc.lock` attests, and what nothing attests."""
+"""Whether committed metrics can be believed without running anything: what `dvc.lock` attests."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _dvc_metrics(config: Config, pipeline: Pipeline, own: set[str]) -> Iterator[
                 f"{metric.file} lists {metric.path} under `metrics:` with `cache: false`, but git does not track it: "
                 f"it is stored nowhere. `git add {metric.path}`."
                 if not metric.cached
-                else f"{metric.path} is kept in DVC's cache, where a gate cannot read it. Set `cache: false` in {metric.file}."
+                else f"{metric.path} is in DVC's cache, out of a gate's sight. Set `cache: false` in {metric.file}."
             )
             yield Check(
                 id=f"integrity.tracked.{metric.path}",

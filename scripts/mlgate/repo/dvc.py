@@ -77,7 +77,7 @@ class Pipeline:
         """Every locked output and every target of a .dvc file, by path."""
         found = {out.path: out for stage in self.stages for out in stage.outs}
         for path in self.snapshot.files:
-            if path.endswith(".dvc") and not posixpath.basename(path) == ".dvc":
+            if path.endswith(".dvc") and posixpath.basename(path) != ".dvc":
                 for out in _pointers(self._load(path), path):
                     found[out.path] = out
         return found

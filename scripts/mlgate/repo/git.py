@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -73,7 +74,7 @@ class Snapshot:
 
 
 class Git:
-    """A repository. `fetch_env` holds credentials for `git fetch`; they stay in the environment, off the command line."""
+    """A repository. `fetch_env` holds credentials for `git fetch`; they stay in the environment."""
 
     def __init__(self, root: Path, fetch_env: Mapping[str, str] | None = None) -> None:
         self.root = root
@@ -133,6 +134,7 @@ class Git:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
+            weakref.finalize(self, _finish, self._cat)
         assert self._cat.stdin is not None  # noqa: S101 -- PIPE was asked for above
         assert self._cat.stdout is not None  # noqa: S101
         self._cat.stdin.write(f"{sha}\n".encode())
@@ -143,11 +145,6 @@ class Git:
         data = self._cat.stdout.read(int(header[2]))
         self._cat.stdout.read(1)
         return data
-
-    def close(self) -> None:
-        if self._cat is not None:
-            self._cat.communicate()
-            self._cat = None
 
     # -- commits -----------------------------------------------------------------------------------------------------
 
@@ -261,7 +258,7 @@ class Git:
             found = self._merge_base(a, b)
         if not found and self.shallow:
             raise MlgateError(
-                f"the common ancestor of {a[:9]} and {b[:9]} lies beyond this shallow clone, which could not be deepened.",
+                f"the common ancestor of {a[:9]} and {b[:9]} lies beyond this shallow clone.",
                 fix="Check out with full history (GitHub: `fetch-depth: 0`; GitLab: `GIT_DEPTH: 0`).",
             )
         return found
@@ -296,6 +293,11 @@ class Git:
             return None
         done = self.try_run("rev-list", "--count", f"{old}..{new}")
         return int(done.stdout) if done.returncode == 0 else None
+
+
+def _finish(process: subprocess.Popen[bytes]) -> None:
+    with process:
+        process.terminate()
 
 
 def discover(cwd: Path, fetch_env: Mapping[str, str] | None = None) -> Git:

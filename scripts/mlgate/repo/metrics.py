@@ -19,7 +19,7 @@ SUFFIXES = (".json", ".yaml", ".yml", ".toml", ".csv", ".tsv")
 _NAMED_VALUE = {"metric", "name", "key", "measure"}
 
 
-class _Twice(ValueError):
+class _TwiceError(ValueError):
     pass
 
 
@@ -41,7 +41,7 @@ def parse(data: bytes, path: str) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise MlgateError(f"holds a {type(value).__name__}; a metrics file is a mapping of names.", file=path)
         return _flat(value, path)
-    except _Twice as error:
+    except _TwiceError as error:
         raise MlgateError(f"has the key {error} twice; which one counts cannot be known.", file=path) from error
     except RecursionError as error:
         raise MlgateError("is nested too deeply to be a metrics file.", file=path) from error
@@ -69,7 +69,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _Twice(repr(key))
+            raise _TwiceError(repr(key))
         found[key] = value
     return found
 
@@ -86,7 +86,7 @@ def _mapping(loader: _OnceLoader, node: yaml.MappingNode) -> dict[Any, Any]:
         if isinstance(key, list | dict):
             raise ValueError("a key is a list or a mapping")
         if key in seen:
-            raise _Twice(repr(key))
+            raise _TwiceError(repr(key))
         seen[key] = loader.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
     return seen
 
