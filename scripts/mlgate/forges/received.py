@@ -1,4 +1,4 @@
-"""What a finished run of a pull request handed over, taken as hostile: whoever wrote the pull request wrote this as well.
+"""What a finished run of a pull request handed over, taken as hostile: who wrote the pull request wrote this too.
 
 The second workflow of the pair for forks (docs/github.md) has the right to comment, so it must run nothing of the pull
 request and believe nothing it says about itself. Out of the one artifact only `evidence/<model>/<verb>.json` is read,
@@ -48,7 +48,7 @@ def fetch(forge: Forge, environ: Mapping[str, str]) -> list[Evidence]:
 
 
 def unpack(archive: bytes) -> list[Evidence]:
-    """The evidence in an archive, by model and verb. Raises MlgateError for an archive that is not what a gate writes."""
+    """The evidence in an archive, by model and verb. Raises MlgateError for one that no gate wrote."""
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as file:
             entries = file.infolist()
@@ -69,6 +69,8 @@ def _texts(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> dict[tuple[
         found = _EVIDENCE.fullmatch(entry.filename)
         if not found:
             continue
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _refused(f"is compressed in an unknown way at {entry.filename}")
         key = (found[1], found[2])
         if key in texts:
             raise _refused(f"holds {entry.filename} twice")
@@ -155,8 +157,7 @@ def download(url: str, token: str) -> bytes:
 
     try:
         with requests.Session() as session:
-            # Not a header of the session, and no ~/.netrc: what is sent where is said at each request.
-            session.trust_env = True
+            # Else a ~/.netrc on the runner would replace the token, or send one of its own to the storage.
             session.auth = lambda request: request
             first = session.get(
                 url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT, allow_redirects=False, stream=True
