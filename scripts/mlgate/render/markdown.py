@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
+from mlgate.forges.sticky import VOLATILE
 from mlgate.model import Change, Check, Evidence, Verdict
 from mlgate.render import chart, escape, layout, numbers, sentences
 from mlgate.render.layout import NOWHERE, SYMBOL, Links
@@ -227,8 +228,8 @@ def _since(evidence: Evidence) -> list[str]:
     title = f"Since the champion{f' ({known})' if known else ''}: {layout.change_counts(evidence)}"
     changes = layout.other_changes(evidence)
     if not changes:
-        return [f"{title}."]
-    return [_details(title, _items(changes, _change))]
+        return [f"{title}. {VOLATILE}"]
+    return [_details(title, _items(changes, _change), VOLATILE)]
 
 
 def _change(change: Change) -> str:
@@ -267,7 +268,7 @@ def _footer(evidence: Evidence, links: Links) -> list[str]:
         facts.append(
             "commit " + (escape.link(sha, links.commit + commit) if links.commit and commit.isalnum() else sha)
         )
-    return [*_needs(evidence), f"<sub>{' · '.join(facts)}</sub>"]
+    return [*_needs(evidence), f"<sub>{' · '.join(facts)}</sub> {VOLATILE}"]
 
 
 def _dash(reason: str) -> str:
@@ -281,9 +282,9 @@ def _items(things: Sequence[_T], line: Callable[[_T], str]) -> str:
     return "\n".join(shown)
 
 
-def _details(title: str, body: str) -> str:
+def _details(title: str, body: str, mark: str = "") -> str:
     """Folded. The blank lines make Markdown of the body; the title is raw HTML and must be escaped for it."""
-    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
+    return f"<details><summary>{title}</summary>{mark}\n\n{body}\n\n</details>"
 
 
 def _indented(text: str) -> str:

@@ -61,7 +61,7 @@ def needed(check: Check) -> str:
         return ""
     beside = [check.observed]
     shown = numbers.bound(check.limit, at_least=up, beside=beside)
-    held = isinstance(check.champion, float) and check.change is not None
+    held = used(check) is not None and check.change is not None
     verb = "come back to" if held else "reach" if up else "come down to"
     return f"`{check.title}` needs to {verb} {shown} or {'more' if up else 'less'}"
 

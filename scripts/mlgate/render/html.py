@@ -1,0 +1,240 @@
+"""Evidence as one self-contained page: nothing is fetched, nothing runs, light and dark, fit for print."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlgate.model import Change, Check, Evidence, Named, Verdict
+from mlgate.render import escape, layout, numbers, sentences
+from mlgate.render.layout import NOWHERE, Links
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from markupsafe import Markup
+
+GLYPH = {
+    Verdict.PASS: "✓",
+    Verdict.WARN: "!",
+    Verdict.INCONCLUSIVE: "?",
+    Verdict.FAIL: "✕",
+    Verdict.ERROR: "⊘",
+}
+_OPEN = 12  # more models than this, and those that pass are folded
+_MOST = 1000  # of one table; a page with more helps nobody
+_RAW = 200_000  # characters of raw evidence in the page
+_WIDE, _EDGE = 400.0, 8.0  # of a chart
+_CHAR = 7.4  # rough width of a character in it
+
+
+def page(evidences: Sequence[Evidence], *, links: Links = NOWHERE) -> str:
+    """The report. Everything in it is escaped; invisible characters show by name."""
+    ordered = layout.ordered(evidences)
+    fold = len(ordered) > _OPEN
+    room = min(_RAW, _RAW * 10 // max(1, len(ordered)))
+    entries = [_entry(e, layout.label(e, ordered), f"m{at}", links, room) for at, e in enumerate(ordered)]
+    passed = [m for m in entries if m["e"].verdict is Verdict.PASS]
+    return _template().render(
+        entries=entries,
+        shown=not fold or len(passed) < len(entries),
+        same=[m for m in passed if m["e"].unchanged] if fold else [],
+        verdict=layout.overall(ordered),
+        overall=_prose(sentences.overall(ordered)),
+        source=ordered[0].source if ordered else None,
+        tool=ordered[0].tool if ordered else None,
+        run=escape.url(links.run),
+        fold=fold,
+        several=len({(e.model, e.kind) for e in ordered}) > 1,
+        glyph=GLYPH,
+        means=layout.MEANS,
+    )
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment  # noqa: PLC0415 -- only this rendering needs it
+
+    text = Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
+    environment.filters["prose"] = _prose
+    environment.filters["lines"] = _lines
+    return environment.from_string(text)
+
+
+def _shown(value: Any) -> Any:
+    """Last stop of every value: control and direction characters by name. What is already markup stays."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return escape.visible(value)
+    return "" if value is None else value
+
+
+def _prose(text: str) -> Markup:
+    from markupsafe import Markup  # noqa: PLC0415
+    from markupsafe import escape as html  # noqa: PLC0415
+
+    pieces = ((is_code, html(escape.visible(piece))) for is_code, piece in escape.spans(text))
+    return Markup("").join(Markup("<code>%s</code>") % piece if is_code else piece for is_code, piece in pieces)
+
+
+def _lines(text: str) -> Markup:
+    from markupsafe import Markup  # noqa: PLC0415
+    from markupsafe import escape as html  # noqa: PLC0415
+
+    return Markup("\n").join(html(escape.visible(line)) for line in text.split("\n"))
+
+
+def _entry(evidence: Evidence, label: str, anchor: str, links: Links, room: int) -> dict[str, Any]:
+    rules = layout.rules(evidence)[:_MOST]
+    others = layout.by_verdict(c for c in evidence.checks if not layout.is_rule(c))[:_MOST]
+    rows = [layout.row(c) for c in rules]
+    raw = evidence.to_json()
+    said = sentences.headline(evidence)
+    return {
+        "e": evidence,
+        "id": anchor,
+        "label": label,
+        "said": _prose(said.removeprefix(f"{evidence.model}: ")),
+        "needs": sentences.to_pass(evidence),
+        "consequence": sentences.consequence(evidence),
+        "rows": rows,
+        "has": {name: any(getattr(r, name) for r in rows) for name in ("champion", "difference", "rows")},
+        "direction": layout.direction,
+        "charts": [c for check in rules if (c := chart(check)) is not None],
+        "notes": [c for c in layout.findings(evidence, said) if layout.is_rule(c)][:_MOST],
+        "open": [c for c in others if c.verdict is not Verdict.PASS],
+        "passed": [c for c in others if c.verdict is Verdict.PASS],
+        "rule_changes": [_change(c) for c in layout.rule_changes(evidence)[:_MOST]],
+        "changes": [_change(c) for c in layout.other_changes(evidence)[:_MOST]],
+        "counts": layout.change_counts(evidence),
+        "since": layout.since(evidence),
+        "challenger": numbers.commit(evidence.source.commit),
+        "challenger_url": _commit(links, evidence.source.commit),
+        "champion_url": _commit(links, evidence.champion.commit) if evidence.champion else "",
+        "inputs": _inputs(evidence),
+        "digest": numbers.digest,
+        "raw": raw if len(raw) <= room else "",
+        "short": numbers.commit,
+        "rows_of": layout.rows_of(evidence),
+    }
+
+
+def _commit(links: Links, sha: str) -> str:
+    return escape.url(links.commit + sha) if links.commit and sha.isalnum() and sha.isascii() else ""
+
+
+class _Changed(NamedTuple):
+    kind: str
+    what: str
+    before: str
+    after: str
+
+
+def _change(change: Change) -> _Changed:
+    if change.before is None and change.after is None:
+        return _Changed(change.kind, change.what, "", "changed")
+    if change.before is None or change.after is None:
+        return _Changed(
+            change.kind,
+            change.what,
+            "absent" if change.before is None else numbers.short(change.before),
+            "absent" if change.after is None else numbers.short(change.after),
+        )
+    return _Changed(change.kind, change.what, *numbers.both_short(change.before, change.after))
+
+
+def _inputs(evidence: Evidence) -> list[dict[str, Any]]:
+    """Both models, then every file that was read."""
+    models = [(evidence.subject, "this change's model")]
+    if evidence.champion:
+        models.append((evidence.champion.subject, "champion's model"))
+    return [
+        *(_named(subject, role) for subject, role in models if subject is not None),
+        *(_named(n, n.role) for n in evidence.inputs[:_MOST]),
+    ]
+
+
+def _named(named: Named, role: str) -> dict[str, Any]:
+    return {"name": named.name, "role": role, "digests": sorted(named.digest.items(), reverse=True)}
+
+
+# -- charts ----------------------------------------------------------------------------------------------------------
+
+
+class Label(NamedTuple):
+    x: float
+    anchor: str
+    text: str
+
+
+class Chart(NamedTuple):
+    """One check on an axis of its metric: what is allowed, the limit, the champion, this change."""
+
+    title: str
+    allowed: str
+    verdict: Verdict
+    said: str  # the same in words
+    band: tuple[float, float]  # left edge and width of what is allowed
+    limit: Label
+    observed: Label
+    champion: Label | None
+    interval: tuple[float, float] | None
+
+
+def chart(check: Check) -> Chart | None:
+    """Where the values lie; None for a check that has no number or no limit."""
+    if check.limit is None or check.greater_is_better is None or not isinstance(check.observed, float):
+        return None
+    champion = check.champion if isinstance(check.champion, float) else None
+    edges = _edges(check, champion)
+    axis = _axis([check.limit, check.observed, *([] if champion is None else [champion]), *edges])
+    if axis is None:
+        return None
+    shown = numbers.together(check.observed, check.limit, *([] if champion is None else [champion]))
+    at = axis(check.limit)
+    start, end = (at, _WIDE) if check.greater_is_better else (0.0, at)
+    row = layout.row(check)
+    said = f"{check.title}: this change {shown[0]}, limit {shown[1]}"
+    return Chart(
+        title=check.title,
+        allowed=row.allowed,
+        verdict=check.verdict,
+        said=said if champion is None else f"{said}, champion {shown[2]}",
+        band=(start, round(end - start, 1)),
+        limit=_label(at, f"limit {shown[1]}"),
+        observed=_label(axis(check.observed), f"this change {shown[0]}"),
+        champion=None if champion is None else _label(axis(champion), f"champion {shown[2]}"),
+        interval=(axis(edges[0]), axis(edges[1])) if edges else None,
+    )
+
+
+def _edges(check: Check, champion: float | None) -> list[float]:
+    if check.interval is None or champion is None:
+        return []
+    scale = abs(champion) if check.relative else 1.0
+    return sorted(champion + edge * scale for edge in check.interval)
+
+
+def _axis(values: Sequence[float]) -> _Axis | None:
+    low, high = min(values), max(values)
+    span = high - low or abs(high) * 0.1 or 1.0
+    if not math.isfinite(span) or not span:
+        return None
+    return _Axis(low - span * 0.2, span * 1.4)
+
+
+class _Axis(NamedTuple):
+    start: float
+    length: float
+
+    def __call__(self, value: float) -> float:
+        return round(_EDGE + (value - self.start) / self.length * (_WIDE - 2 * _EDGE), 1)
+
+
+def _label(x: float, text: str) -> Label:
+    half = len(text) * _CHAR / 2
+    if x - half < 0:
+        return Label(x, "start", text)
+    return Label(x, "end" if x + half > _WIDE else "middle", text)
