@@ -1,0 +1,31 @@
+"""mlgate.yaml -> typed settings, with errors that name file, line, key and fix."""
+
+from mlgate.config.loading import load
+from mlgate.config.settings import (
+    LIMITS,
+    Columns,
+    Compare,
+    Config,
+    DataFile,
+    EvaluationSet,
+    Policy,
+    Predictions,
+    Rule,
+    Train,
+    exact,
+)
+
+__all__ = [
+    "LIMITS",
+    "Columns",
+    "Compare",
+    "Config",
+    "DataFile",
+    "EvaluationSet",
+    "Policy",
+    "Predictions",
+    "Rule",
+    "Train",
+    "exact",
+    "load",
+]

@@ -1,0 +1,164 @@
+"""Words that are not keys here: what was probably meant, and what this version cannot do yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from mlgate import __version__
+from mlgate.config.settings import (
+    Columns,
+    Compare,
+    Config,
+    DataFile,
+    EvaluationSet,
+    Policy,
+    Predictions,
+    Rule,
+    Train,
+)
+
+Path = tuple[str | int, ...]
+
+# Where each section stands; `*` is a name of the user's, or a place in a list.
+SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
+    (): Config,
+    ("data", "*"): DataFile,
+    ("train",): Train,
+    ("evaluate", "*"): EvaluationSet,
+    ("evaluate", "*", "columns"): Columns,
+    ("evaluate", "*", "predictions"): Predictions,
+    ("compare",): Compare,
+    ("compare", "rules", "*"): Rule,
+    ("compare", "policy"): Policy,
+}
+
+# Keys of the format whose work is not built yet. They are refused: a key that does nothing would look like a check.
+NOT_YET: frozenset[tuple[str, ...]] = frozenset(
+    {
+        ("image",),
+        ("deploy",),
+        ("monitor",),
+        ("notify",),
+        ("governance",),
+        ("data", "*", "contract"),
+        ("train", "verify"),
+        ("evaluate", "*", "score"),
+        ("compare", "confidence"),
+        ("compare", "costs"),
+        ("compare", "slices"),
+        ("compare", "fairness"),
+        ("compare", "rules", "*", "threshold_by"),
+        ("compare", "rules", "*", "tolerance"),
+    }
+)
+NOT_YET_VALUES: frozenset[tuple[tuple[str, ...], str]] = frozenset(
+    {(("compare", "policy", "not_comparable"), "rescore")}
+)
+
+# What other tools and habits call our words.
+_MEANT: dict[type[BaseModel], dict[str, str]] = {
+    Rule: {
+        "min": "threshold",
+        "max": "threshold",
+        "minimum": "threshold",
+        "maximum": "threshold",
+        "limit": "threshold",
+        "value": "threshold",
+        "warn": "warn_threshold",
+        "metric": "is",
+        "estimator": "is",
+        "type": "is",
+        "higher_is_better": "greater_is_better",
+        "lower_is_better": "greater_is_better",
+        "min_improvement": "min_absolute_change",
+        "max_regression": "max_absolute_regression",
+        "max_drop": "max_absolute_regression",
+        "tolerance": "max_absolute_regression",
+    },
+    Config: {
+        "name": "model",
+        "version": "schema",
+        "evaluation": "evaluate",
+        "dataset": "data",
+        "model_path": "artifact",
+    },
+    Compare: {"baseline": "champion", "base": "champion", "metrics": "rules", "thresholds": "rules"},
+    Predictions: {"cutoff": "cut_off", "threshold": "cut_off"},
+    Columns: {"target": "label", "group": "cluster", "key": "id"},
+}
+
+# Values that other gates use for the same setting.
+MEANT_VALUES: dict[tuple[str, ...], dict[str, str]] = {
+    ("mode",): {
+        "enabled": "enforce",
+        "true": "enforce",
+        "on": "enforce",
+        "block": "enforce",
+        "dry_run": "report",
+        "dry-run": "report",
+        "warn": "report",
+        "advisory": "report",
+        "disabled": "off",
+        "false": "off",
+    },
+    ("fail_on",): {"failure": "fail", "errors": "error", "warning": "warn", "none": "never", "off": "never"},
+}
+
+
+def pattern(path: Path) -> tuple[str, ...] | None:
+    """The path with the user's own names as `*`, None where no section can be."""
+    if path and path[0] in ("data", "evaluate") and len(path) > 1:
+        path = (path[0], "*", *path[2:])
+    elif path[:2] == ("compare", "rules") and len(path) > 2:
+        path = (*path[:2], "*", *path[3:])
+    return tuple(str(step) for step in path)
+
+
+def keys(section: type[BaseModel]) -> list[str]:
+    """A section's keys as the file spells them."""
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def unavailable(path: Path, value: Any = None) -> bool:
+    """Whether this key, or this value of it, is for a later version."""
+    where = pattern(path)
+    return where in NOT_YET or (where, str(value)) in NOT_YET_VALUES
+
+
+def not_yet(what: str) -> tuple[str, str]:
+    """The sentence that refuses it, and what to do."""
+    return (
+        f"{what} is not available in mlgate {__version__}.",
+        "Remove it: a key that does nothing would look like a check.",
+    )
+
+
+def suggestion(path: Path) -> str:
+    """What was probably meant by a key that does not exist."""
+    section = SECTIONS.get(pattern(path[:-1]) or ())
+    word = str(path[-1])
+    if section is None:
+        return ""
+    if path[:2] == ("compare", "rules") and word.isdigit():
+        return "A decimal comma? Write the decimals after a point: `0.7`."
+    here = keys(section)
+    plain = word.lower().strip().replace("-", "_").replace(" ", "_")
+    meant = _MEANT.get(section, {}).get(plain) or closest(plain, here)
+    if meant:
+        return f"Did you mean `{meant}`?"
+    for where, other in SECTIONS.items():
+        if plain in keys(other) and other is not section and other is not Config:
+            return f"`{plain}` belongs in `{'.'.join(where).replace('*', '<name>')}`."
+    if plain in keys(Config):
+        return f"`{plain}` belongs at the top level: look at the indentation."
+    return f"The keys here are {', '.join(f'`{key}`' for key in here)}."
+
+
+def closest(word: str, words: list[str]) -> str:
+    """The word that was most likely misspelt, or nothing."""
+    import difflib
+
+    found = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.6)
+    return found[0] if found else ""

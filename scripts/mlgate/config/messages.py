@@ -1,0 +1,106 @@
+"""From what pydantic found to one sentence per problem: file, line, key, what is wrong, how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from mlgate import __version__
+from mlgate.config import known
+from mlgate.config.values import shown
+from mlgate.config.yamlfile import Node, dotted, visible
+from mlgate.errors import MlgateError
+
+MAX_SHOWN = 10
+
+_MISSING_FIX = {
+    ("schema",): "Add `schema: 1` as the first line.",
+    ("model",): "Add `model: <name>`: reports and statuses carry it.",
+    ("evaluate",): "Add an evaluation set, for example `evaluate: {holdout: {metrics: [metrics/eval.json]}}`.",
+    ("evaluate", "*", "metrics"): "Add `metrics: [<file>]`: a metrics file that is committed to git.",
+}
+
+
+def translate(error: ValidationError, root: Node) -> list[MlgateError]:
+    """One problem for each thing pydantic found in the values of this tree."""
+    return [_sentence(details, root) for details in error.errors(include_url=False, include_input=True)]
+
+
+def problem(root: Node, path: known.Path, message: str, fix: str = "") -> MlgateError:
+    """A problem with what stands at that path, or would stand there: it then points at the section it is missing from."""
+    node, above = root.at(path), path
+    while node is None and above:
+        above = above[:-1]
+        node = root.at(above)
+    at = node or root
+    key = dotted(path)
+    line = at.line if above else None
+    return MlgateError(f"{visible(key, 200)} {message}", file=at.file, line=line, key=key, fix=fix)
+
+
+def join(problems: Sequence[MlgateError]) -> MlgateError:
+    """All of them as one error, in the order of the file; each on a line of its own."""
+    unique = {str(each): each for each in problems}
+    ordered = sorted(unique.values(), key=lambda each: (each.file, each.line or 0))
+    first = ordered[0]
+    if len(ordered) == 1:
+        return first
+    lines = [f"{first.message} {first.fix}".rstrip(), *(str(each) for each in ordered[1:MAX_SHOWN])]
+    if len(ordered) > MAX_SHOWN:
+        lines.append(f"... and {len(ordered) - MAX_SHOWN} more.")
+    return MlgateError("\n".join(lines), file=first.file, line=first.line, key=first.key)
+
+
+def _sentence(details: ErrorDetails, root: Node) -> MlgateError:
+    path: known.Path = tuple(details["loc"])
+    message, fix = _words(details["type"], path, details.get("input"), details.get("ctx", {}))
+    return problem(root, path, message, fix)
+
+
+def _words(kind: str, path: known.Path, value: Any, context: dict[str, Any]) -> tuple[str, str]:
+    where = known.pattern(path)
+    if kind == "mlgate":
+        return context["message"], context["fix"]
+    if kind == "missing":
+        return "is missing.", _MISSING_FIX.get(where or (), f"Add `{path[-1]}:`.")
+    if kind == "extra_forbidden":
+        if known.unavailable(path):
+            return known.not_yet("")[0].lstrip(), known.not_yet("")[1]
+        return "is not a key.", known.suggestion(path)
+    if kind == "literal_error":
+        return _literal(path, where, value, context)
+    if kind == "list_type":
+        fix = f"Write it as a list: `[{visible(value)}]`." if isinstance(value, str) else ""
+        return f"must be a list, but is {shown(value)}.", fix
+    if kind in {"model_type", "dict_type", "model_attributes_type"}:
+        return f"must be a mapping of keys, but is {shown(value)}.", _mapping_fix(where)
+    if kind == "too_short":
+        return "is empty; at least one is needed.", _MISSING_FIX.get(where or (), "")
+    return f"is not valid: {context.get('error') or kind.replace('_', ' ')}.", ""
+
+
+def _literal(path: known.Path, where: tuple[str, ...] | None, value: Any, context: dict[str, Any]) -> tuple[str, str]:
+    if where == ("schema",):
+        if isinstance(value, int) and not isinstance(value, bool) and value > 1:
+            return f"is {value}, which mlgate {__version__} does not know.", "Use a newer mlgate, or write `schema: 1`."
+        return f"must be the number 1, but is {shown(value)}.", "Write `schema: 1`."
+    if known.unavailable(path, value):
+        message, fix = known.not_yet(f"`{value}`")
+        return f"is {message.replace(' is not', ', which is not')}", fix.replace("Remove it", "Choose another")
+    allowed: Iterable[str] = context.get("expected", "").replace(" or ", ", ").replace("'", "").split(", ")
+    words = [word for word in allowed if word]
+    written = str(value).lower()
+    meant = known.MEANT_VALUES.get(where or (), {}).get(written) or known.closest(written, words)
+    listed = ", ".join(f"`{word}`" for word in words[:-1]) + f" or `{words[-1]}`"
+    return f"must be {listed}, but is {shown(value)}.", f"Did you mean `{meant}`?" if meant else ""
+
+
+def _mapping_fix(where: tuple[str, ...] | None) -> str:
+    if where and where[:2] == ("compare", "rules"):
+        return "A rule names its limit: `{threshold: 0.7}`."
+    if where and where[:1] == ("data",):
+        return "Write `- {path: <file>}`."
+    return ""

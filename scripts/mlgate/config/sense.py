@@ -1,0 +1,121 @@
+"""What each key may say on its own, but not together with the others: checks over settings that are already typed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from mlgate import estimators
+from mlgate.config.known import Path, closest
+from mlgate.config.settings import Config, Rule
+
+Finding = tuple[Path, str, str]  # where, what is wrong, how to mend it
+
+_RELATIVE = ("max_relative_regression", "warn_relative_regression", "min_relative_change")
+
+
+def findings(config: Config) -> Iterator[Finding]:
+    """Everything about these settings that would make a gate that cannot do its work."""
+    yield from _paths(config)
+    for key, rule in config.compare.rules.items():
+        at = ("compare", "rules", key)
+        yield from _estimator(at, key, rule)
+        yield from _limits(at, key, rule)
+    yield from _anchor(config)
+
+
+def _paths(config: Config) -> Iterator[Finding]:
+    for path, value in paths(config):
+        joined = config.path(value)
+        if joined == ".." or joined.startswith(("../", "/")):
+            yield path, f"is `{value}`, outside the repository.", "Only files of this repository are read."
+        elif joined == ".":
+            yield path, f"is `{value}`, the repository itself.", "Name a file or folder in it."
+
+
+def paths(config: Config) -> Iterator[tuple[Path, str]]:
+    """Every path the file names, as it is written."""
+    if config.extends:
+        yield ("extends",), config.extends
+    if config.artifact:
+        yield ("artifact",), config.artifact
+    if config.train.data:
+        yield ("train", "data"), config.train.data
+    for index, file in enumerate(config.data):
+        yield ("data", index, "path"), file.path
+    for name, evaluation in config.evaluate.items():
+        at: Path = ("evaluate", name)
+        for index, metrics in enumerate(evaluation.metrics):
+            yield (*at, "metrics", index), metrics
+        if evaluation.data:
+            yield (*at, "data"), evaluation.data
+        if evaluation.labels:
+            yield (*at, "labels"), evaluation.labels
+        if evaluation.predictions:
+            yield (*at, "predictions", "path"), evaluation.predictions.path
+
+
+def _estimator(at: Path, key: str, rule: Rule) -> Iterator[Finding]:
+    known = rule.estimator(key)
+    if rule.is_ and known is None:
+        names = [*estimators.KNOWN, *estimators.ALIASES]
+        near = closest(rule.is_, names)
+        guess = f"Did you mean `{near}`? " if near else ""
+        fix = f"{guess}For a metric of your own leave `is` out and say `greater_is_better`."
+        yield (*at, "is"), f"is `{rule.is_}`, which is not an estimator that mlgate knows.", fix
+    elif known is None and rule.greater_is_better is None:
+        fix = "Add `greater_is_better: true` or `false`, or `is:` with the estimator's name."
+        yield at, "does not say which way is better.", fix
+    elif known and rule.greater_is_better not in {None, known.greater_is_better}:
+        name = rule.is_ or key
+        better = "greater" if known.greater_is_better else "lower"
+        yield (*at, "greater_is_better"), f"contradicts `{name}`, of which {better} is better.", "Remove the key."
+    if known and known.signed:
+        for word in _RELATIVE:
+            if getattr(rule, word) is not None:
+                yield (
+                    (*at, word),
+                    f"makes no sense for `{rule.is_ or key}`, which can be zero or negative.",
+                    f"Use `{word.replace('relative', 'absolute')}`.",
+                )
+
+
+def _limits(at: Path, key: str, rule: Rule) -> Iterator[Finding]:
+    if not rule.limits():
+        yield (
+            at,
+            "has no limit, so it would check nothing.",
+            "Add `threshold`, `max_absolute_regression` or another limit.",
+        )
+        return
+    greater = rule.direction(key)
+    if greater is not None and rule.threshold is not None and rule.warn_threshold is not None:
+        stricter = rule.warn_threshold > rule.threshold if greater else rule.warn_threshold < rule.threshold
+        if not stricter:
+            fix = f"Set it {'above' if greater else 'below'} `threshold`, or remove it."
+            yield (*at, "warn_threshold"), "is not stricter than `threshold`, so it would never warn.", fix
+    for kind in ("absolute", "relative"):
+        yield from _warns_first(at, rule, kind)
+    if greater and rule.max_relative_regression is not None and rule.max_relative_regression >= Decimal(1):
+        fix = "Write the share of the champion's value that may be lost, for example `2%`."
+        yield (*at, "max_relative_regression"), "is 100 % or more, so it could never fail.", fix
+
+
+def _warns_first(at: Path, rule: Rule, kind: str) -> Iterator[Finding]:
+    fails: Decimal | None = getattr(rule, f"max_{kind}_regression")
+    warns: Decimal | None = getattr(rule, f"warn_{kind}_regression")
+    if fails is not None and warns is not None and warns >= fails:
+        fix = "Make it smaller, or remove it."
+        yield (*at, f"warn_{kind}_regression"), f"is not below `max_{kind}_regression`, so it would never warn.", fix
+
+
+def _anchor(config: Config) -> Iterator[Finding]:
+    rules = config.compare.rules
+    users = [key for key, rule in rules.items() if rule.max_anchor_regression is not None]
+    if config.compare.anchor is None:
+        for key in users:
+            fix = "Add `compare.anchor` with a git tag or commit."
+            yield ("compare", "rules", key, "max_anchor_regression"), "has no anchor to be measured from.", fix
+    elif rules and not users:
+        fix = "Remove it, or add `max_anchor_regression` to a rule."
+        yield ("compare", "anchor"), "is named, but no rule is measured from it.", fix

@@ -1,0 +1,248 @@
+"""The kinds of value mlgate.yaml holds: text, names, paths, git references, exact numbers and shares.
+
+Each validator says what is wrong and how to write it instead. They take what the file's reader gives (`Bare` text,
+`int`, `Decimal`) and plain Python values alike.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from mlgate.config.yamlfile import UNSEEN, Bare, visible
+
+MAX_TEXT = 1000
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+
+_OTHER_BOOLEANS = {"yes", "no", "on", "off"}
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%\Z")
+_NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?\Z")
+_DIGITS = 25  # more than a double carries; more would not survive exact arithmetic
+_LARGEST = 30  # powers of ten
+
+
+def problem(message: str, fix: str = "") -> PydanticCustomError:
+    """An error in our words: `message` continues the key ("`mode` " + "must be ..."); `fix` says how to mend it."""
+    return PydanticCustomError("mlgate", "{message}", {"message": message, "fix": fix})
+
+
+def shown(value: Any) -> str:
+    """A value as a message names it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, Bare):
+        return f"`{visible(value)}`"
+    if isinstance(value, str):
+        return f'the text `"{visible(value)}"`'
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return f"the number `{visible(str(value))}`"
+
+
+# --- text
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        quotes = isinstance(value, bool | int | float | Decimal)
+        written = visible(str(value).lower() if isinstance(value, bool) else str(value))
+        raise problem(f"must be text, but is {shown(value)}.", f'Put it in quotes: `"{written}"`.' if quotes else "")
+    if isinstance(value, Bare) and value.lower() in _OTHER_BOOLEANS:
+        raise problem(
+            f"is `{value}`, which some readers of YAML take for a boolean.", f'Put it in quotes: `"{value}"`.'
+        )
+    if not value.strip():
+        raise problem("must not be empty.", "Remove the key, or give it a value.")
+    if len(value) > MAX_TEXT:
+        raise problem(f"is longer than {MAX_TEXT} characters.")
+    if found := UNSEEN.search(value):
+        raise problem(f"holds the unseen character U+{ord(found[0]):04X}.", "Delete it.")
+    return str(value)
+
+
+def _model_name(value: Any) -> str:
+    text = _text(value)
+    if not NAME.match(text):
+        raise problem(
+            f"is `{visible(text)}`, which cannot name a model.",
+            "Use letters, digits, `.`, `_` and `-`, starting with a letter or digit, at most 100 characters.",
+        )
+    return text
+
+
+def check_path(value: Any) -> str:
+    path = _text(value)
+    if "://" in path:
+        raise problem(
+            f"is the address `{visible(path)}`; only files of this repository are read.",
+            "Give the path of the file, or of what its DVC pointer tracks.",
+        )
+    if path.startswith(("/", "~")) or re.match(r"[A-Za-z]:", path):
+        raise problem(f"is `{visible(path)}`, outside the repository.", "Give a path relative to this file's folder.")
+    if "\\" in path:
+        raise problem(f"is `{visible(path)}`.", f"Separate folders with `/`: `{visible(path).replace(chr(92), '/')}`.")
+    if ".git" in path.lower().split("/"):
+        raise problem(f"is `{visible(path)}`, inside git's own folder.", "Give the path of a file that git tracks.")
+    return path
+
+
+def _git_ref(value: Any) -> str:
+    ref = _text(value)
+    if ref.startswith(("ledger:", "models:")):
+        raise problem(
+            f"is `{visible(ref)}`. Champions from {'the ledger' if ref[0] == 'l' else 'a model registry'} "
+            "are not available in this version of mlgate.",
+            "Name a git branch, tag or commit, or `auto`.",
+        )
+    bad = ref.startswith(("-", "/", "./", "../")) or ref.endswith(("/", ".", ".lock"))
+    if bad or re.search(r"[\s:?*\[\\]|\.\.|@\{|//", ref):
+        raise problem(
+            f"is `{visible(ref)}`, which cannot be a git branch, tag or commit.", "Write it as `git log` would take it."
+        )
+    return ref
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    meant = ""
+    if isinstance(value, str) and value.lower() in {"yes", "on", "y", "true"}:
+        meant = "Write `true`, without quotes."
+    elif isinstance(value, str) and value.lower() in {"no", "off", "n", "false"}:
+        meant = "Write `false`, without quotes."
+    raise problem(f"must be `true` or `false`, but is {shown(value)}.", meant)
+
+
+def _label(value: Any) -> str | int | float | bool:
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, Decimal | float):
+        return float(_finite(value))
+    return _text(value)
+
+
+# --- numbers
+
+
+def _finite(value: Any) -> Decimal:
+    """The exact number, of a size that arithmetic and messages can carry."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise problem(f"must be a number, but is {shown(value)}.", _number_fix(value))
+    number = value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else value)
+    if not number.is_finite():
+        raise problem(
+            f"must be a finite number, but is `{'NaN' if number.is_nan() else 'infinite'}`.", "It could never fail."
+        )
+    sign, digits, exponent = number.as_tuple()
+    significant = "".join(map(str, digits)).strip("0")
+    if len(significant) > _DIGITS or (significant and abs(number.adjusted()) > _LARGEST):
+        raise problem(f"is `{visible(str(value))}`, which has more digits than mlgate calculates with.", "Round it.")
+    return number
+
+
+def _number_fix(value: Any) -> str:
+    if not isinstance(value, str):
+        return "Write a single number." if isinstance(value, list | dict) else ""
+    if not isinstance(value, Bare) and _NUMBER.match(value.strip()):
+        return f"Remove the quotes: `{value.strip()}`."
+    if re.match(r"[-+]?[0-9]+,[0-9]+\Z", value):
+        return f"Write the decimals after a point: `{value.replace(',', '.')}`."
+    if re.match(r"[-+]?[0-9][0-9_]*(\.[0-9_]+)?\Z", value) and "_" in value:
+        return f"Write it without `_`: `{value.replace('_', '')}`."
+    if re.match(r"[-+]?0[0-9]+", value):
+        return "Write it without the leading zero: some readers of YAML take it for an octal number."
+    return ""
+
+
+def _number(value: Any) -> Decimal:
+    if isinstance(value, str) and "%" in value:
+        raise problem(
+            f"is {shown(value)}, but it is in the metric's own units.",
+            "Write it as the metrics file does, for example `0.7`.",
+        )
+    return _finite(value)
+
+
+def _amount(value: Any) -> Decimal:
+    """In the metric's own units, not negative."""
+    if isinstance(value, str) and "%" in value:
+        raise problem(
+            f"is {shown(value)}, but an absolute change is in the metric's own units.",
+            "Write the difference itself, for example `0.01`, or use the rule's `relative` word for a percentage.",
+        )
+    return _not_negative(_finite(value))
+
+
+def _share(value: Any) -> Decimal:
+    """Of the champion's value: `2%` or `0.02`."""
+    if isinstance(value, str) and (percent := _PERCENT.match(value.strip())):
+        sign, digits, exponent = _finite(Decimal(percent[1])).as_tuple()
+        return Decimal((sign, digits, int(exponent) - 2))
+    if isinstance(value, str) and "%" in value:
+        raise problem(f"must be a percentage, but is {shown(value)}.", "Write it like `2%` or `0.5%`.")
+    number = _not_negative(_finite(value))
+    if number >= 1:
+        raise problem(
+            f"is `{visible(str(value))}`, which is {number * 100:,f} %.",
+            f"Write the percentage, `{visible(str(value))}%`, or the share, for example `0.02` for 2 %.",
+        )
+    return number
+
+
+def _not_negative(number: Decimal) -> Decimal:
+    if number < 0:
+        raise problem(
+            f"is `{visible(str(number))}`, but must not be negative.",
+            "Write the size of the change; the word says its direction.",
+        )
+    return abs(number)
+
+
+_VISIBLE = r"^[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]*\S[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]*$"
+_TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
+
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({**_TEXT, "pattern": _VISIBLE})]
+ModelName = Annotated[
+    str,
+    BeforeValidator(_model_name),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"}),
+]
+RepoPath = Annotated[
+    str,
+    BeforeValidator(check_path),
+    WithJsonSchema({**_TEXT, "pattern": r"^(?![/~]|[A-Za-z]:|.*://|(.*/)?\.[gG][iI][tT](/|$))[^\\\u0000-\u001f]*$"}),
+]
+GitRef = Annotated[
+    str,
+    BeforeValidator(_git_ref),
+    WithJsonSchema({**_TEXT, "pattern": r"^(?![-/]|\.\.?/|.*(\.\.|@\{|//))[^\s:?*\[\\]*[^\s:?*\[\\/.]$"}),
+]
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+Label = Annotated[
+    str | int | float | bool,
+    BeforeValidator(_label),
+    WithJsonSchema({"anyOf": [{**_TEXT, "pattern": _VISIBLE}, {"type": "number"}, {"type": "boolean"}]}),
+]
+Number = Annotated[Decimal, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
+Amount = Annotated[Decimal, BeforeValidator(_amount), WithJsonSchema({"type": "number", "minimum": 0})]
+Share = Annotated[
+    Decimal,
+    BeforeValidator(_share),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+                {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? ?%$"},
+            ]
+        }
+    ),
+]
