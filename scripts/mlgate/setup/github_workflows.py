@@ -17,6 +17,7 @@ _CALLED = re.compile(r"(?:^|/)\.github/workflows/model-gate\.ya?ml(?:@|$)")
 _ACTION = re.compile(r"(?:^|/)mlgate/actions/compare(?:@|$)")
 _COMMAND = re.compile(r"(?:^|[\s;&|(])mlgate\s+(?:--\S+\s+)*compare\b")
 _EVEN_THEN = re.compile(r"\balways\(\)|\bcancelled\(\)|\bfailure\(\)")
+_RESULTS = re.compile(r"\bneeds\b")
 _WANTED = {"contents": "read", "pull-requests": "write", "statuses": "write"}
 _LEVEL = {"none": 0, "read": 1, "write": 2}
 
@@ -33,6 +34,7 @@ class Job:
     condition: str
     permissions: Mapping[str, str] | None
     swallowed: bool
+    asks: bool  # it looks at the results of the jobs it needs
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Branch:
 
 
 def branch(name: str, rules: Any, protection: Any) -> Branch:
-    """From `GET /repos/{o}/{r}/rules/branches/{branch}` and `GET /repos/{o}/{r}/branches/{branch}`; None: not readable."""
+    """From the API's `rules/branches/{branch}` and `branches/{branch}` of a repository; None: not readable."""
     required: list[str] = []
     merge_queue = code_owners = False if isinstance(rules, list) else None
     for raw in rules if isinstance(rules, list) else []:
@@ -89,7 +91,7 @@ def branch(name: str, rules: Any, protection: Any) -> Branch:
     return Branch(name, sorted(set(required)) if known else None, merge_queue, code_owners)
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------
 
 
 def read(file: str, data: bytes) -> Workflow | None:
@@ -130,6 +132,7 @@ def _job(name: str, raw: dict[str, Any], default: Any) -> Job:
         condition=str(raw.get("if", "")),
         permissions=_permissions(raw.get("permissions", default)),
         swallowed=raw.get("continue-on-error") is True or any(s.get("continue-on-error") is True for s in gates),
+        asks=bool(_RESULTS.search(str({k: v for k, v in raw.items() if k != "needs"}))),
     )
 
 
@@ -141,7 +144,7 @@ def _permissions(raw: Any) -> Mapping[str, str] | None:
     return {key: str(value) for key, value in mapping(raw).items()}
 
 
-# -- finding -----------------------------------------------------------------------------------------------------------
+# -- finding ---------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -166,7 +169,7 @@ class _Case:
 
 
 def findings(workflows: Iterable[Workflow], branch: Branch) -> list[Check]:
-    """What the workflows that call the gate would do on a pull request, in the merge queue and on the default branch."""
+    """What the workflows that call the gate do on a pull request, in the merge queue and on the default branch."""
     callers = [w for w in workflows if w.gates and "workflow_run" not in w.triggers]
     if not callers:
         return [
@@ -202,7 +205,7 @@ def _pull_requests(case: _Case) -> None:
             "pull_request",
             title,
             Verdict.FAIL if target else Verdict.WARN,
-            f"{case.workflow.file} runs on `pull_request_target`: code of a fork would run with the repository's secrets."
+            f"{case.workflow.file} runs on `pull_request_target`: a fork's code would run with your secrets."
             if target
             else f"{case.workflow.file} does not run on `pull_request`, so a change is judged only after it is merged.",
             fix="on:\n  pull_request:",
@@ -215,8 +218,8 @@ def _pull_requests(case: _Case) -> None:
             "pull_request",
             title,
             Verdict.FAIL if case.required else Verdict.WARN,
-            f"`pull_request` has `{narrow[0]}:`. A pull request that touches none of them starts no run, and a required "
-            "check that never starts stays pending for ever. mlgate itself sees when nothing changed, in seconds.",
+            f"`pull_request` has `{narrow[0]}:`. A pull request that touches none of them starts no run, and a "
+            "required check that never starts stays pending for ever. mlgate sees in seconds when nothing changed.",
             fix="on:\n  pull_request:",
         )
     elif types and not {"opened", "synchronize"} <= set(types):
@@ -328,21 +331,32 @@ def _required(case: _Case) -> None:
             "required",
             title,
             Verdict.WARN,
-            f"No check of {case.workflow.file} is required on `{case.branch.name}`{others}: a pull request can be merged "
-            "while the gate fails.",
-            fix=f"Settings > Rules > Rulesets > branch ruleset for {case.branch.name} > Require status checks to pass > {name}",
+            f"No check of {case.workflow.file} is required on `{case.branch.name}`{others}: a pull request can be "
+            "merged while the gate fails.",
+            fix=f"Settings > Rules > Rulesets > {case.branch.name} > Require status checks to pass > Add: {name}",
             at=wanted.id,
         )
         return
     for context in mine:
         for job in case.workflow.after:
+            if _shown_as(job, context) and not job.asks and _EVEN_THEN.search(job.condition):
+                case.say(
+                    "required",
+                    title,
+                    Verdict.FAIL,
+                    f"Required check `{context}` is job `{job.id}`, which never looks at the gate's result: always green.",
+                    fix=f'jobs:\n  {job.id}:\n    steps:\n      - run: test "${{RESULT}}" = success\n        env:\n'
+                    f"          RESULT: ${{{{ needs.{case.workflow.gates[0].id}.result }}}}",
+                    at=job.id,
+                )
+                return
             if _shown_as(job, context) and not _EVEN_THEN.search(job.condition):
                 case.say(
                     "required",
                     title,
                     Verdict.FAIL,
-                    f"Required check `{context}` is job `{job.id}`, which is skipped when the gate fails, and a skipped "
-                    "check counts as passed.",
+                    f"Required check `{context}` is job `{job.id}`, which is skipped when the gate fails, and a "
+                    "skipped check counts as passed.",
                     fix=f"jobs:\n  {job.id}:\n    if: always()\n    # and let it fail unless needs.*.result is success",
                     at=job.id,
                 )
@@ -353,8 +367,8 @@ def _required(case: _Case) -> None:
                     "required",
                     title,
                     Verdict.WARN,
-                    f"Required check `{context}` is job `{job.id}`, which has `if: {job.condition}`. Where that is false the "
-                    "job is skipped, and a skipped check counts as passed.",
+                    f"Required check `{context}` is job `{job.id}`, which has `if: {job.condition}`. Where that is "
+                    "false the job is skipped, and a skipped check counts as passed.",
                     fix=f"# remove from job {job.id}:\nif: {job.condition}",
                     at=job.id,
                 )
@@ -374,4 +388,4 @@ def _check_name(job: Job) -> str:
     return f"{job.name} / {CALLED_JOB}" if job.called else job.name
 
 
-CALLED_JOB = "gate"  # the aggregate job of the reusable workflow
+CALLED_JOB = "Judge"  # the last job of the reusable workflow

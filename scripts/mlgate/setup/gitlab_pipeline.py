@@ -73,7 +73,7 @@ def read(file: str, data: bytes) -> Pipeline:
     tolerated = sorted(
         name
         for name, body in jobs.items()
-        if body.get("allow_failure") is True and (name in own or (included and name in ("compare", "report")))
+        if body.get("allow_failure") is True and (name in own or (included and name.endswith(("compare", "report"))))
     )
     return Pipeline(
         file=file, gate=included or bool(own), merge_requests=_merge_requests(top), tolerated=tuple(tolerated)
@@ -129,8 +129,8 @@ def findings(pipeline: Pipeline | None, settings: Project) -> list[Check]:
             f"caller.allow_failure.{name}",
             "A failing gate fails the pipeline",
             Verdict.WARN,
-            f"Job `{name}` has `allow_failure: true`: the gate can fail and the pipeline is green. To try the gate out, "
-            "set `mode: report` in mlgate.yaml.",
+            f"Job `{name}` has `allow_failure: true`: the gate can fail and the pipeline is green. "
+            "To try the gate out, set `mode: report` in mlgate.yaml.",
             fix=f"{name}:\n  allow_failure: false",
             file=file,
         )
@@ -179,25 +179,20 @@ def _must_succeed(settings: Project) -> Check:
     return finding("required", title, Verdict.PASS, "Pipelines must succeed.")
 
 
-def token_findings(settings: Project, *, present: bool, refused: str = "") -> list[Check]:
-    """Whether GITLAB_TOKEN can write the merge request's note and the commit's statuses."""
+def token(settings: Project) -> Check | None:
+    """Whether GITLAB_TOKEN can write the note and the statuses; None when that could not be asked."""
+    if settings.scopes is None:
+        return None
     title = "GITLAB_TOKEN may comment and set statuses"
     fix = (
         "Settings > Access tokens > Add new token: role Developer, scope api\n"
         "Settings > CI/CD > Variables: GITLAB_TOKEN, masked (not protected, or merge requests do not get it)"
     )
-    if not present:
-        reason = "GITLAB_TOKEN is not set. The job token cannot write notes: the verdict stays in the job, its reports and logs."
-        return [finding("rights.token", title, Verdict.WARN, reason, fix=fix)]
-    if refused:
-        return [finding("rights.token", title, Verdict.ERROR, f"GITLAB_TOKEN is not accepted: {refused}", fix=fix)]
-    if settings.scopes is not None and "api" not in settings.scopes:
+    if "api" not in settings.scopes:
         reason = f"GITLAB_TOKEN has the scopes {', '.join(settings.scopes) or '(none)'}; a note needs `api`."
-        return [finding("rights.token", title, Verdict.FAIL, reason, fix=fix)]
+        return finding("rights.token", title, Verdict.WARN, reason, fix=fix)
     if settings.access is not None and settings.access < DEVELOPER:
         reason = "GITLAB_TOKEN's role is below Developer, which a note needs."
-        return [finding("rights.token", title, Verdict.FAIL, reason, fix=fix)]
-    if settings.scopes is None:
-        return []  # the caller lists it among what was not run
+        return finding("rights.token", title, Verdict.WARN, reason, fix=fix)
     until = f" It expires on {settings.expires}." if settings.expires else ""
-    return [finding("rights.token", title, Verdict.PASS, f"It has the scope `api`.{until}")]
+    return finding("rights.token", title, Verdict.PASS, f"It has the scope `api`.{until}")

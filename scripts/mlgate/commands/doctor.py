@@ -1,0 +1,46 @@
+"""`mlgate doctor`: before money is spent, what would make the gate fail or lie."""
+
+from __future__ import annotations
+
+import click
+
+from mlgate.commands import _options
+from mlgate.commands._run import Run, Unloadable, unloadable
+from mlgate.config import Config
+from mlgate.errors import MlgateError
+from mlgate.setup.doctor import Doctor, environ
+from mlgate.setup.worktree import WorkTree
+
+
+@click.command("doctor")
+@_options.common
+@click.option(
+    "--remote",
+    envvar="MLGATE_REMOTE",
+    type=click.BOOL,
+    default=True,
+    show_default=True,
+    metavar="BOOL",
+    help="Ask the DVC remote whether what the pointers name is in it.",
+)
+@click.option(
+    "--python",
+    envvar="MLGATE_PYTHON",
+    default="",
+    metavar="PATH",
+    help="The project's interpreter, whose dvc is asked. Default: train.python, else what is on PATH.",
+)
+def command(config: str, working_directory: str, python: str, *, summary: bool, debug: bool, remote: bool) -> int:
+    """Find what would make the gate fail or lie, each with the exact lines to paste."""
+    run = Run.start(config, working_directory, summary=summary)
+    files = run.git.at(run.head) if run.in_ci else WorkTree(run.git)
+    doctor = Doctor(run.git, run.forge, files, environ(), python=python, ask_remote=remote)
+    missing = ""
+    loaded: list[Config | Unloadable] = []
+    try:
+        loaded = [run.load(file) for file in run.config_files()]
+    except MlgateError as error:
+        missing = error.message[0].upper() + error.message[1:]
+    broken = [unloadable("doctor", one) for one in loaded if isinstance(one, Unloadable)]
+    fine = [one for one in loaded if not isinstance(one, Unloadable)]
+    return run.finish("doctor", doctor.evidence(fine, broken, missing))

@@ -1,0 +1,417 @@
+"""What doctor gathers, and in which order it says what it found. Findings are made of these facts elsewhere."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from mlgate.config import Config
+from mlgate.errors import MlgateError
+from mlgate.forges import Forge, ForgeError
+from mlgate.model import Check, Evidence, Verdict, worst
+from mlgate.repo import champion
+from mlgate.repo import metrics as metrics_files
+from mlgate.repo.dvc import Out, Pipeline
+from mlgate.repo.git import Git, Snapshot
+from mlgate.setup import (
+    codeowners,
+    finding,
+    github_workflows,
+    gitlab_pipeline,
+    ground,
+    project_dvc,
+    storage,
+)
+from mlgate.setup.project_dvc import Dvc, Settings, Status
+
+KIND = "doctor"
+
+
+@dataclass
+class Found:
+    """Checks and what could not be looked at."""
+
+    checks: list[Check] = field(default_factory=list)
+    not_run: list[str] = field(default_factory=list)
+
+    def add(self, *checks: Check | None) -> None:
+        self.checks += [check for check in checks if check]
+
+    def skip(self, sentence: str) -> None:
+        if sentence and sentence not in self.not_run:
+            self.not_run.append(sentence)
+
+    def __add__(self, other: Found) -> Found:
+        return Found([*self.checks, *other.checks], list(dict.fromkeys([*self.not_run, *other.not_run])))
+
+
+@dataclass(eq=False)
+class Doctor:
+    """One look at one repository. `files`: the commit under judgement, or the working tree in a terminal."""
+
+    git: Git
+    forge: Forge
+    files: Snapshot
+    environ: Mapping[str, str]
+    python: str = ""
+    ask_remote: bool = True
+    _dvcs: dict[str, Dvc | str] = field(default_factory=dict)
+    _settings: dict[tuple[Dvc, str], Settings] = field(default_factory=dict)
+    _status: dict[tuple[Dvc, str], Status] = field(default_factory=dict)
+
+    def evidence(self, configs: Sequence[Config], broken: Sequence[Evidence], missing: str = "") -> list[Evidence]:
+        """One evidence per model, with what concerns the whole repository in it where there is one model only.
+
+        `broken` are the models whose configuration cannot be loaded; `missing` says why there is no configuration.
+        """
+        own = [(config, self._model(config)) for config in configs]
+        whole = self._repository(configs, missing)
+        if len(own) == 1 and not broken:
+            return [_evidence(own[0][0], whole + own[0][1])]
+        name = "repository"
+        while name in {c.model for c in configs} | {e.model for e in broken}:
+            name += "-"
+        strict = not configs or any(config.mode == "enforce" for config in configs)
+        shared = _judged(
+            Evidence(kind=KIND, model=name, verdict=Verdict.PASS, mode="enforce" if strict else "report"), whole
+        )
+        return [shared, *broken, *(_evidence(config, found) for config, found in own)]
+
+    # -- the repository ------------------------------------------------------------------------------------------------
+
+    def _repository(self, configs: Sequence[Config], missing: str) -> Found:
+        found = Found()
+        found.add(
+            ground.tool(
+                "Git", self._git_version(), ground.GIT_NEEDED, fix="apt-get install git   # or your system's way"
+            ),
+            ground.tool("Python", platform.python_version(), (3, 11), fix="uv python install 3.13"),
+        )
+        if missing:
+            reason = f"{missing} Without it there is nothing to judge by."
+            found.add(finding.finding("config", "mlgate.yaml is there", Verdict.ERROR, reason, fix="mlgate init"))
+        self._metric_files(found, configs)
+        self._outputs(found)
+        found += self._forge(configs)
+        return found
+
+    def _git_version(self) -> str:
+        return self.git.try_run("--version").stdout.decode(errors="replace")
+
+    def _metric_files(self, found: Found, configs: Sequence[Config]) -> None:
+        own = {config.path(p) for config in configs for s in config.evaluate.values() for p in s.metrics}
+        try:
+            found.add(ground.dvc_metrics(self.pipeline.metric_files, self.tracked, own))
+        except MlgateError as error:
+            found.add(_unreadable(error))
+
+    def _outputs(self, found: Found) -> None:
+        try:
+            pairs = [(s.folder, s.defined or {}) for s in self.pipeline.stages]
+            found.add(ground.raw_outputs(self.pipeline.outs.values(), ground.uncached(pairs), self.tracked))
+        except MlgateError:
+            return  # said by _metric_files, which reads the same files
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        return Pipeline(self.files)
+
+    @cached_property
+    def tracked(self) -> frozenset[str]:
+        return frozenset(self.git.listed(["**"], untracked=False))
+
+    # -- one model -----------------------------------------------------------------------------------------------------
+
+    def _model(self, config: Config) -> Found:
+        found = Found()
+        found.add(finding.finding("config", f"{config.file} loads", Verdict.PASS, f"mode: {config.mode}."))
+        self._commits(found, config)
+        files = [self._metrics(config.path(p)) for s in config.evaluate.values() for p in s.metrics]
+        found.add(*map(ground.metrics, files))
+        lines = {key: config.line(f"compare.rules.{key}") for key in config.compare.rules}
+        found.add(*ground.rules(config.compare.rules, files, file=config.file, lines=lines))
+        try:
+            found.add(*(ground.pointer(p) for p in self._pointed(config)))
+            self._storage(found, config)
+        except MlgateError as error:
+            found.add(_unreadable(error))
+        return found
+
+    def _commits(self, found: Found, config: Config) -> None:
+        forge = self.forge.name if self.forge.name in ground.FULL_HISTORY else "none"
+        try:
+            chosen = champion.find(self.git, self.forge.event, config.compare.champion).champion
+            facts = ground.Base(chosen.commit, chosen.how, shallow=self.git.shallow, forge=forge)
+        except MlgateError as error:
+            facts = ground.Base(said=str(error), shallow=self.git.shallow, forge=forge)
+        found.add(ground.base(facts))
+        if config.compare.anchor:
+            said = ""
+            try:
+                self.git.ensure(config.compare.anchor)
+            except MlgateError as error:
+                said = str(error)
+            found.add(ground.anchor(config.compare.anchor, said, shallow=self.git.shallow, forge=forge))
+
+    def _metrics(self, path: str) -> ground.Metrics:
+        tracked = path in self.tracked
+        exists = path in self.files.files or (self.git.root / path).is_file()
+        if not exists or not tracked:
+            hidden = self.git.try_run("check-ignore", "-v", "--", path).stdout.decode(errors="replace")
+            return ground.Metrics(path, exists, tracked, ignored_by=hidden.split(":", 1)[0])
+        try:
+            data = self.files.read(path)
+            return ground.Metrics(path, True, True, values=metrics_files.parse(data or b"", path))
+        except MlgateError as error:
+            return ground.Metrics(path, True, True, said=str(error))
+
+    def _pointed(self, config: Config) -> list[ground.Pointed]:
+        named = [(config.artifact, "artifact")]
+        for one in config.evaluate.values():
+            named += [(one.data, "evaluation data"), (one.predictions.path if one.predictions else None, "predictions")]
+            named += [(one.labels, "labels")]
+        named += [(data.path, "data") for data in config.data]
+        roles = {config.path(path): role for path, role in reversed(named) if path}
+        return [self._one_pointed(path, role) for path, role in reversed(roles.items())]
+
+    def _one_pointed(self, path: str, role: str) -> ground.Pointed:
+        above = {path.rsplit("/", i)[0] for i in range(1, path.count("/") + 1)}
+        return ground.Pointed(
+            path,
+            role,
+            out=self.pipeline.outs.get(path),
+            in_folder=any(folder in self.pipeline.outs for folder in above),
+            in_git=path in self.tracked or any(p.startswith(f"{path}/") for p in self.tracked),
+            exists=(self.git.root / path).exists(),
+        )
+
+    # -- DVC, its remote, the disk -------------------------------------------------------------------------------------
+
+    def _storage(self, found: Found, config: Config) -> None:
+        outs = self.pipeline.outs
+        home = project_dvc.folder_of(self.git.root, config.folder)
+        if home is None or not outs:
+            return
+        cached = self._cached_outs(home)
+        dvc = self._dvc(self.python or config.train.python or "")
+        if isinstance(dvc, str):
+            found.add(storage.absent(dvc, self._shown_forge))
+            found.skip("The DVC remote: there is no DVC to ask it with.")
+            self._disk(found, config, cached, None, Settings())
+            return
+        found.add(ground.tool("DVC", dvc.version, ground.DVC_NEEDED, fix=f'{dvc.python} -m pip install "dvc>=3.60"'))
+        if not cached:
+            return
+        settings = self._settings_of(dvc, home)
+        there = settings.folder is None or settings.folder.is_dir()
+        remote = storage.remote(settings, folder_exists=there)
+        found.add(remote)
+        usable = remote.verdict is Verdict.PASS
+        status = self._status_of(dvc, home, ask=usable and self.ask_remote)
+        if not self.ask_remote:
+            found.skip("What the DVC remote holds: it was not asked (`remote` is false).")
+        elif usable:
+            self._pushed(found, config, dvc, settings=settings, status=status, pointers=len(cached))
+        if status.trouble and not (usable and self.ask_remote):
+            found.skip(f"What DVC's cache holds: {status.said}.")
+        self._disk(found, config, cached, None if status.trouble else status.not_in_cache, settings)
+
+    def _cached_outs(self, home: str) -> list[Out]:
+        pairs = [(s.folder, s.defined or {}) for s in self.pipeline.stages]
+        in_git = ground.uncached(pairs)
+        return [
+            out
+            for out in self.pipeline.outs.values()
+            if out.path not in in_git and "://" not in out.path and (not home or out.path.startswith(f"{home}/"))
+        ]
+
+    def _pushed(
+        self, found: Found, config: Config, dvc: Dvc, *, settings: Settings, status: Status, pointers: int
+    ) -> None:
+        policy = config.compare.policy.no_credentials
+        check, unread = storage.pushed(
+            storage.Pushed(
+                status=status,
+                remote=settings,
+                needed=[p.path for p in self._pointed(config)],
+                pointers=pointers,
+                forge=self._shown_forge,
+                python=dvc.python,
+                from_fork=self.forge.event.from_fork,
+                no_credentials=Verdict(policy),
+            )
+        )
+        found.add(check)
+        found.skip(unread)
+
+    def _disk(
+        self, found: Found, config: Config, cached: list[Out], lacking: Sequence[str] | None, settings: Settings
+    ) -> None:
+        needed = [p.path for p in self._pointed(config)]
+        mine = [out for out in cached if any(n == out.path or n.startswith(f"{out.path}/") for n in needed)]
+        places = [self.git.root, *([settings.cache] if settings.cache and settings.cache.is_dir() else [])]
+        free = min(shutil.disk_usage(place).free for place in places)
+        copies = 1 if settings.links else 2
+        found.add(storage.disk(storage.need(mine, lacking), storage.need(cached, lacking), free, copies=copies))
+
+    def _dvc(self, wanted: str) -> Dvc | str:
+        if wanted not in self._dvcs:
+            self._dvcs[wanted] = project_dvc.find(wanted, self.git.root, self.environ)
+        return self._dvcs[wanted]
+
+    def _settings_of(self, dvc: Dvc, home: str) -> Settings:
+        key = (dvc, home)
+        if key not in self._settings:
+            self._settings[key] = project_dvc.settings(dvc, self.git.root / home, self.environ)
+        return self._settings[key]
+
+    def _status_of(self, dvc: Dvc, home: str, *, ask: bool) -> Status:
+        key = (dvc, home)
+        if key not in self._status:
+            folder = self.git.root / home
+            self._status[key] = project_dvc.status(dvc, folder, home, self.environ, ask_remote=ask)
+        return self._status[key]
+
+    # -- the forge -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _shown_forge(self) -> str:
+        """Whose words fixes are in: the forge of this job, else the one whose files or address the repository has."""
+        if self.forge.name in ("github", "gitlab"):
+            return self.forge.name
+        return forge_of(self.files.files, self.git.remote_url()) or "none"
+
+    def _forge(self, configs: Sequence[Config]) -> Found:
+        found = Found()
+        if self._shown_forge == "none":
+            reason = "There is neither a GitHub workflow nor a .gitlab-ci.yml: nothing calls the gate."
+            found.add(finding.finding("caller", "Something runs the gate", Verdict.WARN, reason, fix="mlgate init"))
+        enforced: bool | None = None
+        callers: list[str] = []
+        if self._shown_forge == "github":
+            branch = self._branch(found)
+            callers = [p for p in self.files.files if _is_workflow(p)]
+            read = [github_workflows.read(p, self._text(p)) for p in callers]
+            found.add(*github_workflows.findings([w for w in read if w], branch))
+            enforced = branch.code_owner_review
+            callers = [w.file for w in read if w and w.gates] or [github_workflows.STARTER]
+        elif self._shown_forge == "gitlab":
+            settings = self._project(found)
+            file = settings.ci_file if settings.ci_file in self.files.files else gitlab_pipeline.FILE
+            data = self._text(file)
+            pipeline = gitlab_pipeline.read(file, data) if data else None
+            found.add(*gitlab_pipeline.findings(pipeline, settings), gitlab_pipeline.token(settings))
+            callers = [file]
+        if callers:
+            found.add(self._owned([*callers, *(c.file for c in configs)], enforced))
+        return found
+
+    def _text(self, path: str) -> bytes:
+        try:
+            return self.files.read(path) or b""
+        except MlgateError:  # a symbolic link: not a file that a forge would run
+            return b""
+
+    def _owned(self, deciding: Sequence[str], enforced: bool | None) -> Check:
+        kind = self._shown_forge
+        place = codeowners.place(kind, self.files.files) or ""
+        sections = codeowners.parse(self._text(place).decode(errors="replace"), kind) if place else []
+        owners = {path: codeowners.owners(sections, path) for path in deciding}
+        return ground.owned(ground.Owned(kind, place, owners, enforced))
+
+    def _branch(self, found: Found) -> github_workflows.Branch:
+        name = self.forge.event.default_branch or self.git.default_branch() or "main"
+        if self.forge.name != "github":
+            found.skip(_no_job("required checks, merge queue and reviews"))
+            return github_workflows.Branch(name)
+        quoted = urllib.parse.quote(name, safe="")
+        what = f"required checks of `{name}`"
+        rules = self._ask(found, what, f"repos/{self.forge.project}/rules/branches/{quoted}")
+        protection = self._ask(found, what, f"repos/{self.forge.project}/branches/{quoted}")
+        branch = github_workflows.branch(name, rules, protection)
+        if self.forge.event.from_fork:
+            found.skip("Comments: the token of a pull request from a fork cannot write; see docs/github.md, forks.")
+        return branch
+
+    def _project(self, found: Found) -> gitlab_pipeline.Project:
+        if self.forge.name != "gitlab":
+            found.skip(_no_job("merge checks and GITLAB_TOKEN"))
+            return gitlab_pipeline.Project()
+        quoted = urllib.parse.quote(self.forge.project, safe="")
+        raw = self._ask(found, "merge checks of the project", f"projects/{quoted}")
+        token = self._ask(found, "rights of GITLAB_TOKEN", "personal_access_tokens/self")
+        return gitlab_pipeline.project(raw, token)
+
+    def _ask(self, found: Found, what: str, path: str) -> Any:
+        try:
+            return self.forge.api().get(path)
+        except ForgeError as error:
+            found.skip(f"The {what}: {finding.redact(error.message)}")
+            return None
+
+
+# -- plain decisions -------------------------------------------------------------------------------
+
+
+def forge_of(files: Mapping[str, Any] | Sequence[str], remote_url: str) -> str:
+    """The forge whose files are there, else the one its address names; empty when neither says."""
+    url = remote_url.lower()
+    named = "github" if "github" in url else "gitlab" if "gitlab" in url else ""
+    present = [
+        f
+        for f, there in (("github", any(map(_is_workflow, files))), ("gitlab", gitlab_pipeline.FILE in files))
+        if there
+    ]
+    return present[0] if len(present) == 1 else named or (present[0] if present else "")
+
+
+def _is_workflow(path: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    return folder in (".github/workflows", ".gitea/workflows", ".forgejo/workflows") and name.endswith(
+        (".yml", ".yaml")
+    )
+
+
+def _no_job(what: str) -> str:
+    return f"The {what}: this is a terminal, and only a job on the forge may ask it."
+
+
+def _unreadable(error: MlgateError) -> Check:
+    what = f"dvc_files.{error.file}" if error.file else "dvc_files"
+    return finding.finding(
+        what, "DVC's files can be read", Verdict.ERROR, error.message, fix=error.fix, file=error.file, line=error.line
+    )
+
+
+def _evidence(config: Config, found: Found) -> Evidence:
+    return _judged(
+        Evidence(kind=KIND, model=config.model, verdict=Verdict.PASS, mode=config.mode, fail_on=config.fail_on), found
+    )
+
+
+def _judged(evidence: Evidence, found: Found) -> Evidence:
+    checks = list({check.id: check for check in found.checks}.values())
+    wrong = sorted((c for c in checks if c.verdict is not Verdict.PASS), key=lambda c: -c.verdict.rank)
+    title = f"The gate has what it needs ({len(checks)} checks)."
+    if wrong:
+        needs = "needs" if len(wrong) == 1 else "need"
+        title = f"{len(wrong)} of {len(checks)} checks {needs} attention. First: {wrong[0].reason}"
+    return evidence.model_copy(
+        update={
+            "verdict": worst(check.verdict for check in checks),
+            "title": title,
+            "checks": checks,
+            "not_run": found.not_run,
+        }
+    )
+
+
+def environ() -> dict[str, str]:
+    """This process's environment for the project's DVC, without what is mlgate's own."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("MLGATE_")}
