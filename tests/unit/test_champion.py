@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from builder import Repo
 
+from builder import Repo
 from mlgate.errors import MlgateError
 from mlgate.model import Event
 from mlgate.repo.champion import find

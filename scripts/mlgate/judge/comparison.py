@@ -9,7 +9,7 @@ from typing import Any
 from mlgate.config import Config, EvaluationSet
 from mlgate.errors import MlgateError
 from mlgate.judge import integrity, rules
-from mlgate.judge.numbers import MISSING
+from mlgate.judge.numbers import MISSING, NO_SIDE
 from mlgate.judge.rules import Values, Where
 from mlgate.model import Champion, Change, Check, Controls, Evidence, Location, Named, Verdict, worst
 from mlgate.repo import changes, metrics
@@ -171,8 +171,8 @@ def _judge(case: Case, config: Config, prefix: str, *, against: Config | None = 
             )
             values = Values(
                 challenger=compared.challenger.get(key),
-                champion=compared.champion.get(key) if compared.champion else None,
-                anchor=compared.anchor.get(key) if compared.anchor else None,
+                champion=compared.champion.get(key) if compared.champion else NO_SIDE,
+                anchor=compared.anchor.get(key) if compared.anchor else NO_SIDE,
                 absent=compared.absent,
             )
             if against is not None and values.champion is MISSING and key not in against.compare.rules:

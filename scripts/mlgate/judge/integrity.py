@@ -29,7 +29,7 @@ def named(pipeline: Pipeline, path: str, role: str) -> Named:
 def gated(config: Config, pipeline: Pipeline) -> set[str]:
     """Every committed file whose change can change this model's verdict."""
     produced = sources(config)
-    files = {config.file, *config.files}
+    files = {config.file, *([config.path(config.extends)] if config.extends else [])}
     for path in produced:
         files.add(path)
         out = pipeline.outs.get(path)

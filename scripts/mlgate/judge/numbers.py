@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 
-class Missing:
-    """A metric that a file does not have."""
+class Nothing(Enum):
+    """What stands where a value would: not to be confused with a null that a file holds."""
 
-    def __repr__(self) -> str:
-        return "missing"
+    MISSING = "missing"  # the file has no such metric
+    NO_SIDE = "no side"  # there is no champion, or no anchor, to have one
 
 
-MISSING = Missing()
+MISSING, NO_SIDE = Nothing.MISSING, Nothing.NO_SIDE
 
 
 def problem(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mlgate.config import Policy, Rule
 from mlgate.judge import numbers
-from mlgate.judge.numbers import MISSING, exact
+from mlgate.judge.numbers import MISSING, NO_SIDE, exact
 from mlgate.model import Check, Location, Verdict, worst
 
 PRECISION = 60  # digits; enough that no difference of two floats is rounded
@@ -20,12 +20,12 @@ PRECISION = 60  # digits; enough that no difference of two floats is rounded
 
 @dataclass(frozen=True)
 class Values:
-    """What each side's metrics file says. `champion` and `anchor` are None where there is none to compare with;
+    """What each side's metrics file says. `champion` and `anchor` are NO_SIDE without one to compare with;
     `absent` then says why, and how much it matters."""
 
     challenger: Any
-    champion: Any = None
-    anchor: Any = None
+    champion: Any = NO_SIDE
+    anchor: Any = NO_SIDE
     absent: tuple[Verdict, str] = (Verdict.ERROR, "there is no champion")
 
 
@@ -56,7 +56,7 @@ def _check(rule: Rule, values: Values, policy: Policy, where: Where) -> Iterator
     judged = _Judged(where, rule, exact(values.challenger))
     if rule.threshold is not None or rule.warn_threshold is not None:
         yield judged.threshold()
-    if _compares(rule) and values.champion is None:
+    if _compares(rule) and values.champion is NO_SIDE:
         yield judged.alone(*values.absent)
     elif _compares(rule):
         wrong = numbers.problem(values.champion)
@@ -64,7 +64,7 @@ def _check(rule: Rule, values: Values, policy: Policy, where: Where) -> Iterator
             yield _unjudged(where, wrong, "champion", _verdict_of_missing(values.champion, policy), judged.observed)
         else:
             yield from judged.against_champion(exact(values.champion))
-    if rule.max_anchor_regression is not None and values.anchor is not None:
+    if rule.max_anchor_regression is not None and values.anchor is not NO_SIDE:
         wrong = numbers.problem(values.anchor)
         if wrong:
             yield _unjudged(where, wrong, "anchor", _verdict_of_missing(values.anchor, policy), judged.observed)
@@ -73,17 +73,7 @@ def _check(rule: Rule, values: Values, policy: Policy, where: Where) -> Iterator
 
 
 def _compares(rule: Rule) -> bool:
-    return any(
-        limit is not None
-        for limit in (
-            rule.max_absolute_regression,
-            rule.max_relative_regression,
-            rule.warn_absolute_regression,
-            rule.warn_relative_regression,
-            rule.min_absolute_change,
-            rule.min_relative_change,
-        )
-    )
+    return bool(rule.limits().keys() - {"threshold", "warn_threshold", "max_anchor_regression"})
 
 
 def _verdict_of_missing(value: Any, policy: Policy) -> Verdict:
@@ -118,7 +108,7 @@ class _Judged:
 
     @property
     def sign(self) -> int:
-        return 1 if self.rule.greater_is_better else -1
+        return 1 if self.rule.direction(self.where.key) else -1
 
     def threshold(self) -> Check:
         floor = "at least" if self.sign > 0 else "at most"
@@ -280,7 +270,7 @@ class _Judged:
             limit=_number(limit),
             change=_number(change),
             relative=relative,
-            greater_is_better=self.rule.greater_is_better,
+            greater_is_better=self.sign > 0,
             location=Location(file=where.file, line=where.line, key=where.key),
         )
 
@@ -296,23 +286,8 @@ def controls(rule: Rule, policy: Policy, where: Where) -> tuple[int, int]:
     Around a made-up champion of 0.5: NaN, a missing value, text and an infinity must not pass; a challenger worse than
     every limit must not pass; one better than every limit must.
     """
-    sign = 1 if rule.greater_is_better else -1
-    limits = [
-        abs(limit)
-        for limit in (
-            rule.threshold,
-            rule.warn_threshold,
-            rule.max_absolute_regression,
-            rule.max_relative_regression,
-            rule.warn_absolute_regression,
-            rule.warn_relative_regression,
-            rule.max_anchor_regression,
-            rule.min_absolute_change,
-            rule.min_relative_change,
-        )
-        if limit is not None
-    ]
-    far = float(2 * (1 + sum(limits)))
+    sign = 1 if rule.direction(where.key) else -1
+    far = float(2 * (1 + sum(abs(limit) for limit in rule.limits().values())))
     bad: list[Any] = [float("nan"), MISSING, "0.9", sign * float("inf"), -sign * far]
     stopped = sum(_outcome(rule, value, policy, where) is not Verdict.PASS for value in bad)
     let_through = _outcome(rule, sign * far, policy, where) is Verdict.PASS
