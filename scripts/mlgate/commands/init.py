@@ -87,7 +87,8 @@ def _said(plan: Plan, kept: list[str]) -> str:
         "Next:",
         "  1. Take the # away from each rule whose numbers you accept.",
         "  2. mlgate doctor    finds what is missing, with the lines to paste",
-        f"  3. git add {' '.join(written) or '<the files>'}, commit, open a pull request: its first verdict is a warning.",
+        f"  3. git add {' '.join(written) or '<the files>'}",
+        "     Commit, and open a pull request: its first verdict is a warning, as there is no champion yet.",
         "  4. Set `mode: enforce` and make the check required once the verdicts are right.",
     ]
     return "\n".join(lines) + "\n"

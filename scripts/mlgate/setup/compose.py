@@ -204,7 +204,7 @@ def scalar_or_quoted(value: str) -> str:
 
 
 def setup_command(files: Sequence[str], folder: str) -> tuple[str, str]:
-    """(command, interpreter): how the project installs itself, by the files that are there; empty when they do not say."""
+    """(command, interpreter): how the project installs itself, by its files; empty when they do not say."""
     present = set(files)
     for here in dict.fromkeys([folder, ""]):
         prefix = f"{here}/" if here else ""

@@ -202,7 +202,7 @@ def _around(stage: _Stage, stages: Sequence[_Stage], pipeline: Pipeline, inside:
     ]
     return _Around(
         artifact=max(models, key=lambda p: sizes.get(p, 0), default=""),
-        data=data[0] if data and (len(data) == 1 or _HELD_OUT.search(data[0])) else "",
+        data=next((p for p in data if _HELD_OUT.search(p) or not (_TRAINING.search(p) or len(data) > 1)), ""),
         predictions=predictions[0] if predictions else "",
     )
 

@@ -344,7 +344,7 @@ def _required(case: _Case) -> None:
                     "required",
                     title,
                     Verdict.FAIL,
-                    f"Required check `{context}` is job `{job.id}`, which never looks at the gate's result: always green.",
+                    f"Required check `{context}` is job `{job.id}`, which is green whatever the gate says.",
                     fix=f'jobs:\n  {job.id}:\n    steps:\n      - run: test "${{RESULT}}" = success\n        env:\n'
                     f"          RESULT: ${{{{ needs.{case.workflow.gates[0].id}.result }}}}",
                     at=job.id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import posixpath
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -229,8 +230,9 @@ def _header(file: Path, delimiter: str) -> list[str]:
     with file.open("rb") as handle:
         line = handle.readline(MAX_HEADER)
     try:
-        return [
-            name.strip() for name in next(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")], delimiter=delimiter))
-        ]
+        cells = next(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")], delimiter=delimiter))
     except (UnicodeDecodeError, StopIteration, csv.Error):
         return []
+    names = [cell.strip() for cell in cells]
+    # A first row with numbers in it is data, not a header.
+    return [] if any(re.fullmatch(r"[-+\d.eE]*", name) for name in names) else names

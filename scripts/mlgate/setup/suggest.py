@@ -14,8 +14,8 @@ _SPLIT = r"(?:test|val|valid|validation|holdout|eval|dev)"
 _SPLITS = re.compile(rf"^{_SPLIT}[_-]|[_-]{_SPLIT}$")
 # Counts, times and settings: numbers that are in metrics files and say nothing of how good a model is.
 _ASIDE = (
-    "n num count rows? samples? epochs? steps? iter iterations? seed time timestamp seconds secs? ms duration size bytes "
-    "mb support version tn fp fn tp lr learning_rate threshold cut_off positives? negatives? features?"
+    "n num count rows? samples? epochs? steps? iter iterations? seed time timestamp seconds secs? ms duration size "
+    "bytes mb support version tn fp fn tp lr learning_rate threshold cut_off positives? negatives? features?"
 )
 _NOT_A_QUALITY = re.compile(rf"(?:^|[._ -])(?:{'|'.join(_ASIDE.split())})(?:$|[._ -])", re.IGNORECASE)
 
@@ -91,14 +91,15 @@ def nice(value: Decimal) -> Decimal:
     if value <= 0:
         return Decimal("0.01")
     power = Decimal(10) ** value.adjusted()
-    return next(power * step for step in (1, 2, 5, 10) if power * step >= value)
+    return next(power * step for step in (1, 2, 5, 10) if power * step >= value).normalize()
 
 
 def _short(value: Decimal) -> Decimal:
     """Four significant digits are enough for a person."""
     if not value:
         return Decimal(0)
-    return value.quantize(Decimal(10) ** (value.adjusted() - 3)).normalize() if value.adjusted() < 3 else round(value)
+    digits = max(3 - value.adjusted(), 0)
+    return value.quantize(Decimal(1).scaleb(-digits)).normalize()
 
 
 def plain(value: Decimal) -> str:
