@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mlgate import __version__
 from mlgate.config.settings import (
     Columns,
     Compare,
@@ -127,38 +126,42 @@ def unavailable(path: Path, value: Any = None) -> bool:
     return where in NOT_YET or (where, str(value)) in NOT_YET_VALUES
 
 
-def not_yet(what: str) -> tuple[str, str]:
-    """The sentence that refuses it, and what to do."""
-    return (
-        f"{what} is not available in mlgate {__version__}.",
-        "Remove it: a key that does nothing would look like a check.",
-    )
+def meant(path: Path) -> str:
+    """The key of the same section that was probably meant, or nothing."""
+    section = SECTIONS.get(pattern(path[:-1]) or ())
+    if section is None:
+        return ""
+    return _MEANT.get(section, {}).get(_plain(path[-1])) or closest(_plain(path[-1]), keys(section))
 
 
 def suggestion(path: Path) -> str:
-    """What was probably meant by a key that does not exist."""
+    """How to mend a key that does not exist."""
     section = SECTIONS.get(pattern(path[:-1]) or ())
     word = str(path[-1])
     if section is None:
         return ""
-    if path[:2] == ("compare", "rules") and word.isdigit():
-        return "A decimal comma? Write the decimals after a point: `0.7`."
-    here = keys(section)
-    plain = word.lower().strip().replace("-", "_").replace(" ", "_")
-    meant = _MEANT.get(section, {}).get(plain) or closest(plain, here)
-    if meant:
-        return f"Did you mean `{meant}`?"
+    if section is Rule and word.isdigit():
+        return "If `,` is meant as the decimal point, write `.` instead."
+    if section is Rule and word.replace(".", "", 1).isdigit():
+        return f"Say what it limits: `threshold: {word}`."
+    if here := meant(path):
+        return f"Did you mean `{here}`?"
+    plain = _plain(word)
     for where, other in SECTIONS.items():
         if plain in keys(other) and other is not section and other is not Config:
             return f"`{plain}` belongs in `{'.'.join(where).replace('*', '<name>')}`."
     if plain in keys(Config):
         return f"`{plain}` belongs at the top level: look at the indentation."
-    return f"The keys here are {', '.join(f'`{key}`' for key in here)}."
+    return f"The keys here are {', '.join(f'`{key}`' for key in keys(section))}."
+
+
+def _plain(word: str | int) -> str:
+    return str(word).lower().strip().replace("-", "_").replace(" ", "_")
 
 
 def closest(word: str, words: list[str]) -> str:
     """The word that was most likely misspelt, or nothing."""
-    import difflib
+    import difflib  # noqa: PLC0415 -- only on a mistake
 
     found = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.6)
     return found[0] if found else ""

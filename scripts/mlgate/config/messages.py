@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from mlgate import __version__
 from mlgate.config import known
+from mlgate.config.settings import EvaluationSet
 from mlgate.config.values import shown
 from mlgate.config.yamlfile import Node, dotted, visible
 from mlgate.errors import MlgateError
@@ -26,11 +27,20 @@ _MISSING_FIX = {
 
 def translate(error: ValidationError, root: Node) -> list[MlgateError]:
     """One problem for each thing pydantic found in the values of this tree."""
-    return [_sentence(details, root) for details in error.errors(include_url=False, include_input=True)]
+    found = error.errors(include_url=False)
+    # A required key that is misspelt is one mistake, not two.
+    misspelt = {
+        (*path[:-1], meant)
+        for path in (details["loc"] for details in found if details["type"] == "extra_forbidden")
+        if (meant := known.meant(path))
+    }
+    return [
+        _sentence(details, root) for details in found if details["type"] != "missing" or details["loc"] not in misspelt
+    ]
 
 
 def problem(root: Node, path: known.Path, message: str, fix: str = "") -> MlgateError:
-    """A problem with what stands at that path, or would stand there: it then points at the section it is missing from."""
+    """A problem with what stands at that path. If nothing does, it points at the section it is missing from."""
     node, above = root.at(path), path
     while node is None and above:
         above = above[:-1]
@@ -68,7 +78,8 @@ def _words(kind: str, path: known.Path, value: Any, context: dict[str, Any]) -> 
         return "is missing.", _MISSING_FIX.get(where or (), f"Add `{path[-1]}:`.")
     if kind == "extra_forbidden":
         if known.unavailable(path):
-            return known.not_yet("")[0].lstrip(), known.not_yet("")[1]
+            fix = "Remove it: a key that does nothing would look like a check."
+            return f"is not available in mlgate {__version__}.", fix
         return "is not a key.", known.suggestion(path)
     if kind == "literal_error":
         return _literal(path, where, value, context)
@@ -76,31 +87,33 @@ def _words(kind: str, path: known.Path, value: Any, context: dict[str, Any]) -> 
         fix = f"Write it as a list: `[{visible(value)}]`." if isinstance(value, str) else ""
         return f"must be a list, but is {shown(value)}.", fix
     if kind in {"model_type", "dict_type", "model_attributes_type"}:
-        return f"must be a mapping of keys, but is {shown(value)}.", _mapping_fix(where)
+        return f"must be a mapping of keys, but is {shown(value)}.", _mapping_fix(path, where)
     if kind == "too_short":
         return "is empty; at least one is needed.", _MISSING_FIX.get(where or (), "")
     return f"is not valid: {context.get('error') or kind.replace('_', ' ')}.", ""
 
 
 def _literal(path: known.Path, where: tuple[str, ...] | None, value: Any, context: dict[str, Any]) -> tuple[str, str]:
-    if where == ("schema",):
-        if isinstance(value, int) and not isinstance(value, bool) and value > 1:
-            return f"is {value}, which mlgate {__version__} does not know.", "Use a newer mlgate, or write `schema: 1`."
-        return f"must be the number 1, but is {shown(value)}.", "Write `schema: 1`."
-    if known.unavailable(path, value):
-        message, fix = known.not_yet(f"`{value}`")
-        return f"is {message.replace(' is not', ', which is not')}", fix.replace("Remove it", "Choose another")
     allowed: Iterable[str] = context.get("expected", "").replace(" or ", ", ").replace("'", "").split(", ")
     words = [word for word in allowed if word]
     written = str(value).lower()
     meant = known.MEANT_VALUES.get(where or (), {}).get(written) or known.closest(written, words)
-    listed = ", ".join(f"`{word}`" for word in words[:-1]) + f" or `{words[-1]}`"
-    return f"must be {listed}, but is {shown(value)}.", f"Did you mean `{meant}`?" if meant else ""
+    if known.unavailable(path, value):
+        return f"is `{value}`, which is not available in mlgate {__version__}.", f"Use {_either(words)}."
+    return f"must be {_either(words)}, but is {shown(value)}.", f"Did you mean `{meant}`?" if meant else ""
 
 
-def _mapping_fix(where: tuple[str, ...] | None) -> str:
-    if where and where[:2] == ("compare", "rules"):
+def _either(words: list[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words[:-1]) + f" or `{words[-1]}`"
+
+
+def _mapping_fix(path: known.Path, where: tuple[str, ...] | None) -> str:
+    if where == ("compare", "rules"):
+        return "Write one key per metric: `auc: {threshold: 0.7}`."
+    if where == ("compare", "rules", "*"):
         return "A rule names its limit: `{threshold: 0.7}`."
-    if where and where[:1] == ("data",):
+    if where == ("data", "*"):
         return "Write `- {path: <file>}`."
+    if where == ("evaluate", "*") and path[-1] in known.keys(EvaluationSet):
+        return f"Name the evaluation set first: `evaluate: {{holdout: {{{path[-1]}: ...}}}}`."
     return ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 
 from mlgate import estimators
 from mlgate.config.known import Path, closest
 from mlgate.config.settings import Config, Rule
+from mlgate.config.values import SET_NAME_PATTERN
 
 Finding = tuple[Path, str, str]  # where, what is wrong, how to mend it
 
@@ -17,6 +19,10 @@ _RELATIVE = ("max_relative_regression", "warn_relative_regression", "min_relativ
 def findings(config: Config) -> Iterator[Finding]:
     """Everything about these settings that would make a gate that cannot do its work."""
     yield from _paths(config)
+    for name in config.evaluate:
+        if not re.fullmatch(SET_NAME_PATTERN[1:-1], name):
+            fix = "Use letters, digits, `_` and `-`, starting with a letter or digit, at most 64 characters."
+            yield ("evaluate", name), "cannot name an evaluation set.", fix
     for key, rule in config.compare.rules.items():
         at = ("compare", "rules", key)
         yield from _estimator(at, key, rule)

@@ -1,4 +1,7 @@
-"""The typed settings of one model: what mlgate.yaml says, closed and frozen. Every description here is what editors show."""
+"""The typed settings of one model: what mlgate.yaml says, closed and frozen.
+
+The descriptions are what editors show beside each key, by way of the JSON Schema.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from mlgate import estimators
-from mlgate.config.values import Amount, Boolean, GitRef, Label, ModelName, Number, RepoPath, Share, Text
+from mlgate.config.values import Amount, Boolean, GitRef, Label, ModelName, Number, RepoPath, SchemaVersion, Share, Text
 from mlgate.model import FailOn, Location, Mode
 
 Scalar = str | int | float | bool
@@ -114,7 +117,7 @@ class Rule(_Closed):
     )
     max_anchor_regression: Amount | None = Field(
         default=None,
-        description="How much worse than the anchor (`compare.anchor`) it may be, in the metric's own units: guards against many small losses.",
+        description="How much worse than `compare.anchor` it may be, in the metric's units: many small losses add up.",
     )
     min_absolute_change: Amount | None = Field(
         default=None, description="How much better than the champion it must be, in the metric's own units."
@@ -180,7 +183,7 @@ class Compare(_Closed):
 class Config(_Closed):
     """One model's mlgate.yaml."""
 
-    schema_version: Literal[1] = Field(alias="schema", description="The version of this file's format.")
+    schema_version: SchemaVersion = Field(alias="schema", description="The version of this file's format.")
     extends: RepoPath | None = Field(
         default=None, description="A file to take keys from that this one does not have. It may not extend another."
     )
@@ -233,7 +236,7 @@ class Config(_Closed):
         """File, line and key to show beside a check: of the key, or of the nearest section above it that is written."""
         above = key
         while above not in self._lines and above:
-            above = above.rpartition(".")[0]
+            above = above[: max(above.rfind("."), above.rfind("["), 0)]
         file, line = self._lines.get(above, (self._file, None))
         return Location(file=file, line=line, key=key)
 
@@ -255,12 +258,12 @@ class Config(_Closed):
         return plain
 
     def digest(self) -> str:
-        """sha256 over what the judge uses. Formatting, comments, the order of keys and spelled-out defaults do not change it."""
+        """sha256 over what the judge uses: not over formatting, comments, the order of keys or spelled-out defaults."""
         text = json.dumps(self.judged(), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def public(self) -> dict[str, Scalar]:
-        """What the judge uses, flat: dotted key -> value, sorted. Two versions of the rules differ where these differ."""
+        """What the judge uses, flat and sorted: dotted key -> value. Two versions differ where these differ."""
         return dict(sorted(_flat(self.judged())))
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from mlgate import __version__
 from mlgate.config.yamlfile import UNSEEN, Bare, visible
 
 MAX_TEXT = 1000
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
-SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+SET_NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 
 _OTHER_BOOLEANS = {"yes", "no", "on", "off"}
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%\Z")
@@ -71,7 +72,7 @@ def _text(value: Any) -> str:
 
 def _model_name(value: Any) -> str:
     text = _text(value)
-    if not NAME.match(text):
+    if not re.fullmatch(NAME_PATTERN[1:-1], text):
         raise problem(
             f"is `{visible(text)}`, which cannot name a model.",
             "Use letters, digits, `.`, `_` and `-`, starting with a letter or digit, at most 100 characters.",
@@ -98,10 +99,10 @@ def check_path(value: Any) -> str:
 def _git_ref(value: Any) -> str:
     ref = _text(value)
     if ref.startswith(("ledger:", "models:")):
+        where = "the ledger" if ref.startswith("ledger:") else "a model registry"
         raise problem(
-            f"is `{visible(ref)}`. Champions from {'the ledger' if ref[0] == 'l' else 'a model registry'} "
-            "are not available in this version of mlgate.",
-            "Name a git branch, tag or commit, or `auto`.",
+            f"is `{visible(ref)}`, but taking a champion from {where} is not available in mlgate {__version__}.",
+            "Name a git branch, tag or commit, or write `auto`.",
         )
     bad = ref.startswith(("-", "/", "./", "../")) or ref.endswith(("/", ".", ".lock"))
     if bad or re.search(r"[\s:?*\[\\]|\.\.|@\{|//", ref):
@@ -130,6 +131,15 @@ def _label(value: Any) -> str | int | float | bool:
     return _text(value)
 
 
+def _version(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value == 1:
+            return 1
+        if value > 1:
+            raise problem(f"is {value}, which mlgate {__version__} does not know.", "Use a newer mlgate.")
+    raise problem(f"must be the number 1, but is {shown(value)}.", "Write `schema: 1`.")
+
+
 # --- numbers
 
 
@@ -137,12 +147,12 @@ def _finite(value: Any) -> Decimal:
     """The exact number, of a size that arithmetic and messages can carry."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise problem(f"must be a number, but is {shown(value)}.", _number_fix(value))
-    number = value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else value)
+    number = Decimal(repr(value) if isinstance(value, float) else value)
     if not number.is_finite():
         raise problem(
-            f"must be a finite number, but is `{'NaN' if number.is_nan() else 'infinite'}`.", "It could never fail."
+            f"must be a finite number, but is {'NaN' if number.is_nan() else 'infinite'}.", "A gate needs a limit."
         )
-    sign, digits, exponent = number.as_tuple()
+    digits = number.as_tuple().digits
     significant = "".join(map(str, digits)).strip("0")
     if len(significant) > _DIGITS or (significant and abs(number.adjusted()) > _LARGEST):
         raise problem(f"is `{visible(str(value))}`, which has more digits than mlgate calculates with.", "Round it.")
@@ -207,14 +217,18 @@ def _not_negative(number: Decimal) -> Decimal:
     return abs(number)
 
 
-_VISIBLE = r"^[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]*\S[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]*$"
+# The same for the JSON Schema, in the regular expressions of ECMAScript.
+_SEEN = r"[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+VISIBLE_PATTERN = rf"^{_SEEN}*\S{_SEEN}*$"
 _TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
 
-Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({**_TEXT, "pattern": _VISIBLE})]
+SchemaVersion = Annotated[Literal[1], BeforeValidator(_version), WithJsonSchema({"type": "integer", "const": 1})]
+
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({**_TEXT, "pattern": VISIBLE_PATTERN})]
 ModelName = Annotated[
     str,
     BeforeValidator(_model_name),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"}),
+    WithJsonSchema({"type": "string", "pattern": NAME_PATTERN}),
 ]
 RepoPath = Annotated[
     str,
@@ -230,7 +244,7 @@ Boolean = Annotated[bool, BeforeValidator(_boolean)]
 Label = Annotated[
     str | int | float | bool,
     BeforeValidator(_label),
-    WithJsonSchema({"anyOf": [{**_TEXT, "pattern": _VISIBLE}, {"type": "number"}, {"type": "boolean"}]}),
+    WithJsonSchema({"anyOf": [{**_TEXT, "pattern": VISIBLE_PATTERN}, {"type": "number"}, {"type": "boolean"}]}),
 ]
 Number = Annotated[Decimal, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
 Amount = Annotated[Decimal, BeforeValidator(_amount), WithJsonSchema({"type": "number", "minimum": 0})]

@@ -35,9 +35,18 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Bare(str):
-    """Text that was written without quotes. `yes` without quotes is a boolean to some readers of YAML and text to others."""
+    """Text without quotes: a bare `yes` is a boolean to some readers of YAML and text to others."""
 
     __slots__ = ()
+
+
+class Written(Decimal):
+    """A number with a point or an exponent, which remembers how it was written."""
+
+    source: str
+
+    def __str__(self) -> str:
+        return self.source
 
 
 @dataclass(slots=True)
@@ -54,7 +63,7 @@ class Node:
     size: int = 1
 
     def raw(self) -> Any:
-        """As plain Python values. A number with a point is a Decimal of exactly the digits in the file."""
+        """As plain Python values. A number with a point has exactly the digits of the file."""
         if self.kind == "mapping":
             return {key: node.raw() for key, node in self.entries.items()}
         if self.kind == "list":
@@ -111,7 +120,7 @@ def parse(text: str | bytes, *, file: str) -> tuple[Node, list[MlgateError]]:
         while loader.check_event():
             reader.take(loader.get_event())
     except yaml.YAMLError as error:
-        raise _unparsable(error, file) from None
+        raise _unparsable(error, decoded, file) from None
     finally:
         if loader is not None:
             loader.dispose()
@@ -165,22 +174,27 @@ def _plain(source: str) -> Any:
         if _INTEGER.match(source):
             return int(source)
         if _FLOAT.match(source):
-            return Decimal(source)
+            number = Written(source)
+            number.source = source
+            return number
     return Bare(source)
 
 
-def _unparsable(error: yaml.YAMLError, file: str) -> MlgateError:
+def _unparsable(error: yaml.YAMLError, text: str, file: str) -> MlgateError:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read")
     fix = "Look at the indentation and the quotes on this line and the one before it."
-    if "'\\t'" in problem or "\t" in problem:
-        fix = "YAML is indented with spaces, not tabs."
+    if "cannot start any token" in problem and mark:
+        lines = text.splitlines()
+        character = lines[mark.line][mark.column : mark.column + 1] if mark.line < len(lines) else ""
+        problem = f"the character `{visible(character)}` cannot start a value"
+        fix = f"Put quotes around a text that starts with `{visible(character)}`."
+        if character == "\t":
+            problem, fix = "a tab stands where YAML wants spaces", "Indent with spaces."
     elif "mapping values are not allowed" in problem:
-        fix = "A text that holds `: ` needs quotes; otherwise look at the indentation."
-    elif "cannot start any token" in problem:
-        fix = "A text that starts with this character needs quotes."
-    line = mark.line + 1 if mark else None
-    return MlgateError(f"is not YAML: {visible(problem, 120)}.", file=file, line=line, fix=fix)
+        problem = "a second `:` on one line"
+        fix = "Put quotes around a text that holds `: `; otherwise look at the indentation."
+    return MlgateError(f"is not YAML: {problem[:120]}.", file=file, line=mark.line + 1 if mark else None, fix=fix)
 
 
 @dataclass(slots=True)
@@ -204,7 +218,7 @@ class _Reader:
         self._documents = 0
 
     def take(self, event: yaml.Event) -> None:
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.ScalarEvent):
             quoted = not event.implicit[0]
             self._no_tag(event, line, f"{visible(event.value)}")
@@ -218,7 +232,7 @@ class _Reader:
                 self._anchors[closed.anchor] = closed.node
             self._add(closed.node, closed.node.line, None)
         elif isinstance(event, yaml.AliasEvent):
-            self._alias(event.anchor, line)
+            self._alias(event.anchor or "", line)
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:

@@ -1,0 +1,207 @@
+"""The JSON Schemas of mlgate.yaml and of evidence: `python -m mlgate.schemas docs/schema` writes them.
+
+What the loader refuses and a schema can express, the schema refuses too, so that editors mark it while it is written.
+Keys that a file takes from the one it `extends` cannot be asked of it; for those files the schema asks for less.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from mlgate import estimators
+from mlgate.config.settings import LIMITS, Config
+from mlgate.config.values import SET_NAME_PATTERN, VISIBLE_PATTERN
+from mlgate.config.yamlfile import MAX_KEY
+from mlgate.model import Evidence
+
+PUBLISHED = "https://raw.githubusercontent.com/mlgate/mlgate/v1/docs/schema/"
+CONFIG_LINE = f"# yaml-language-server: $schema={PUBLISHED}mlgate.schema.json"
+BASE_LINE = f"# yaml-language-server: $schema={PUBLISHED}mlgate.base.schema.json"
+
+# Editors complete best from draft 7, with every definition where it is used.
+_DRAFT_7 = "http://json-schema.org/draft-07/schema#"
+_DRAFT_2020 = "https://json-schema.org/draft/2020-12/schema"
+
+Schema = dict[str, Any]
+
+
+def config_schema() -> Schema:
+    """Of mlgate.yaml. Complete files must be complete; a file that `extends` may leave out what the base has."""
+    properties = _properties()
+    properties["extends"]["type"] = "string"
+    return {
+        **_head("mlgate.schema.json", "mlgate.yaml", "One model's quality gate."),
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["model"],
+        "properties": properties,
+        "if": {"required": ["extends"]},
+        "else": _complete(),
+    }
+
+
+def base_schema() -> Schema:
+    """Of a file that others extend: the same keys, none of them required, and no `extends`."""
+    properties = _properties()
+    del properties["extends"]
+    return {
+        **_head("mlgate.base.schema.json", "mlgate.base.yaml", "What several mlgate.yaml files share by `extends:`."),
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+def evidence_schema() -> Schema:
+    """Of `.mlgate/evidence/<model>/<verb>.json`."""
+    schema = _untitled(Evidence.model_json_schema(by_alias=True))
+    return {**_head("evidence.schema.json", "mlgate evidence", "", _DRAFT_2020), **schema}
+
+
+FILES = {
+    "mlgate.schema.json": config_schema,
+    "mlgate.base.schema.json": base_schema,
+    "evidence.schema.json": evidence_schema,
+}
+
+
+def text(schema: Schema) -> str:
+    """As it is written to disk."""
+    return json.dumps(schema, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _head(name: str, title: str, description: str, draft: str = _DRAFT_7) -> Schema:
+    head = {"$schema": draft, "$id": PUBLISHED + name, "title": title}
+    return {**head, "description": description} if description else head
+
+
+def _properties() -> Schema:
+    """Every key of mlgate.yaml, none required except in the items of lists, which `extends` does not merge."""
+    schema = Config.model_json_schema(by_alias=True)
+    inlined = _simple(_untitled(_inlined(schema, schema["$defs"])))
+    properties: Schema = _without_required(inlined)["properties"]
+    evaluate, compare = properties["evaluate"], properties["compare"]["properties"]
+    evaluate["propertyNames"] = {"pattern": SET_NAME_PATTERN}
+    evaluate.pop("minProperties")
+    compare["rules"]["propertyNames"] = {"minLength": 1, "maxLength": MAX_KEY, "pattern": VISIBLE_PATTERN}
+    rule = compare["rules"]["additionalProperties"]
+    rule["properties"]["is"] = {
+        "description": rule["properties"]["is"]["description"],
+        "enum": [*estimators.KNOWN, *estimators.ALIASES, None],
+    }
+    rule |= _signed_estimators()
+    # A section whose keys are all commented out reads as null.
+    for section in (properties["train"], evaluate, properties["compare"], compare["rules"], compare["policy"]):
+        section["type"] = ["object", "null"]
+    for listed in (properties["data"], properties["train"]["properties"]["stages"]):
+        listed["type"] = ["array", "null"]
+    return properties
+
+
+def _signed_estimators() -> Schema:
+    """No relative limits where the metric can be zero or negative."""
+    signed = [name for name, known in estimators.KNOWN.items() if known.signed]
+    signed += [name for name, meant in estimators.ALIASES.items() if meant in signed]
+    return {
+        "if": {"required": ["is"], "properties": {"is": {"enum": signed}}},
+        "then": {"properties": {word: {"type": "null"} for word in LIMITS if "relative" in word}},
+    }
+
+
+def _complete() -> Schema:
+    """What a file without `extends` must have."""
+    columns = {"type": "object", "required": ["id", "label"]}
+    predictions = {"type": "object", "required": ["path", "score"]}
+    evaluation = {
+        "required": ["metrics"],
+        "properties": {
+            "columns": {"anyOf": [columns, {"type": "null"}]},
+            "predictions": {"anyOf": [predictions, {"type": "null"}]},
+        },
+    }
+    a_limit = [{"required": [word], "properties": {word: {"not": {"type": "null"}}}} for word in LIMITS]
+    no_anchor = {"not": {"required": ["anchor"], "properties": {"anchor": {"type": "string"}}}}
+    anchored = {"properties": {"max_anchor_regression": {"type": "null"}}}
+    return {
+        "required": ["schema", "evaluate"],
+        "properties": {
+            "evaluate": {"type": "object", "minProperties": 1, "additionalProperties": evaluation},
+            "compare": {
+                "properties": {"rules": {"additionalProperties": {"anyOf": a_limit}}},
+                "if": no_anchor,
+                "then": {"properties": {"rules": {"additionalProperties": anchored}}},
+            },
+        },
+    }
+
+
+def _inlined(node: Any, definitions: Schema) -> Any:
+    """The schema with each `$ref` replaced by what it names; what stands beside it wins."""
+    if isinstance(node, list):
+        return [_inlined(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    plain = {key: _inlined(value, definitions) for key, value in node.items() if key not in {"$ref", "$defs"}}
+    if "$ref" in node:
+        plain = {**_inlined(definitions[node["$ref"].rpartition("/")[2]], definitions), **plain}
+    return plain
+
+
+def _simple(node: Any) -> Any:
+    """`anyOf: [x, null]` as x with a second type, and no `default: null`: editors complete that better."""
+    if isinstance(node, list):
+        return [_simple(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = {key: _simple(value) for key, value in node.items() if key != "default" or value is not None}
+    options = node.get("anyOf", [])
+    rest = [option for option in options if option != {"type": "null"}]
+    if len(options) == 2 and len(rest) == 1 and isinstance(rest[0].get("type"), str):
+        node.pop("anyOf")
+        beside = {key: value for key, value in rest[0].items() if key not in node}
+        node = {**node, **beside, "type": [rest[0]["type"], "null"]}
+    return node
+
+
+def _untitled(node: Any) -> Any:
+    """Without the titles that only repeat the key."""
+    if isinstance(node, list):
+        return [_untitled(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: {name: _untitled(item) for name, item in value.items()}
+        if key in {"properties", "$defs"}
+        else _untitled(value)
+        for key, value in node.items()
+        if key != "title" or not isinstance(value, str)
+    }
+
+
+def _without_required(node: Any, *, item: bool = False) -> Any:
+    if isinstance(node, list):
+        return [_without_required(each, item=item) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _without_required(value, item=item or key == "items")
+        for key, value in node.items()
+        if item or key != "required" or not isinstance(value, list)
+    }
+
+
+def main(folder: str) -> None:
+    """Writes every schema into the folder."""
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    for name, schema in FILES.items():
+        (target / name).write_text(text(schema()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m mlgate.schemas <folder>")
+    main(sys.argv[1])
