@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import NoReturn
 
 import click
 
 from mlgate import __version__
+
+# pydantic would look through every installed package for plug-ins: slow, and nothing that could change a verdict.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 VERBS = {
     "init": "Write mlgate.yaml and the caller for this forge.",
@@ -89,8 +93,6 @@ def main(args: list[str] | None = None) -> NoReturn:
 
 
 def _debug_asked() -> bool:
-    import os  # noqa: PLC0415
-
     return os.environ.get("MLGATE_DEBUG", "").lower() in ("1", "true", "yes")
 
 

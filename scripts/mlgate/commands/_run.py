@@ -65,6 +65,11 @@ class Run:
         return self.git.head()
 
     @cached_property
+    def dirty(self) -> list[str]:
+        """Tracked files that differ from the commit."""
+        return self.git.dirty()
+
+    @cached_property
     def in_ci(self) -> bool:
         return self.forge.event.kind != "terminal"
 
@@ -127,7 +132,7 @@ class Run:
         event = self.forge.event
         return Source(
             commit=self.head,
-            dirty=bool(self.git.dirty()),
+            dirty=bool(self.dirty),
             run_url=event.run_url,
             actor=event.actor,
             event=event.kind,
@@ -207,8 +212,8 @@ def finish(
         "verdict": worst(e.verdict for e in evidences).value,
         "passed": str(code == 0).lower(),
         "exit-code": str(code),
-        "evidence": _relative(state / "evidence"),
-        "report": _relative(report),
+        "evidence": relative(state / "evidence"),
+        "report": relative(report),
         **outputs,
     }
     write_text(state / "mlgate.env", dotenv(told))
@@ -244,7 +249,7 @@ def dotenv(outputs: dict[str, str]) -> str:
     return "".join(f"MLGATE_{k.upper().replace('-', '_')}={v}\n" for k, v in fine.items())
 
 
-def _relative(path: Path) -> str:
+def relative(path: Path) -> str:
     with suppress(ValueError):
         return path.relative_to(Path.cwd()).as_posix()
     return path.as_posix()

@@ -49,7 +49,7 @@ class _Judge:
         self.sides: dict[str, Sides] = {}
         self.pipelines: dict[str, Pipeline] = {}
         self.behind: dict[tuple[str, str], frozenset[str]] = {}
-        self.dirty = tuple(run.git.dirty())
+        self.dirty = tuple(run.dirty)
 
     def all(self) -> list[Evidence]:
         files = self.run.config_files()
@@ -129,10 +129,7 @@ class _Judge:
 
     def _removed(self, here: set[str]) -> list[Evidence]:
         """Models of the base that this change takes away: a gate cannot be passed by deleting it."""
-        try:
-            rules = self._sides(self.named or "auto").rules
-        except MlgateError:
-            return []  # said by each model already
+        rules = next((sides.rules for sides in self.sides.values()), "")  # what binds is the same for every model
         if not rules:
             return []
         base = self.run.git.at(rules)

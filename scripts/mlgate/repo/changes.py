@@ -96,7 +96,7 @@ def _code(then: Pipeline, now: Pipeline, stages: list[Stage]) -> Iterator[Change
         for file in sorted({*_inside(then, path), *_inside(now, path)}):
             before, after = then.snapshot.files.get(file), now.snapshot.files.get(file)
             if before != after:
-                yield Change(kind="code", what=file, before=_word(before), after=_word(after))
+                yield Change(kind="code", what=file, after=_word(before, after))
 
 
 def _inside(pipeline: Pipeline, path: str) -> list[str]:
@@ -105,8 +105,8 @@ def _inside(pipeline: Pipeline, path: str) -> list[str]:
     return [f"{path}/{file}" for file in pipeline.snapshot.below(path)]
 
 
-def _word(entry: object) -> str | None:
-    return "present" if entry else None
+def _word(before: object, after: object) -> str:
+    return "changed" if before and after else "added" if after else "removed"
 
 
 def _commands(then: list[Stage], now: list[Stage]) -> Iterator[Change]:
@@ -127,4 +127,4 @@ def _packages(then: Pipeline, now: Pipeline) -> Iterator[Change]:
         if _PACKAGES.fullmatch(posixpath.basename(path)):
             before, after = then.snapshot.files.get(path), now.snapshot.files.get(path)
             if before != after:
-                yield Change(kind="dependency", what=path, before=_word(before), after=_word(after))
+                yield Change(kind="dependency", what=path, after=_word(before, after))

@@ -67,7 +67,7 @@ class Pipeline:
 
     @cached_property
     def stages(self) -> list[Stage]:
-        found = []
+        found: list[Stage] = []
         for path in self._named("dvc.lock"):
             found += _stages(self._load(path), path, self._load(_sibling(path, "dvc.yaml")) or {})
         return found

@@ -12,6 +12,7 @@ import subprocess
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -98,15 +99,18 @@ class Git:
             *args,
         ]
 
+    @staticmethod
+    def _environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+        return {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", **(more or {})}
+
     def try_run(
         self, *args: str, env: Mapping[str, str] | None = None, timeout: float | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", **(env or {})}
         try:
             return subprocess.run(
                 self._command(args),
                 cwd=self.root,
-                env=environ,
+                env=self._environment(env),
                 capture_output=True,
                 stdin=subprocess.DEVNULL,
                 timeout=timeout,
@@ -125,11 +129,21 @@ class Git:
         return done.stdout
 
     def blob(self, sha: str) -> bytes:
-        """The bytes of a blob, through one long-lived `git cat-file --batch`."""
+        """The bytes of a blob. Raises MlgateError for one that is missing or damaged."""
+        found = self._object(sha)
+        if found is None:
+            raise MlgateError(f"git object {sha[:12]} is missing or damaged.", fix="Run `git fsck`.")
+        return found[1]
+
+    def _object(self, name: str) -> tuple[str, bytes] | None:
+        """Id and bytes of what a name stands for, through one long-lived `git cat-file --batch`: no process per answer."""
+        if "\n" in name:
+            return None
         if self._cat is None:
             self._cat = subprocess.Popen(
                 self._command(["cat-file", "--batch"]),
                 cwd=self.root,
+                env=self._environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -137,14 +151,14 @@ class Git:
             weakref.finalize(self, _finish, self._cat)
         assert self._cat.stdin is not None  # noqa: S101 -- PIPE was asked for above
         assert self._cat.stdout is not None  # noqa: S101
-        self._cat.stdin.write(f"{sha}\n".encode())
+        self._cat.stdin.write(f"{name}\n".encode())
         self._cat.stdin.flush()
         header = self._cat.stdout.readline().split()
-        if len(header) != 3:
-            raise MlgateError(f"git object {sha[:12]} is missing or damaged.", fix="Run `git fsck`.")
+        if len(header) != 3 or not header[2].isdigit():
+            return None  # "<name> missing", "<name> ambiguous"
         data = self._cat.stdout.read(int(header[2]))
         self._cat.stdout.read(1)
-        return data
+        return header[0].decode(), data
 
     # -- commits -----------------------------------------------------------------------------------------------------
 
@@ -159,21 +173,24 @@ class Git:
 
     def resolve(self, ref: str) -> str | None:
         """The commit a ref names here, None when it names none."""
-        done = self.try_run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-        return done.stdout.decode().strip() if done.returncode == 0 else None
+        found = self._object(f"{ref}^{{commit}}") if ref else None
+        return found[0] if found else None
+
+    def _header(self, commit: str) -> list[str]:
+        found = self._object(commit)
+        if found is None:
+            raise MlgateError(f"commit {commit[:12]} is missing or damaged.", fix="Run `git fsck`.")
+        return found[1].split(b"\n\n", 1)[0].decode(errors="replace").splitlines()
 
     def parents(self, commit: str) -> list[str]:
         """As written in the commit object, so they are known at the edge of a shallow clone too."""
-        header = self.run("cat-file", "commit", commit).split(b"\n\n", 1)[0].decode(errors="replace")
-        return [line.split()[1] for line in header.splitlines() if line.startswith("parent ")]
+        return [line.split()[1] for line in self._header(commit) if line.startswith("parent ")]
 
     def committed_at(self, commit: str) -> str:
         """ISO 8601 in UTC."""
-        out = self.try_run(
-            "show", "-s", "--no-show-signature", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", commit,
-            env={"TZ": "UTC"},
-        )  # fmt: skip
-        return out.stdout.decode().strip()
+        line = next((line for line in self._header(commit) if line.startswith("committer ")), "")
+        seconds = line.rsplit(" ", 2)[-2:-1]
+        return datetime.fromtimestamp(int(seconds[0]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else ""
 
     def is_ancestor(self, old: str, new: str) -> bool:
         return self.try_run("merge-base", "--is-ancestor", old, new).returncode == 0
@@ -211,6 +228,7 @@ class Git:
             env=self.fetch_env, timeout=FETCH_TIMEOUT,
         )  # fmt: skip
         self.__dict__.pop("shallow", None)
+        self._cat = None  # the next one sees what was fetched
         return done
 
     def ensure(self, ref: str, *, fresh: bool = False) -> str:
@@ -302,10 +320,13 @@ def _finish(process: subprocess.Popen[bytes]) -> None:
 
 def discover(cwd: Path, fetch_env: Mapping[str, str] | None = None) -> Git:
     """The repository around `cwd`. Raises MlgateError outside of one."""
-    done = Git(cwd).try_run("-c", "safe.directory=*", "rev-parse", "--show-toplevel")
-    if done.returncode != 0:
+    done = Git(cwd).try_run("-c", "safe.directory=*", "rev-parse", "--show-toplevel", "--is-shallow-repository")
+    top, _, shallow = os.fsdecode(done.stdout).rstrip("\n").rpartition("\n")
+    if done.returncode != 0 or not top:
         raise MlgateError(
             f"{cwd} is not inside a git repository. The repository is mlgate's state.",
             fix="Run it in a clone (in a container job, check out first).",
         )
-    return Git(Path(os.fsdecode(done.stdout.rstrip(b"\n"))), fetch_env)
+    git = Git(Path(top), fetch_env)
+    git.__dict__["shallow"] = shallow == "true"  # asked for already; a fetch makes it ask again
+    return git
