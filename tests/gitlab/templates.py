@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from dataclasses import dataclass
@@ -104,6 +105,15 @@ def variables(job: dict[str, Any]) -> dict[str, str]:
     """The job's variables, each as the value it has."""
     found = {name: v["value"] if isinstance(v, dict) else v for name, v in job["variables"].items()}
     return {name: json.dumps(v) if isinstance(v, bool) else v for name, v in found.items()}
+
+
+def option_variables(verb: str) -> set[str]:
+    """The environment variables that are options of a verb."""
+    command = importlib.import_module(f"mlgate.commands.{verb}").command
+    names: set[str] = set()
+    for parameter in command.params:
+        names |= {parameter.envvar} if isinstance(parameter.envvar, str) else set(parameter.envvar or ())
+    return names
 
 
 def _dashed(given: Inputs) -> Inputs:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 
 import tools
 from mlgate import __version__
 
-from .templates import NAMES, PIPELINE, PLACE, ROOT, VERBS, accepts, load, variables
+from .templates import NAMES, PIPELINE, PLACE, ROOT, VERBS, accepts, load, option_variables, variables
 
 pytestmark = pytest.mark.gitlab
 # A token that only the forge's own variables bring, and what GitLab gives a job anyway: CI/CD variables.
@@ -183,18 +181,9 @@ def test_scripts_are_clean_for_shellcheck(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_variables_are_options_of_the_verbs(name: str) -> None:
-    known = set().union(*(_environment(verb) for verb in VERBS_OF[name]))
+    known = set().union(*(option_variables(verb) for verb in VERBS_OF[name]))
     set_here = {v for job in load(name).jobs().values() for v in job["variables"] if v.startswith("MLGATE_")}
     assert set_here - {"MLGATE_SOURCE", "MLGATE_SETUP"} <= known
-
-
-def _environment(verb: str) -> set[str]:
-    command = importlib.import_module(f"mlgate.commands.{verb}").command
-    names: set[str] = set()
-    for parameter in command.params:
-        assert isinstance(parameter, click.Option)
-        names |= {parameter.envvar} if isinstance(parameter.envvar, str) else set(parameter.envvar or ())
-    return names
 
 
 @pytest.mark.parametrize("verb", VERBS)

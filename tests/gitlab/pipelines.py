@@ -1,0 +1,163 @@
+"""A project on GitLab without GitLab: its repository, its remote, and gitlab-ci-local to run its pipelines."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import tools
+from builder import Repo, environment
+
+from .templates import FOLDER, ROOT
+
+HOST = "gitlab.example.com"
+PROJECT = "acme/visits"
+IID = 7
+_EXIT = re.compile(r"^(\S+) +finished in .*?(?:FAIL (\d+))?\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What came of one pipeline: the exit code of each job that ran, all that was printed, and the jobs' artifacts."""
+
+    out: str
+    text: str  # with what went to stderr
+    codes: dict[str, int]
+    state: Path
+
+    def artifact(self, job: str, path: str = ".mlgate") -> Path:
+        return self.state / "artifacts" / job / path
+
+    def said(self, job: str) -> str:
+        """What the job printed."""
+        lines = (line for line in self.text.splitlines() if line.startswith(f"{job} "))
+        return "\n".join(re.sub(r"^\S+ +> ?", "", line) for line in lines)
+
+    def dotenv(self, job: str) -> dict[str, str]:
+        lines = self.artifact(job, ".mlgate/mlgate.env").read_text("utf-8").splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+
+@dataclass(eq=False)
+class Project:
+    """A repository whose remote is GitLab, as far as git, gitlab-ci-local and the jobs can tell."""
+
+    repo: Repo
+    remote: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    uv: bool = True  # whether the runner's image has uv
+
+    @classmethod
+    def copy_of(cls, other: Path, home: Path) -> Project:
+        """`other` holds `project`, `remote.git` and `bin` with uv in it, made once for all tests."""
+        shutil.copytree(other, home, symlinks=True, dirs_exist_ok=True)
+        project = cls(Repo(home / "project"), home / "remote.git")
+        gitconfig = home / "gitconfig"
+        gitconfig.write_text(f'[url "file://{project.remote}"]\n\tinsteadOf = https://{HOST}/{PROJECT}.git\n', "utf-8")
+        project.variables = {
+            "GIT_CONFIG_GLOBAL": str(gitconfig),
+            "CI_JOB_TOKEN": "job-token-0000",
+            "CI_COMMIT_BEFORE_SHA": "0" * 40,
+        }
+        return project
+
+    def include(self, name: str = "ml-pipeline", *, by: str = "local", more: str = "", **inputs: Any) -> None:
+        """Write .gitlab-ci.yml as a user does, and put the file where gitlab-ci-local keeps what it has fetched."""
+        given = {"mlgate-source": self.variables["WHEEL"], **{k.replace("_", "-"): v for k, v in inputs.items()}}
+        file = f"{name}.gitlab-ci.yml"
+        seeds = self.repo.path / ".gitlab-ci-local" / "includes" / HOST
+        if by == "local":
+            address: dict[str, Any] = {"local": f"/gitlab-templates/{file}"}
+            target = self.repo.path / "gitlab-templates" / file
+        elif by == "project":
+            address = {"project": "mlgate/mlgate", "ref": "v1", "file": f"/gitlab-templates/{file}"}
+            target = seeds / "mlgate" / "mlgate" / "v1" / "gitlab-templates" / file
+        elif by == "component":
+            address = {"component": "$CI_SERVER_FQDN/$CI_PROJECT_PATH/" + name + "@$CI_COMMIT_SHA"}
+            target = self.repo.path / "templates" / f"{name}.yml"
+        else:
+            address = {"remote": f"https://{HOST}/mlgate/raw/v1/{file}"}
+            target = seeds / "mlgate" / "raw" / "v1" / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(FOLDER / file, target)
+        caller = self.repo.path / ".gitlab-ci.yml"
+        known = yaml.safe_load(caller.read_text("utf-8"))["include"] if caller.exists() else []
+        text = yaml.safe_dump({"include": [*known, {**address, "inputs": given}]}, sort_keys=False)
+        caller.write_text(more + text, "utf-8")
+
+    def push(self, message: str = "Change", *, branch: str = "main") -> str:
+        """Commit everything on `branch`; the remote gets it, and the clone knows the remote's branches."""
+        git = self.repo.git
+        if git("branch", "--show-current") != branch:
+            git("switch", "--quiet", "--force-create", branch)
+        sha = self.repo.commit(message)
+        git("push", "--quiet", f"file://{self.remote}", f"+{branch}:{branch}")
+        git("update-ref", f"refs/remotes/origin/{branch}", sha)
+        git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+        return sha
+
+    def run(self, *arguments: str, source: str = "push", **variables: str) -> Pipeline:
+        """A pipeline of the commit that is checked out."""
+        given = {"CI_PIPELINE_SOURCE": source, **self.variables, **variables}
+        given.pop("WHEEL", None)
+        command = [*tools.gitlab_ci_local(), "--no-color", "--force-shell-executor", "--shell-isolation"]
+        command += ["--no-artifacts-to-source"]
+        command += ["--home", str(self.remote.parent), "--ignore-predefined-vars", ",".join(given)]
+        for name, value in given.items():
+            command += ["--variable", f"{name}={value}"]
+        done = subprocess.run(
+            [*command, *arguments],
+            cwd=self.repo.path,
+            env=environment(PATH=self._path(), TMPDIR=str(self.remote.parent)),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        text = done.stdout + done.stderr
+        codes = {job: int(code or 0) for job, code in _EXIT.findall(text) if job != "pipeline"}
+        if done.returncode and not any(codes.values()):
+            codes[""] = done.returncode  # no job ran: the pipeline was refused
+        return Pipeline(done.stdout, text, codes, self.repo.path / ".gitlab-ci-local")
+
+    def merge_request(self, *arguments: str, branch: str, **variables: str) -> Pipeline:
+        """A pipeline for the merge request from `branch`, which is checked out, into main."""
+        sha = self.repo.head
+        mine = {
+            "CI_MERGE_REQUEST_IID": str(IID),
+            "CI_MERGE_REQUEST_PROJECT_ID": "1217",
+            "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "1217",
+            "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+            "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": branch,
+            "CI_COMMIT_SHA": sha,
+        }
+        unset = ["--unset-variable", "CI_COMMIT_BRANCH"]
+        return self.run(*unset, *arguments, source="merge_request_event", **(mine | variables))
+
+    def _path(self) -> str:
+        """PATH as on a runner: without this interpreter's own scripts, and with uv or without."""
+        own = str(Path(sys.executable).parent)
+        rest = [p for p in os.environ["PATH"].split(":") if p != own and not (Path(p) / "uv").exists()]
+        return ":".join([str(self.remote.parent / "bin"), *rest] if self.uv else rest)
+
+
+def uv() -> Path:
+    """The uv that is there, else the one that requirements/uv.txt pins."""
+    beside = str(Path(sys.executable).parent)
+    if found := shutil.which("uv") or shutil.which("uv", path=beside):
+        return Path(found)
+    pins = ROOT / "requirements" / "uv.txt"
+    home = tools.cache() / f"uv-{hashlib.sha256(pins.read_bytes()).hexdigest()[:16]}"
+    if not (home / "bin" / "uv").exists():
+        options = ["--quiet", "--no-deps", "--require-hashes", "--upgrade", "--target", str(home)]
+        subprocess.run(["python3", "-I", "-m", "pip", "install", *options, "--requirement", str(pins)], check=True)
+    return home / "bin" / "uv"

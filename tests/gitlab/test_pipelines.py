@@ -1,0 +1,264 @@
+"""Pipelines as GitLab would run them: included in each way, for each event, with good and bad commits."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from forges.fake_forge import MERGE, FakeGitLab, Reply
+
+from .pipelines import IID, Project
+from .templates import PIPELINE, VERBS, load, option_variables
+
+pytestmark = pytest.mark.gitlab
+BETTER = {"auc": 0.73, "log_loss": 0.57}
+WORSE = {"auc": 0.68, "log_loss": 0.66}
+TOKEN = "glpat-made-up-0000"
+FORGER = (
+    "mkdir -p .mlgate/evidence/visits .mlgate/evidence/other && echo '{}' > .mlgate/evidence/visits/compare.json"
+    " && echo '{}' > .mlgate/evidence/other/report.json && echo PATH=/nowhere > .mlgate/mlgate.env"
+    ' && echo "in setup: <$GITLAB_TOKEN>"'
+)
+HOSTILE = {
+    "config": "$(touch pwned)",
+    "working-directory": "x`touch pwned`",
+    "champion": '"; touch pwned; "',
+    "comment-header": "a\n    script: [touch pwned]",
+    "comment": "always; touch pwned",
+    "python": 'python\' -c \'open("pwned", "w")',
+    "stage": 'test"\nscript: [touch pwned]',
+    "image": "python\nscript: x",
+    "job-prefix": "$(touch pwned)-",
+    "mlgate-source": "/x.whl; touch pwned",
+    "setup": "true\ntouch pwned",
+    "summary": "yes; touch pwned",
+}
+
+
+class GitLabOfOurs(FakeGitLab):
+    """The fake one, for the commit that the test has made."""
+
+    sha = ""
+
+    def _status(self, sha: str, body: dict[str, Any]) -> Reply:
+        return super()._status(MERGE if sha == self.sha else sha, body)
+
+
+@pytest.fixture
+def gitlab() -> Iterator[GitLabOfOurs]:
+    with GitLabOfOurs() as fake:
+        yield fake
+
+
+def facts(gitlab: FakeGitLab) -> dict[str, str]:
+    """What a job knows of the project and its API; not of the commit, which is the test's own."""
+    known = {k: v for k, v in gitlab.environ().items() if k.startswith("CI_") and not k.startswith("CI_COMMIT")}
+    return known | {"CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": "", "CI_MERGE_REQUEST_EVENT_TYPE": "detached"}
+
+
+def give_token(project: Project) -> None:
+    """As docs/gitlab.md says: for jobs of the environment `mlgate` alone."""
+    scoped = {"GITLAB_TOKEN": {"values": {"mlgate": TOKEN}}}
+    (project.repo.path / ".gitlab-ci-local-variables.yml").write_text(yaml.safe_dump(scoped), "utf-8")
+
+
+def junit(reports: Path) -> ElementTree.Element:
+    return ElementTree.fromstring((reports / "junit.xml").read_text("utf-8"))  # noqa: S314 - our own file
+
+
+# -- including it
+
+
+@pytest.mark.parametrize("by", ["local", "project", "remote", "component"])
+def test_each_way_to_include_gives_the_same_jobs(project: Project, by: str) -> None:
+    project.include(by=by, job_prefix="gate ")
+    project.push()
+    jobs = yaml.safe_load(project.run("--preview").out)
+    expected = load(PIPELINE).jobs(mlgate_source=project.variables["WHEEL"], job_prefix="gate ")
+    assert set(expected) == {"gate run", "gate judge"}
+    for name, job in expected.items():
+        for key in ("script", "rules", "artifacts", "inherit", "timeout"):
+            assert jobs[name].get(key) == job.get(key), f"{name}: {key}"
+
+
+def test_two_includes_live_side_by_side(project: Project) -> None:
+    project.include(working_directory="a", job_prefix="a-")
+    project.include(working_directory="b", job_prefix="b-")
+    project.push()
+    jobs = yaml.safe_load(project.run("--preview").out)
+    assert {"a-run", "a-judge", "b-run", "b-judge"} <= set(jobs)
+    assert jobs["a-judge"]["variables"]["MLGATE_WORKING_DIRECTORY"] == "a"
+    assert [need["job"] for need in jobs["b-judge"]["needs"]] == ["b-run"]
+
+
+@pytest.mark.parametrize(
+    ("source", "branch", "runs"),
+    [("push", "main", True), ("schedule", "main", True), ("web", "other", True), ("push", "other", False)],
+)
+def test_what_starts_the_gate(project: Project, source: str, branch: str, runs: bool) -> None:
+    project.include()
+    project.push()
+    if branch != "main":
+        project.push(branch=branch)
+    listed = project.run("--list-csv", source=source).out
+    assert ("mlgate-judge;" in listed) is runs
+
+
+@pytest.mark.parametrize("key", HOSTILE)
+def test_a_bad_input_stops_the_pipeline_before_anything_runs(project: Project, key: str) -> None:
+    project.include(**{key: HOSTILE[key]})
+    project.push()
+    done = project.run()
+    assert done.codes == {"": 1}
+    assert "This GitLab CI configuration is invalid" in done.text
+    assert f"`{key}` input:" in done.text
+    assert not list(project.repo.path.rglob("pwned"))
+
+
+# -- merge requests
+
+
+def test_a_better_model_passes_on_its_merge_request(project: Project, gitlab: GitLabOfOurs) -> None:
+    project.include(by="remote", remote=False)
+    project.push()
+    project.repo.model(BETTER)
+    project.push("Train it better", branch="better")
+    done = project.merge_request(branch="better", CI_API_V4_URL=gitlab.url)
+    assert done.codes == {"mlgate-run": 0, "mlgate-judge": 0}, done.text
+    env = done.dotenv("mlgate-judge")
+    assert (env["MLGATE_VERDICT"], env["MLGATE_PASSED"], env["MLGATE_EXIT_CODE"]) == ("pass", "true", "0")
+    # These become variables of later jobs, mlgate's own among them.
+    assert not set(env) & {variable for verb in VERBS for variable in option_variables(verb)}
+    reports = done.artifact("mlgate-judge")
+    assert junit(reports).get("failures") == "0"
+    assert (reports / "metrics.txt").read_text("utf-8").endswith("# EOF\n")
+    links = json.loads((reports / "annotations.json").read_text("utf-8"))
+    assert all(set(entry) == {"external_link"} for group in links.values() for entry in group)
+    assert "visits" in (reports / "report.html").read_text("utf-8")
+    evidence = json.loads((reports / "evidence" / "visits" / "compare.json").read_text("utf-8"))
+    assert evidence["champion"]["commit"] == project.repo.git("rev-parse", "main")
+    assert evidence["source"]["pull_request"] == IID
+    # No token: one sentence, and only from the job that would use it.
+    assert done.said("mlgate-judge").count("GITLAB_TOKEN") == 1
+    assert project.variables["CI_JOB_TOKEN"] not in done.text
+
+
+def test_a_worse_model_is_stopped_and_its_code_cannot_speak_for_the_judge(
+    project: Project, gitlab: GitLabOfOurs
+) -> None:
+    project.include(
+        by="project",
+        remote=False,
+        setup=FORGER,
+        more="default:\n  before_script: [echo hello from before_script]\n",
+    )
+    give_token(project)
+    project.push()
+    project.repo.model(WORSE)
+    project.push("Train it worse", branch="worse")
+    gitlab.fault("POST", "/notes", status=403, body={"message": "403 Forbidden"})
+    done = project.merge_request(branch="worse", **facts(gitlab))
+    assert done.codes == {"mlgate-run": 0, "mlgate-judge": 1}, done.text
+    assert "in setup: <>" in done.said("mlgate-run")
+    assert "hello from before_script" in done.said("mlgate-run")
+    assert "hello from before_script" not in done.said("mlgate-judge")
+    assert done.dotenv("mlgate-judge")["MLGATE_VERDICT"] == "fail"
+    reports = done.artifact("mlgate-judge")
+    assert int(junit(reports).get("failures", "0")) > 0
+    assert not (reports / "evidence" / "other").exists()
+    handed = [p.name for p in done.artifact("mlgate-run").rglob("*") if p.is_file()]
+    assert handed == ["doctor.json"]
+    assert "The note was not written" in done.said("mlgate-judge")
+    assert TOKEN not in done.text
+
+
+def test_the_note_is_written_once_and_kept_up_to_date(project: Project, gitlab: GitLabOfOurs) -> None:
+    project.include("compare")
+    project.include("report", statuses=True)
+    project.push()
+    project.repo.model(WORSE)
+    gitlab.sha = project.push("Train it worse", branch="candidate")
+    give_token(project)
+    done = project.merge_request(branch="candidate", **facts(gitlab))
+    assert done.codes == {"mlgate-compare": 1, "mlgate-report": 1}, done.text
+    (note,) = gitlab.comments
+    assert "**visits: fail.**" in note["body"]
+    assert {(s["sha"], s["status"]) for s in gitlab.statuses} == {(MERGE, "failed")}
+    project.repo.model(BETTER)
+    gitlab.sha = project.push("Train it better", branch="candidate")
+    done = project.merge_request(branch="candidate", **facts(gitlab))
+    assert done.codes == {"mlgate-compare": 0, "mlgate-report": 0}, done.text
+    (note,) = gitlab.comments
+    assert "visits: pass" in note["body"]
+    assert gitlab.problems == []
+    assert TOKEN not in done.text
+
+
+def test_when_setup_fails_the_judge_judges_and_says_so(project: Project, gitlab: GitLabOfOurs) -> None:
+    project.include(setup="echo not today && false", remote=False)
+    project.push()
+    project.repo.model(BETTER)
+    project.push("Train it better", branch="better")
+    done = project.merge_request(branch="better", CI_API_V4_URL=gitlab.url)
+    assert done.codes["mlgate-run"] == 1, done.text
+    assert done.codes["mlgate-judge"] == 2
+    assert done.dotenv("mlgate-judge")["MLGATE_VERDICT"] == "error"
+    evidence = done.artifact("mlgate-judge") / "evidence" / "visits" / "compare.json"
+    assert json.loads(evidence.read_text("utf-8"))["verdict"] == "pass"
+
+
+# -- the default branch, and schedules
+
+
+def test_hand_edited_metrics_are_an_error_on_the_default_branch(project: Project) -> None:
+    project.include("compare")
+    project.push()
+    before = project.repo.head
+    metrics = project.repo.path / "metrics" / "eval.json"
+    metrics.write_text(json.dumps({"auc": 0.99, "log_loss": 0.1}), "utf-8")
+    project.push("Make it look better")
+    done = project.run(CI_COMMIT_BEFORE_SHA=before)
+    assert done.codes == {"mlgate-compare": 2}, done.text
+    env = done.dotenv("mlgate-compare")
+    assert (env["MLGATE_VERDICT"], env["MLGATE_PASSED"], env["MLGATE_EXIT_CODE"]) == ("error", "false", "2")
+    assert "dvc.lock" in done.said("mlgate-compare")
+
+
+def test_a_schedule_judges_in_a_folder_without_uv(project: Project) -> None:
+    project.uv = False
+    folder = "models/visits"
+    shutil.rmtree(project.repo.path / "src")
+    project.repo.git("rm", "-r", "--quiet", "--cached", ".")
+    for left in ("metrics", "dvc.yaml", "dvc.lock", "params.yaml", "mlgate.yaml"):
+        path = project.repo.path / left
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    project.repo.model(folder=folder)
+    project.include("compare", working_directory=folder)
+    project.push("Move the model")
+    project.repo.model(BETTER, folder=folder)
+    project.push("Train it better")
+    done = project.run(source="schedule")
+    assert done.codes == {"mlgate-compare": 0}, done.text
+    env = done.artifact("mlgate-compare", f"{folder}/.mlgate/mlgate.env").read_text("utf-8")
+    assert env.startswith("MLGATE_VERDICT=pass\n")
+
+
+# -- beginning
+
+
+def test_init_by_hand_leaves_the_files_to_commit(project: Project) -> None:
+    (project.repo.path / "mlgate.yaml").unlink()
+    project.include("init")
+    project.push()
+    done = project.run("--manual", "mlgate-init", source="web")
+    assert done.codes == {"mlgate-init": 0}, done.text
+    written = yaml.safe_load(done.artifact("mlgate-init", "mlgate.yaml").read_text("utf-8"))
+    assert written["mode"] == "report"
+    assert written["evaluate"]
