@@ -32,22 +32,23 @@ _CHAR = 7.4  # rough width of a character in it
 
 def page(evidences: Sequence[Evidence], *, links: Links = NOWHERE) -> str:
     """The report. Everything in it is escaped; invisible characters show by name."""
-    ordered = layout.ordered(evidences)
-    fold = len(ordered) > _OPEN
-    room = min(_RAW, _RAW * 10 // max(1, len(ordered)))
-    entries = [_entry(e, layout.label(e, ordered), f"m{at}", links, room) for at, e in enumerate(ordered)]
-    passed = [m for m in entries if m["e"].verdict is Verdict.PASS]
+    models = layout.models(evidences)
+    fold = len(models) > _OPEN
+    room = min(_RAW, _RAW * 10 // max(1, len(evidences)))
+    entries = [_model(m, f"m{at}", links, room) for at, m in enumerate(models)]
+    passed = [m for m in entries if m["verdict"] is Verdict.PASS]
+    first = models[0].main if models else None
     return _template().render(
         entries=entries,
         shown=not fold or len(passed) < len(entries),
-        same=[m for m in passed if m["e"].unchanged] if fold else [],
-        verdict=layout.overall(ordered),
-        overall=_prose(sentences.overall(ordered)),
-        source=ordered[0].source if ordered else None,
-        tool=ordered[0].tool if ordered else None,
+        same=[m for m in passed if m["unchanged"]] if fold else [],
+        verdict=layout.overall(evidences),
+        overall=_prose(sentences.overall(evidences)),
+        source=first.source if first else None,
+        tool=first.tool if first else None,
         run=escape.url(links.run),
         fold=fold,
-        several=len({(e.model, e.kind) for e in ordered}) > 1,
+        several=len(models) > 1,
         glyph=GLYPH,
         means=layout.MEANS,
     )
@@ -86,7 +87,19 @@ def _lines(text: str) -> Markup:
     return Markup("\n").join(html(escape.visible(line)) for line in text.split("\n"))
 
 
-def _entry(evidence: Evidence, label: str, anchor: str, links: Links, room: int) -> dict[str, Any]:
+def _model(model: layout.Model, anchor: str, links: Links, room: int) -> dict[str, Any]:
+    return {
+        "id": anchor,
+        "name": model.name or model.main.kind,
+        "verdict": model.verdict,
+        "unchanged": model.unchanged,
+        "said": _prose(sentences.of_model(model)),
+        "main": _entry(model.main, links, room),
+        "others": [_entry(e, links, room) for e in model.others],
+    }
+
+
+def _entry(evidence: Evidence, links: Links, room: int) -> dict[str, Any]:
     rules = layout.rules(evidence)[:_MOST]
     others = layout.by_verdict(c for c in evidence.checks if not layout.is_rule(c))[:_MOST]
     rows = [layout.row(c) for c in rules]
@@ -94,9 +107,7 @@ def _entry(evidence: Evidence, label: str, anchor: str, links: Links, room: int)
     said = sentences.headline(evidence)
     return {
         "e": evidence,
-        "id": anchor,
-        "label": label,
-        "said": _prose(said.removeprefix(f"{evidence.model}: ")),
+        "said": _prose(said),
         "needs": sentences.to_pass(evidence),
         "consequence": sentences.consequence(evidence),
         "rows": rows,

@@ -46,6 +46,33 @@ NOWHERE = Links()
 
 
 @dataclass(frozen=True)
+class Model:
+    """All evidence about one model. `main` is its comparison where there is one: what people come for."""
+
+    name: str
+    main: Evidence
+    others: tuple[Evidence, ...]
+
+    @property
+    def all(self) -> tuple[Evidence, ...]:
+        return (self.main, *self.others)
+
+    @property
+    def worst(self) -> Evidence:
+        """The evidence that decides; `main` when several are equally bad."""
+        return min(self.all, key=lambda e: -e.verdict.rank)
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.worst.verdict
+
+    @property
+    def unchanged(self) -> bool:
+        """Nothing of it needs a look: it passed because it is the champion's."""
+        return self.main.unchanged and self.verdict is Verdict.PASS
+
+
+@dataclass(frozen=True)
 class Row:
     """One line of the table, as text that is not escaped yet."""
 
@@ -61,6 +88,18 @@ class Row:
 def ordered(evidences: Iterable[Evidence]) -> list[Evidence]:
     """Worst first; what is unchanged comes last; then by name."""
     return sorted(evidences, key=lambda e: (-e.verdict.rank, e.unchanged, e.model, e.kind))
+
+
+def models(evidences: Iterable[Evidence]) -> list[Model]:
+    """The evidence by model, worst first; what is unchanged comes last; then by name."""
+    found: dict[str, list[Evidence]] = {}
+    for evidence in ordered(evidences):
+        found.setdefault(evidence.model, []).append(evidence)
+    grouped = []
+    for name, all_ in found.items():
+        main = next((e for e in all_ if e.kind == "compare"), all_[0])
+        grouped.append(Model(name, main, tuple(e for e in all_ if e is not main)))
+    return sorted(grouped, key=lambda m: (-m.verdict.rank, m.unchanged, m.name))
 
 
 def overall(evidences: Iterable[Evidence]) -> Verdict:

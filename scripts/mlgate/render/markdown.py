@@ -9,7 +9,7 @@ from urllib.parse import quote
 from mlgate.forges.sticky import VOLATILE
 from mlgate.model import Change, Check, Evidence, Verdict
 from mlgate.render import chart, escape, layout, numbers, sentences
-from mlgate.render.layout import NOWHERE, SYMBOL, Links
+from mlgate.render.layout import NOWHERE, SYMBOL, Links, Model
 
 COMMENT_LIMIT = 60_000  # GitHub takes 65,536; the rest is for the marker and what a forge adds
 SUMMARY_LIMIT = 900_000  # of 1 MiB for a step
@@ -23,6 +23,7 @@ _ALERT = {
     Verdict.FAIL: "CAUTION",
     Verdict.ERROR: "CAUTION",
 }
+_MOST_NAMES = 300
 _OPEN_ROWS = 20  # more passing models than this are folded
 _MOST_ROWS = 60  # of one table
 _MOST_ITEMS = 40  # of one list
@@ -30,12 +31,12 @@ _MOST_ITEMS = 40  # of one list
 
 def comment(evidences: Sequence[Evidence], *, links: Links = NOWHERE, limit: int = COMMENT_LIMIT) -> str:
     """The comment's body, without the marker that a forge adds. Longer than `limit`, details of the best go first."""
-    ordered = layout.ordered(evidences)
-    if not ordered:
+    models = layout.models(evidences)
+    if not models:
         return f"> [!CAUTION]\n> **error.** {sentences.overall([])}\n"
-    if len(ordered) == 1:
-        return _join(_section(ordered[0], ordered, links))
-    return _several(ordered, links, limit)
+    if len(models) == 1:
+        return _join(_only(models[0], links))
+    return _several(models, evidences, links, limit)
 
 
 def summary(evidences: Sequence[Evidence], *, links: Links = NOWHERE) -> str:
@@ -43,45 +44,74 @@ def summary(evidences: Sequence[Evidence], *, links: Links = NOWHERE) -> str:
     return comment(evidences, links=links, limit=SUMMARY_LIMIT)
 
 
-def _several(ordered: Sequence[Evidence], links: Links, limit: int) -> str:
-    verdict = layout.overall(ordered)
-    parts = [_alert(verdict, f"**{verdict}.** {escape.prose(sentences.overall(ordered))}"), *_overview(ordered, links)]
-    tail = _footer(ordered[0], links)
+def _only(model: Model, links: Links) -> list[str]:
+    """Everything about the only model there is."""
+    name = f"{escape.text(model.name or model.main.kind)}: "
+    first = f"**{name}{_verdict(model.verdict, model.all)}.** {escape.prose(sentences.of_model(model))}"
+    return [
+        _alert(model.verdict, model.all, first, *_consequences(model)),
+        *_parts(model, links),
+        *_tail([model], links),
+    ]
+
+
+def _several(models: Sequence[Model], evidences: Sequence[Evidence], links: Links, limit: int) -> str:
+    verdict = layout.overall(evidences)
+    first = f"**{_verdict(verdict, evidences)}.** {escape.prose(sentences.overall(evidences))}"
+    parts = [_alert(verdict, evidences, first), *_overview(models)]
+    tail = _tail(models, links)
     room = limit - len(_join([*parts, *tail])) - 300
-    left_out: list[Evidence] = []
-    for evidence in ordered:
-        if evidence.unchanged and evidence.verdict is Verdict.PASS:
+    left_out = 0
+    for model in models:
+        if model.unchanged:
             continue
-        name = escape.code(layout.label(evidence, ordered))
-        if evidence.verdict is Verdict.PASS:
-            title = f"{SYMBOL[evidence.verdict]} {escape.code(layout.label(evidence, ordered), html=True)}: pass"
-            section = [_details(title, _join(_body(evidence, links)))]
-        else:
-            section = [f"### {SYMBOL[evidence.verdict]} {name}: {evidence.verdict}", *_section_body(evidence, links)]
+        section = _section(model, links)
         size = len(_join(section)) + 1
         if size > room:
-            left_out.append(evidence)
+            left_out += 1
             continue
         room -= size
         parts += section
     if left_out:
-        where = escape.link("the full report", links.report) if links.report else "the HTML report"
-        parts.append(f"Details of {numbers.count(len(left_out), 'more model')} did not fit here: they are in {where}.")
+        where = escape.link("the full report", links.report or links.run)
+        parts.append(f"Details of {numbers.count(left_out, 'more model')} did not fit here: they are in {where}.")
     return _join([*parts, *tail])
 
 
-def _section(evidence: Evidence, among: Sequence[Evidence], links: Links) -> list[str]:
-    """Everything about the only model there is."""
-    name = escape.text(layout.label(evidence, among))
-    said = f"**{name}: {evidence.verdict}.** {_without_name(evidence)}"
-    more = [escape.prose(text)] if (text := sentences.consequence(evidence)) else []
-    return [_alert(evidence.verdict, said, *more), *_body(evidence, links), *_footer(evidence, links)]
+def _section(model: Model, links: Links) -> list[str]:
+    """One of several models: folded when it passed."""
+    name = model.name or model.main.kind
+    if model.verdict is Verdict.PASS:
+        title = f"{SYMBOL[Verdict.PASS]} {escape.code(name, html=True)}: pass"
+        return [_details(title, _join(_parts(model, links)).rstrip())]
+    said = " ".join([escape.prose(sentences.of_model(model)), *_consequences(model)])
+    return [
+        f"### {SYMBOL[model.verdict]} {escape.code(name)}: {model.verdict}",
+        said,
+        *_parts(model, links),
+        *_needs(model),
+    ]
 
 
-def _section_body(evidence: Evidence, links: Links) -> list[str]:
-    consequence = sentences.consequence(evidence)
-    said = [_without_name(evidence), *([escape.prose(consequence)] if consequence else [])]
-    return [" ".join(said), *_body(evidence, links), *_needs(evidence)]
+def _parts(model: Model, links: Links) -> list[str]:
+    """The comparison, then what other steps found unless they simply passed."""
+    parts = _body(model.main, links)
+    for other in model.others:
+        if other.verdict is not Verdict.PASS:
+            said = "" if other is model.worst else escape.prose(sentences.headline(other))
+            title = f"**{SYMBOL[other.verdict]} {escape.text(other.kind)}: {other.verdict}.** {said}".rstrip()
+            parts += [title, *_body(other, links)]
+    return parts
+
+
+def _verdict(verdict: Verdict, evidences: Iterable[Evidence]) -> str:
+    forked = any(e.source.reported_by_fork for e in evidences)
+    return f"{verdict}, as reported by the fork’s own run" if forked else verdict.value
+
+
+def _consequences(model: Model) -> list[str]:
+    said = dict.fromkeys(text for e in model.all if (text := sentences.consequence(e)))
+    return [escape.prose(text) for text in said]
 
 
 def _body(evidence: Evidence, links: Links) -> list[str]:
@@ -99,43 +129,43 @@ def _body(evidence: Evidence, links: Links) -> list[str]:
     return parts
 
 
-def _alert(verdict: Verdict, *paragraphs: str) -> str:
-    return f"> [!{_ALERT[verdict]}]\n" + "\n>\n".join(f"> {p}" for p in paragraphs)
+def _alert(verdict: Verdict, evidences: Iterable[Evidence], *paragraphs: str) -> str:
+    forked = any(e.source.reported_by_fork for e in evidences)
+    kind = "NOTE" if forked and verdict is Verdict.PASS else _ALERT[verdict]  # a fork's word is never green
+    return f"> [!{kind}]\n" + "\n>\n".join(f"> {p}" for p in paragraphs)
 
 
-def _without_name(evidence: Evidence) -> str:
-    headline = sentences.headline(evidence)
-    return escape.prose(headline.removeprefix(f"{evidence.model}: "))
-
-
-def _overview(ordered: Sequence[Evidence], links: Links) -> list[str]:
+def _overview(models: Sequence[Model]) -> list[str]:
     """A row per model, worst first; many passing ones and all unchanged ones folded."""
-    same = [e for e in ordered if e.unchanged and e.verdict is Verdict.PASS]
-    judged = [e for e in ordered if e not in same] if same else list(ordered)
-    passed = [e for e in judged if e.verdict is Verdict.PASS]
-    shown, folded = (judged, []) if len(judged) <= _OPEN_ROWS else (judged[: len(judged) - len(passed)], passed)
-    parts = []
-    if shown:
-        parts.append(_overview_table(shown[:_MOST_ROWS], ordered))
+    same = [m for m in models if m.unchanged]
+    judged = [m for m in models if not m.unchanged]
+    bad = [m for m in judged if m.verdict is not Verdict.PASS]
+    many = len(judged) > _OPEN_ROWS
+    shown = bad if many else judged
+    parts = [_overview_table(shown[:_MOST_ROWS])] if shown else []
     if len(shown) > _MOST_ROWS:
-        hidden = shown[_MOST_ROWS:]
-        names = ", ".join(escape.code(layout.label(e, ordered), html=True, limit=60) for e in hidden[:200])
-        parts.append(_details(f"{len(hidden):,} more that do not simply pass", names))
-    if folded:
-        title = f"{SYMBOL[Verdict.PASS]} {numbers.count(len(folded), 'model')} passed"
-        parts.append(_details(title, _overview_table(folded[: 2 * _MOST_ROWS], ordered)))
+        parts.append(_details(f"{len(shown) - _MOST_ROWS:,} more that do not pass", _names(shown[_MOST_ROWS:])))
+    if many and len(judged) > len(bad):
+        passed = judged[len(bad) :]
+        title = f"{SYMBOL[Verdict.PASS]} {numbers.count(len(passed), 'model')} passed"
+        parts.append(_details(title, _overview_table(passed) if len(passed) <= _MOST_ROWS else _names(passed)))
     if same:
-        names = ", ".join(escape.code(layout.label(e, ordered), html=True, limit=60) for e in same[:300])
-        parts.append(_details(f"{numbers.count(len(same), 'model')} unchanged, not compared", names))
+        parts.append(_details(f"{numbers.count(len(same), 'model')} unchanged, not compared", _names(same)))
     return parts
 
 
-def _overview_table(evidences: Sequence[Evidence], among: Sequence[Evidence]) -> str:
+def _overview_table(models: Sequence[Model]) -> str:
     lines = ["| | Model | Verdict | Why |", "|---|---|---|---|"]
-    for e in evidences:
-        why = escape.prose(sentences.headline(e).removeprefix(f"{e.model}: "), limit=200)
-        lines.append(f"| {SYMBOL[e.verdict]} | {escape.code(layout.label(e, among))} | {e.verdict} | {why} |")
+    for m in models:
+        why = escape.prose(sentences.of_model(m), limit=200)
+        lines.append(f"| {SYMBOL[m.verdict]} | {escape.code(m.name or m.main.kind)} | {m.verdict} | {why} |")
     return "\n".join(lines)
+
+
+def _names(models: Sequence[Model]) -> str:
+    """As raw HTML, so that the first name is no Markdown block of its own."""
+    names = ", ".join(escape.code(m.name, html=True, limit=60) for m in models[:_MOST_NAMES])
+    return f"<p>{names}{f' and {len(models) - _MOST_NAMES:,} more' if len(models) > _MOST_NAMES else ''}</p>"
 
 
 def _table(evidence: Evidence, rules: Sequence[Check]) -> list[str]:
@@ -247,28 +277,35 @@ def _change(change: Change) -> str:
     return f"{what} {escape.code(old)} → {escape.code(new)}"
 
 
-def _needs(evidence: Evidence) -> list[str]:
-    head, _, needs = sentences.to_pass(evidence).partition(": ")
+def _needs(model: Model) -> list[str]:
+    head, _, needs = sentences.to_pass(model.main).partition(": ")
     return [f"**{head}:** {escape.prose(needs, limit=900)}"] if needs else []
 
 
-def _footer(evidence: Evidence, links: Links) -> list[str]:
+def _tail(models: Sequence[Model], links: Links) -> list[str]:
+    """What would have to change, and where this comes from. The last line differs in every run."""
+    evidences = [e for m in models for e in m.all]
+    controls = [e.controls for e in evidences if e.controls is not None]
+    unread = sum(len(e.not_run) for e in evidences)
     facts = []
-    if evidence.controls is not None:
-        facts.append(f"controls {evidence.controls.passed} of {evidence.controls.total}")
-    if evidence.statistics == "none":
+    if controls:
+        facts.append(f"controls {sum(c.passed for c in controls):,} of {sum(c.total for c in controls):,}")
+    if any(e.statistics == "none" for e in evidences):
         facts.append("point estimates decided")
-    facts.append("nothing left unread" if not evidence.not_run else f"{len(evidence.not_run)} not read")
+    facts.append(f"{unread:,} not read" if unread else "nothing left unread")
+    if len(models) == 1:
+        facts += [f"{escape.text(e.kind)} pass" for e in models[0].others if e.verdict is Verdict.PASS]
     for label, target in (("report", links.report), ("evidence", links.evidence), ("run", links.run)):
         if escape.url(target):
             facts.append(escape.link(label, target))
-    if evidence.source.commit:
-        sha = escape.code(numbers.commit(evidence.source.commit))
-        commit = evidence.source.commit
+    commit = next((e.source.commit for e in evidences if e.source.commit), "")
+    if commit:
+        sha = escape.code(numbers.commit(commit))
         facts.append(
             "commit " + (escape.link(sha, links.commit + commit) if links.commit and commit.isalnum() else sha)
         )
-    return [*_needs(evidence), f"<sub>{' · '.join(facts)}</sub> {VOLATILE}"]
+    needs = _needs(models[0]) if len(models) == 1 else []
+    return [*needs, f"<sub>{' · '.join(facts)}</sub> {VOLATILE}"]
 
 
 def _dash(reason: str) -> str:

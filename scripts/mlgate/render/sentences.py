@@ -16,6 +16,12 @@ def headline(evidence: Evidence) -> str:
     return sentence(evidence.title) or why(evidence)
 
 
+def of_model(model: layout.Model) -> str:
+    """The one sentence about a model: of the evidence that decides, which is named when it is not the comparison."""
+    said = headline(model.worst).removeprefix(f"{model.name}: ")
+    return said if model.worst is model.main else f"{model.worst.kind}: {said}"
+
+
 def why(evidence: Evidence) -> str:
     """Why the verdict is what it is, from the checks alone."""
     if evidence.unchanged:
@@ -67,16 +73,26 @@ def needed(check: Check) -> str:
 
 
 def overall(evidences: Sequence[Evidence]) -> str:
-    """One sentence over several models."""
-    counts = Counter(e.verdict for e in evidences)
-    total = len(evidences)
-    if not total:
+    """One sentence over several models, and what else is not pass."""
+    if not evidences:
         return "There is no evidence: nothing was judged, and nothing measured is never a pass."
+    grouped = layout.models(evidences)
+    compared = [m for m in grouped if m.main.kind == "compare"] or grouped
+    counts = Counter(m.verdict for m in compared)
+    if len(compared) == 1:
+        said = f"`{compared[0].name or compared[0].main.kind}`: {compared[0].verdict}."
+    else:
+        said = _tally(counts, len(compared), sum(m.unchanged for m in compared))
+    besides = [m for m in grouped if m not in compared and m.verdict is not Verdict.PASS]
+    names = [f"`{m.name or m.main.kind}` ({m.verdict})" for m in besides[:_NAMED]]
+    return f"{said} Besides: {', '.join(names)}." if names else said
+
+
+def _tally(counts: Counter[Verdict], total: int, same: int) -> str:
+    if same == total:
+        return f"Nothing changed in {numbers.count(total, 'model')}."
     if counts[Verdict.PASS] == total:
-        same = sum(e.unchanged for e in evidences)
-        if same == total:
-            return f"Nothing changed in {numbers.count(total, 'model')}."
-        return f"All {total:,} pass{f', {same:,} of them unchanged' if same else ''}."
+        return f"All {total:,} models pass{f', {same:,} of them unchanged' if same else ''}."
     others = ", ".join(f"{counts[v]:,} {v.value}" for v in reversed(Verdict) if counts[v] and v is not Verdict.PASS)
     return f"{counts[Verdict.PASS]:,} of {numbers.count(total, 'model')} pass; {others}."
 
@@ -93,7 +109,7 @@ def consequence(evidence: Evidence) -> str:
     elif evidence.exit_code != 0 and evidence.verdict.exit_code == 0:
         said.append(f"`fail_on: {evidence.fail_on}`: this verdict blocks.")
     if evidence.source.reported_by_fork:
-        said.append("Reported by the fork's own run, which could have written anything: judged again after the merge.")
+        said.append("The fork's own run reported this and could have written anything; `main` judges again.")
     return " ".join(said)
 
 
