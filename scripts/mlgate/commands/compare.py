@@ -48,6 +48,7 @@ class _Judge:
         self.now = run.git.at(run.head)
         self.sides: dict[str, Sides] = {}
         self.pipelines: dict[str, Pipeline] = {}
+        self.configs: dict[tuple[str, str], Config | Unloadable | None] = {}
         self.behind: dict[tuple[str, str], frozenset[str]] = {}
         self.dirty = tuple(run.dirty)
 
@@ -102,7 +103,7 @@ class _Judge:
         """The version that binds, the change's own where it differs, and what to say about it."""
         if not sides.rules:
             return own, None, ()
-        base = self.run.load_at(self.run.git.at(sides.rules), file)
+        base = self._config(self.run.git.at(sides.rules), file)
         if base is None:
             return own, None, (_note("judge.new", file, f"{file} is new: its rules bind from when it is merged."),)
         if isinstance(base, Unloadable):
@@ -110,8 +111,14 @@ class _Judge:
             return own, None, (_note("judge.base-config", file, said),)
         return base, (own if own.digest() != base.digest() else None), ()
 
+    def _config(self, snapshot: Snapshot, file: str) -> Config | Unloadable | None:
+        key = (snapshot.commit, file)
+        if key not in self.configs:
+            self.configs[key] = self.run.load_at(snapshot, file)
+        return self.configs[key]
+
     def _side(self, snapshot: Snapshot, file: str) -> Side:
-        config = self.run.load_at(snapshot, file)
+        config = self._config(snapshot, file)
         return Side(self._pipeline(snapshot), config if isinstance(config, Config) else None)
 
     def _pipeline(self, snapshot: Snapshot) -> Pipeline:
@@ -136,7 +143,7 @@ class _Judge:
         gone = [f for f in self.run.git.listed_at(rules, self.run.repo_patterns()) if f not in here]
         found = []
         for file in gone:
-            config = self.run.load_at(base, file)
+            config = self._config(base, file)
             if isinstance(config, Config):
                 found.append(_retired(config, self.now))
         return found

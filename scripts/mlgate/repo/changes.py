@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import posixpath
 import re
@@ -28,7 +29,7 @@ def between(champion: Pipeline, challenger: Pipeline, *, produced: list[str], da
         *_data(champion, challenger, [*stages_then, *stages_now], data),
         *_code(champion, challenger, [*stages_then, *stages_now]),
         *_commands(stages_then, stages_now),
-        *_packages(champion, challenger),
+        *_packages(champion, challenger, produced),
     ):
         found.setdefault((change.kind, change.what), change)
     return sorted(found.values(), key=lambda c: (c.kind, c.what))
@@ -122,9 +123,21 @@ def _commands(then: list[Stage], now: list[Stage]) -> Iterator[Change]:
             )
 
 
-def _packages(then: Pipeline, now: Pipeline) -> Iterator[Change]:
-    for path in sorted({*then.snapshot.files, *now.snapshot.files}):
-        if _PACKAGES.fullmatch(posixpath.basename(path)):
+def _packages(then: Pipeline, now: Pipeline, produced: list[str]) -> Iterator[Change]:
+    """Files that name packages, in the folders around what is produced."""
+    folders = {"", *(folder for path in produced for folder in _around(path))}
+    for path in sorted({*_package_files(then), *_package_files(now)}):
+        if posixpath.dirname(path) in folders:
             before, after = then.snapshot.files.get(path), now.snapshot.files.get(path)
             if before != after:
                 yield Change(kind="dependency", what=path, after=_word(before, after))
+
+
+def _around(path: str) -> Iterator[str]:
+    while path := posixpath.dirname(path):
+        yield path
+
+
+@functools.lru_cache(maxsize=8)
+def _package_files(pipeline: Pipeline) -> list[str]:
+    return [path for path in pipeline.snapshot.files if _PACKAGES.fullmatch(posixpath.basename(path))]

@@ -81,6 +81,7 @@ class Git:
         self.root = root
         self.fetch_env = dict(fetch_env or {})
         self._snapshots: dict[str, Snapshot] = {}
+        self._counts: dict[tuple[str, str], int | None] = {}
         self._cat: subprocess.Popen[bytes] | None = None
 
     # -- running git -------------------------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ class Git:
         return found[1]
 
     def _object(self, name: str) -> tuple[str, bytes] | None:
-        """Id and bytes of what a name stands for, through one long-lived `git cat-file --batch`: no process per answer."""
+        """Id and bytes of what a name stands for, all through one long-lived `git cat-file --batch`."""
         if "\n" in name:
             return None
         if self._cat is None:
@@ -309,8 +310,10 @@ class Git:
         """Commits reachable from `new` and not from `old`; None where a shallow clone hides some."""
         if self.shallow:
             return None
-        done = self.try_run("rev-list", "--count", f"{old}..{new}")
-        return int(done.stdout) if done.returncode == 0 else None
+        if (old, new) not in self._counts:
+            done = self.try_run("rev-list", "--count", f"{old}..{new}")
+            self._counts[old, new] = int(done.stdout) if done.returncode == 0 else None
+        return self._counts[old, new]
 
 
 def _finish(process: subprocess.Popen[bytes]) -> None:
