@@ -1,0 +1,487 @@
+"""What actions and workflows promise in their metadata, held against what they do."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from workflow_files import (
+    ACTIONS,
+    OURS,
+    REUSABLE,
+    ROOT,
+    STANDINS,
+    STARTERS,
+    WORKFLOWS,
+    as_workflow,
+    blocks,
+    called,
+    name,
+    parse,
+    read,
+    steps,
+    uses,
+)
+
+import tools
+
+each_action = pytest.mark.parametrize("path", ACTIONS, ids=name)
+each_reusable = pytest.mark.parametrize("path", REUSABLE, ids=name)
+each_starter = pytest.mark.parametrize("path", STARTERS, ids=name)
+each_workflow = pytest.mark.parametrize("path", [*WORKFLOWS, *STARTERS], ids=name)
+each_file = pytest.mark.parametrize("path", [*ACTIONS, *WORKFLOWS, *STARTERS], ids=name)
+
+PAGES = sorted([*ROOT.glob("actions/*/README.md"), *ROOT.glob(".github/workflows/*.md"), ROOT / "docs" / "github.md"])
+OWN = re.compile(r"(?:mlgate/mlgate|\$|\.)/(?P<path>[^@]+)(?:@v1)?")
+RANK = {"none": 0, "read": 1, "write": 2}
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert [p.parent.name for p in ACTIONS] == ["compare", "doctor", "init", "report", "setup"]
+    assert {p.name for p in REUSABLE} >= {"model-gate.yml", "model-gate-fork-report.yml"}
+    assert {p.name for p in OURS} == {".ci.yml", ".release.yml"}
+    assert len(STARTERS) == 3
+
+
+# -- valid for those who read them
+
+
+def run(command: Iterable[Any], **kwargs: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, timeout=120, **kwargs)
+
+
+def test_schemas() -> None:
+    check = tools.script("check-jsonschema")
+    for schema, files in {
+        "vendor.github-actions": [*ACTIONS, *STANDINS],
+        "vendor.github-workflows": [*WORKFLOWS, *STARTERS],
+        "custom.github-workflows-require-timeout": [*WORKFLOWS, *STARTERS],
+        "vendor.dependabot": [ROOT / ".github" / "dependabot.yml"],
+    }.items():
+        done = run([check, "--builtin-schema", schema, *files])
+        assert done.returncode == 0, done.stdout
+
+
+def official(root: Path, files: list[str]) -> list[dict[str, Any]]:
+    done = run([tools.node(), Path(__file__).with_name("official.mjs"), tools.node_modules(), root, *files])
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def test_github_s_own_parser() -> None:
+    assert official(ROOT, [name(p) for p in (*ACTIONS, *WORKFLOWS, *STARTERS)]) == []
+
+
+def test_github_s_own_parser_would_say_so(tmp_path: Path) -> None:
+    """The control of the test above: mistakes in calls of ours are seen through `$/`, and through our tag."""
+    for folder in ("actions", ".github", "workflows"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(
+        "on: push\njobs:\n"
+        "  a: {uses: mlgate/mlgate/.github/workflows/model-gate.yml@v1, with: {champoin: main}}\n"
+        "  b:\n    runs-on: ubuntu-latest\n    steps:\n      - {uses: $/actions/compare, with: {champoin: main}}\n"
+        "      - {uses: mlgate/mlgate/actions/report@v1, with: {commment: off}}\n"
+        "      - run: echo ${{ nothing.like.it }}\n"
+    )
+    assert sorted(f["line"] for f in official(tmp_path, ["wrong.yml"])) == [3, 7, 8, 9]
+
+
+def test_zizmor() -> None:
+    config = ROOT / ".github" / "zizmor.yml"
+    files = [*ACTIONS, *WORKFLOWS, *STARTERS, ROOT / ".github" / "dependabot.yml"]
+    done = run([tools.script("zizmor"), "--offline", "--persona", "pedantic", "--config", config, *files])
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_zizmor_is_told_to_ignore_has_a_reason() -> None:
+    ignores = [
+        line
+        for p in (*ACTIONS, *WORKFLOWS, *STARTERS)
+        for line in p.read_text("utf-8").splitlines()
+        if "zizmor: ignore" in line
+    ]
+    assert ignores
+    assert [line for line in ignores if not re.search(r"ignore\[[a-z-]+\] -- \w.{10,}", line)] == []
+
+
+def test_actionlint(tmp_path: Path) -> None:
+    """It cannot read `$/` yet: it gets a copy that says `./`, which is the same file in this repository."""
+    project = tmp_path / "project"
+    (project / ".github" / "workflows").mkdir(parents=True)
+    (project / "actions").symlink_to(ROOT / "actions")
+    run(["git", "init", "-q", project])
+    files = []
+    for path in (*WORKFLOWS, *STARTERS):
+        copy = project / ".github" / "workflows" / f"{path.parent.name}-{path.name.lstrip('.')}"
+        copy.write_text(path.read_text("utf-8").replace("uses: $/", "uses: ./"))
+        files.append(copy)
+    done = run([tools.actionlint(), "-no-color", "-shellcheck", tools.script("shellcheck"), *files], cwd=project)
+    assert done.returncode == 0, done.stdout
+
+
+def test_shellcheck(tmp_path: Path) -> None:
+    scripts: list[Path] = [*ROOT.glob("scripts/*.sh")]
+    for path in (*ACTIONS, *STANDINS, *WORKFLOWS, *STARTERS):
+        for number, (_, step) in enumerate(steps(read(path))):
+            if "run" in step:
+                script = tmp_path / f"{name(path).replace('/', '_')}-{number}.sh"
+                script.write_text(f"#!/usr/bin/env bash\nset -eo pipefail\n{step['run']}\n")
+                scripts.append(script)
+    done = run([tools.script("shellcheck"), "--norc", *scripts])
+    assert done.returncode == 0, done.stdout
+
+
+# -- actions
+
+
+def variable(key: str) -> str:
+    return "GITHUB_TOKEN" if key == "github-token" else f"MLGATE_{key.upper().replace('-', '_')}"
+
+
+@each_action
+def test_every_input_is_described_and_forwarded(path: Path) -> None:
+    action = read(path)
+    inputs = action.get("inputs", {})
+    [(_, step)] = steps(action)
+    assert step.get("env", {}) == {variable(key): f"${{{{ inputs.{key} }}}}" for key in inputs}
+    for key, body in inputs.items():
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", key)
+        assert re.fullmatch(r"[A-Z\"].{20,}\.", body["description"]), key
+        assert isinstance(body["default"], str), f"{key}: inputs of actions are strings, and none is required"
+
+
+@each_action
+def test_every_input_is_an_option_of_the_verb(path: Path) -> None:
+    """An input that the command does not read would do nothing."""
+    verb = path.parent.name
+    if verb == "setup":
+        return
+    command = importlib.import_module(f"mlgate.commands.{verb}").command
+    options = {p.envvar: p for p in command.params if isinstance(p, click.Option) and p.envvar}
+    inputs = read(path)["inputs"]
+    read_elsewhere = {"GITHUB_TOKEN", "MLGATE_ENV"}  # by forges, and by run.sh
+    assert {variable(key) for key in inputs} - read_elsewhere <= options.keys()
+    for key, body in inputs.items():
+        if option := options.get(variable(key)):
+            assert f"--{key}" in option.opts
+            default = option.default
+            said = str(default).lower() if isinstance(default, bool) else str(default or "")
+            assert body["default"] == said, key
+
+
+@each_action
+def test_outputs_are_described_and_come_from_the_step(path: Path) -> None:
+    action = read(path)
+    [(_, step)] = steps(action)
+    for key, body in action.get("outputs", {}).items():
+        assert re.fullmatch(r"[A-Z`0].{15,}\.", body["description"]), key
+        assert body["value"] == f"${{{{ steps.{step['id']}.outputs.{key} }}}}"
+
+
+@each_action
+def test_an_action_is_one_bash_step_and_uses_no_other(path: Path) -> None:
+    action = read(path)
+    assert action["runs"]["using"] == "composite"
+    [(_, step)] = steps(action)
+    assert step["shell"] == "bash"
+    script = "setup.sh" if path.parent.name == "setup" else f'run.sh" {path.parent.name}'
+    assert step["run"].rstrip('"') == f'"${{GITHUB_ACTION_PATH}}/../../scripts/{script}'
+
+
+def rows(page: Path) -> list[str]:
+    return [line for line in page.read_text("utf-8").splitlines() if line.startswith("| `")]
+
+
+def shown(value: Any) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"`{text}`" if text else ""
+
+
+@each_action
+def test_the_readme_of_an_action_has_a_row_for_everything(path: Path) -> None:
+    action = read(path)
+    expected = [f"| `{k}` | {shown(v['default'])} | {v['description']} |" for k, v in action.get("inputs", {}).items()]
+    expected += [f"| `{k}` | {v['description']} |" for k, v in action.get("outputs", {}).items()]
+    assert [row for row in rows(path.with_name("README.md")) if row in expected] == expected
+    text = path.with_name("README.md").read_text("utf-8")
+    assert "Permissions" in text
+    assert "orks" in text
+
+
+# -- workflows
+
+
+@each_reusable
+def test_a_reusable_workflow_has_a_page_with_a_row_for_everything(path: Path) -> None:
+    declared = called(read(path))
+    page = path.with_suffix(".md")
+    expected = [f"| `{k}` | {shown(v['default'])} | {v['description']} |" for k, v in declared["inputs"].items()]
+    for part in ("secrets", "outputs"):
+        expected += [f"| `{k}` | {v['description']} |" for k, v in declared.get(part, {}).items()]
+    assert [row for row in rows(page) if row in expected] == expected
+    text = page.read_text("utf-8")
+    for heading in ("## Usage", "## Inputs", "## Outputs", "## Permissions", "## Forks"):
+        assert heading in text
+
+
+@each_reusable
+def test_every_input_of_a_workflow_is_typed_described_and_used(path: Path) -> None:
+    text = path.read_text("utf-8")
+    body = text[text.index("\njobs:") :]
+    declared = called(read(path))
+    for key, entry in declared["inputs"].items():
+        assert entry["type"] in ("string", "boolean", "number")
+        assert isinstance(entry["default"], {"string": str, "boolean": bool, "number": int}[entry["type"]])
+        assert entry["required"] is False
+        assert entry["description"].endswith(".")
+        assert re.search(rf"\binputs\.{re.escape(key)}\b(?!-)", body), key
+    for key in declared.get("secrets", {}):
+        assert f"secrets.{key}" in body
+    for key, entry in declared["outputs"].items():
+        found = re.fullmatch(r"\$\{\{ jobs\.(\w+)\.outputs\.([a-z-]+) \}\}", entry["value"])
+        assert found
+        assert found[2] == key
+        assert key in read(path)["jobs"][found[1]]["outputs"]
+
+
+def test_options_of_the_gate_are_those_of_the_verbs() -> None:
+    """The same word means the same thing everywhere: inputs of the workflow that actions have too agree on it."""
+    inputs = called(read(ROOT / ".github/workflows/model-gate.yml"))["inputs"]
+    for path in ACTIONS:
+        for key, body in read(path).get("inputs", {}).items():
+            if key in inputs:
+                assert str(inputs[key]["default"]).lower() == body["default"].lower(), (path, key)
+    verbs = [read(ROOT / f"actions/{verb}/action.yml") for verb in ("compare", "report", "doctor")]
+    forwarded = {key for action in verbs for key in action["inputs"]}
+    # A secret, the token of the job, and what the command of `setup` decides.
+    assert forwarded - inputs.keys() == {"env", "github-token", "python"}
+
+
+@each_file
+def test_no_expression_in_a_script_and_nothing_that_only_some_runners_set(path: Path) -> None:
+    for _, step in steps(read(path)):
+        assert "${{" not in step.get("run", "")
+        assert "INPUT_" not in json.dumps(step), "GitHub sets INPUT_* for no composite action; act does"
+
+
+def test_scripts_rely_on_nothing_that_only_some_runners_set() -> None:
+    for script in (*ROOT.glob("scripts/**/*.sh"), *ROOT.glob("scripts/**/*.py")):
+        assert not re.search(r"\bINPUT_[A-Z]", script.read_text("utf-8")), script
+
+
+@each_file
+def test_steps_with_a_script_say_which_shell(path: Path) -> None:
+    if path in ACTIONS or path in REUSABLE:
+        assert all(step.get("shell") == "bash" for _, step in steps(read(path)) if "run" in step)
+
+
+def test_third_party_actions_are_pinned_to_one_commit_each() -> None:
+    pins: dict[str, set[str]] = {}
+    for path in (*ACTIONS, *WORKFLOWS, *STARTERS, *PAGES):
+        for what, comment in uses(path.read_text("utf-8")):
+            if OWN.fullmatch(what):
+                continue
+            found = re.fullmatch(r"([\w.-]+/[\w./-]+)@([0-9a-f]{40})", what)
+            assert found, f"{name(path)}: {what}"
+            assert re.match(r"# v\d+\.\d+\.\d+$", comment), f"{name(path)}: {what} {comment}"
+            pins.setdefault(found[1], set()).add(f"{found[2]} {comment}")
+    assert {action: found for action, found in pins.items() if len(found) > 1} == {}
+    assert "actions/checkout" in pins
+
+
+@each_workflow
+def test_a_checkout_keeps_no_token(path: Path) -> None:
+    for _, step in steps(read(path)):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+def permissions(job: dict[str, Any], workflow: dict[str, Any]) -> dict[str, str] | None:
+    """What a job declares; None where it gets what its caller grants."""
+    declared = job.get("permissions", workflow.get("permissions"))
+    assert declared is None or isinstance(declared, dict), "no read-all, no write-all"
+    return declared
+
+
+def needs_of_judge(inputs: dict[str, Any]) -> dict[str, str]:
+    """What the gate needs by its page, given what it is told to do."""
+    needed = {"contents": "read"}
+    if inputs.get("comment", "always") != "off":
+        needed["pull-requests"] = "write"
+    if inputs.get("statuses", True):
+        needed["statuses"] = "write"
+    return needed
+
+
+def calls(workflow: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each job that calls a workflow of ours, and that workflow."""
+    found = []
+    for job in workflow["jobs"].values():
+        if "uses" in job:
+            own = OWN.fullmatch(job["uses"])
+            assert own, job["uses"]
+            found.append((job, read(ROOT / own["path"])))
+    return found
+
+
+def lacking(granted: dict[str, str], needed: dict[str, str]) -> set[str]:
+    return {key for key, level in needed.items() if RANK[granted.get(key, "none")] < RANK[level]}
+
+
+def check_calls(workflow: dict[str, Any]) -> None:
+    for job, target in calls(workflow):
+        granted = permissions(job, workflow)
+        assert granted is not None, "a caller says what it grants"
+        useful = set()
+        for callee in target["jobs"].values():
+            declared = permissions(callee, target)
+            needed = needs_of_judge(job.get("with", {})) if declared is None else declared
+            assert lacking(granted, needed) == set(), "it would not start, or not do what it is told to"
+            useful |= needed.keys()
+        assert granted.keys() <= useful, "granted for nothing"
+
+
+@each_starter
+def test_callers_grant_what_called_workflows_need(path: Path) -> None:
+    workflow = read(path)
+    assert calls(workflow)
+    check_calls(workflow)
+
+
+def test_jobs_that_may_comment_ask_for_nothing_and_the_rest_says_what_it_needs() -> None:
+    gate = read(ROOT / ".github/workflows/model-gate.yml")
+    assert permissions(gate["jobs"]["judge"], gate) is None
+    assert permissions(gate["jobs"]["run"], gate) == {"contents": "read"}
+    for path in (*OURS, *STARTERS, ROOT / ".github/workflows/model-gate-fork-report.yml"):
+        workflow = read(path)
+        assert workflow["permissions"] == {}
+        assert all("permissions" in job for job in workflow["jobs"].values()), path
+
+
+def test_the_judge_runs_none_of_the_project() -> None:
+    """Checkout, artifacts and our own actions; no set-up, no secret; and for a fork not even a checkout."""
+    gate = read(ROOT / ".github/workflows/model-gate.yml")
+    judge, fork = gate["jobs"]["judge"], read(ROOT / ".github/workflows/model-gate-fork-report.yml")["jobs"]["report"]
+    allowed = ("actions/checkout@", "actions/download-artifact@", "actions/upload-artifact@", "$/actions/")
+    assert all(step["uses"].startswith(allowed) for step in judge["steps"] if "uses" in step)
+    assert "secrets." not in json.dumps(judge)
+    assert "setup" not in json.dumps(judge)
+    assert [step.get("uses", "") for step in fork["steps"]] == ["$/actions/report"]
+    assert fork["steps"][0]["with"]["statuses"] == "false"
+    assert fork["env"]["MLGATE_FROM_FORK"] == "true"
+
+
+@each_starter
+def test_starters_are_short_and_end_in_one_required_job(path: Path) -> None:
+    workflow = read(path)
+    assert len([x for x in path.read_text("utf-8").splitlines() if not x.lstrip().startswith("#")]) <= 35
+    assert "paths:" not in path.read_text("utf-8"), "a required check that is not started blocks the pull request"
+    if "workflow_run" in workflow["on"]:
+        assert workflow["on"].keys() == {"workflow_run"}
+        return
+    assert workflow["on"].keys() == {"push", "pull_request", "merge_group", "workflow_dispatch"}
+    *others, last = workflow["jobs"].items()
+    assert last[1]["needs"] == ",".join(key for key, _ in others)
+    assert last[1]["if"] == "always()"
+
+
+def test_the_comment_workflow_follows_the_gate_by_its_name() -> None:
+    gate, comment = (read(ROOT / "workflows" / f"model-gate-fork{part}.yml") for part in ("", "-comment"))
+    assert comment["on"]["workflow_run"]["workflows"] == [gate["name"]]
+
+
+@pytest.mark.parametrize(
+    ("result", "passed", "green"),
+    [
+        ("success", "true", True),
+        ("success", "false", False),
+        ("success", "", False),
+        ("failure", "true", False),
+        ("skipped", "", False),
+        ("cancelled", "", False),
+        ("cancelled", "true", False),
+        ("", "", False),
+    ],
+)
+def test_the_required_job_is_green_only_for_a_gate_that_passed(result: str, passed: str, green: bool) -> None:
+    for path in STARTERS:
+        jobs = read(path)["jobs"]
+        if "required" not in jobs:
+            continue
+        [step] = jobs["required"]["steps"]
+        assert step["env"] == {"RESULT": "${{ needs.gate.result }}", "PASSED": "${{ needs.gate.outputs.passed }}"}
+        shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
+        done = run([*shell, step["run"]], env={"RESULT": result, "PASSED": passed})
+        assert (done.returncode == 0) is green
+
+
+def test_our_ci_ends_in_one_job_that_needs_all_others() -> None:
+    jobs = read(ROOT / ".github/workflows/.ci.yml")["jobs"]
+    *others, last = jobs
+    assert jobs[last]["needs"] == others
+    assert jobs[last]["if"] == "always()"
+    assert any("$/actions/" in json.dumps(job) for job in jobs.values()), "our own actions are used by ourselves"
+    [step] = jobs[last]["steps"]
+    for results, green in ((("success", "success"), 0), (("success", "skipped"), 1), (("failure", "success"), 1)):
+        needs = {f"job-{number}": {"result": result} for number, result in enumerate(results)}
+        env = {"NEEDS": json.dumps(needs), "PATH": os.environ["PATH"]}
+        assert run(["bash", "-eo", "pipefail", "-c", step["run"]], env=env).returncode == green
+
+
+# -- pages, and the rest of the house
+
+
+def test_pages_show_workflows_that_are_valid(tmp_path: Path) -> None:
+    shown_files = []
+    for folder in ("actions", ".github"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    for page in PAGES:
+        for block in blocks(page):
+            assert block.data is not None, f"{block.file}:{block.line}"
+            text = as_workflow(block)
+            assert text, f"{block.file}:{block.line} is neither workflow, jobs nor steps"
+            file = tmp_path / f"{block.file.replace('/', '_')}-{block.line}.yml"
+            file.write_text(text)
+            check_calls(parse(text))
+            shown_files.append(file)
+    assert len(shown_files) > 6
+    assert official(tmp_path, [f.name for f in shown_files]) == []
+    done = run([tools.script("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *shown_files])
+    assert done.returncode == 0, done.stdout
+
+
+def test_pages_link_to_what_is_there() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{name(page)}: {target}"
+
+
+def test_hooks_have_the_versions_of_the_tests() -> None:
+    locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements/dev.txt").read_text("utf-8"), re.MULTILINE))
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"][0]["hooks"]
+    for hook in hooks:
+        for dependency in hook["additional_dependencies"]:
+            package, version = dependency.split("==")
+            assert locked[package] == version
+
+
+def test_no_links_that_stop_the_download_of_an_action() -> None:
+    done = run(["git", "ls-files", "--stage"], cwd=ROOT)
+    assert [line for line in done.stdout.splitlines() if line.startswith("120000")] == []
+
+
+def test_npm_lock_names_no_registry() -> None:
+    lock = json.loads((ROOT / "tests/tools/package-lock.json").read_text("utf-8"))
+    assert "resolved" not in json.dumps(lock)
+    assert all("integrity" in body for key, body in lock["packages"].items() if key)
