@@ -52,7 +52,7 @@ def remote(facts: Settings, *, folder_exists: bool = True) -> Check:
             return finding("remote", title, Verdict.FAIL, reason, fix=f"dvc remote default {facts.names[0]}")
         reason = "DVC has no remote: data and models are on one machine only, and no runner can read them."
         return finding(
-            "remote", title, Verdict.FAIL, reason, fix="dvc remote add -d storage s3://bucket/path\ngit add .dvc/config"
+            "remote", title, Verdict.WARN, reason, fix="dvc remote add -d storage s3://bucket/path\ngit add .dvc/config"
         )
     if not facts.url:
         reason = f"The default remote is `{facts.name}`, which has no address."
