@@ -36,7 +36,8 @@ class GitLab(Forge):
     _comment_limit = 990_000  # GitLab refuses more than 1,000,000 characters
     _powerless = (
         "Neither note nor status was written on GitLab: CI_JOB_TOKEN cannot, so a project access token with the role "
-        "Developer and the scope `api` is needed as the CI/CD variable GITLAB_TOKEN (masked, and not protected)."
+        "Developer and the scope `api` is needed as the CI/CD variable GITLAB_TOKEN (masked, environment scope "
+        "`mlgate`, not protected)."
     )
 
     def __init__(self, environ: Mapping[str, str]) -> None:

@@ -104,7 +104,7 @@ class Client:
                 raise ForgeError(answer.status, f"{self.host} answered {path} with something that is not a list.")
             yield from answer.data
             following = _next(answer.headers, query)
-            if not following or not answer.data:
+            if not following:  # an empty page is not the last: GitLab leaves out of a page what may not be seen
                 return
             query = following
 
@@ -223,15 +223,15 @@ def _session(token: Token, headers: Mapping[str, str]) -> requests.Session:
 
 def _no_answer(error: Exception, host: str) -> _Problem:
     import requests  # noqa: PLC0415 - a job that posts nothing does not wait for it
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError  # noqa: PLC0415
+    from urllib3.exceptions import NewConnectionError, ProxyError  # noqa: PLC0415
 
     reason = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(error, requests.exceptions.SSLError):
         return _Problem(ForgeError(0, f"The certificate of {host} is not trusted here; set REQUESTS_CA_BUNDLE."))
-    if isinstance(error, requests.ConnectTimeout) or isinstance(reason, ConnectTimeoutError):
-        return _Problem(ForgeError(0, f"{host} cannot be reached: connecting took too long."), passing=True)
     if isinstance(reason, (NewConnectionError, ProxyError)):
         return _Problem(ForgeError(0, f"{host} cannot be reached."), passing=True)
+    if isinstance(error, requests.ConnectTimeout):
+        return _Problem(ForgeError(0, f"{host} cannot be reached: connecting took too long."), passing=True)
     if isinstance(error, requests.Timeout):
         return _Problem(ForgeError(0, f"{host} did not answer in time."), passing=True, unsure=True)
     if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
