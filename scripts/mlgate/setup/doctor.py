@@ -7,7 +7,7 @@ import platform
 import shutil
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,7 +28,7 @@ from mlgate.setup import (
     project_dvc,
     storage,
 )
-from mlgate.setup.project_dvc import Dvc, Settings, Status
+from mlgate.setup.project_dvc import Dvc, Settings, Status, Trouble
 
 KIND = "doctor"
 
@@ -275,7 +275,11 @@ class Doctor:
         key = (dvc, home)
         if key not in self._status:
             folder = self.git.root / home
-            self._status[key] = project_dvc.status(dvc, folder, home, self.environ, ask_remote=ask)
+            found = project_dvc.status(dvc, folder, home, self.environ, ask_remote=ask)
+            url = self._settings_of(dvc, home).url
+            if ask and found.not_in_remote and not project_dvc.reachable(url, self.environ):
+                found = replace(found, not_in_remote=(), trouble=Trouble.DOWN, said="nobody answers at that address")
+            self._status[key] = found
         return self._status[key]
 
     # -- the forge -----------------------------------------------------------------------------------------------------

@@ -73,7 +73,8 @@ def read(file: str, data: bytes) -> Pipeline:
     tolerated = sorted(
         name
         for name, body in jobs.items()
-        if body.get("allow_failure") is True and (name in own or (included and name.endswith(("compare", "report", "judge"))))
+        if body.get("allow_failure") is True
+        and (name in own or (included and name.endswith(("compare", "report", "judge"))))
     )
     return Pipeline(
         file=file, gate=included or bool(own), merge_requests=_merge_requests(top), tolerated=tuple(tolerated)

@@ -9,7 +9,9 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -136,6 +138,25 @@ def status(dvc: Dvc, folder: Path, prefix: str, environ: Mapping[str, str], *, a
     except ValueError:
         return Status(trouble=Trouble.OLD, said="its answer is not JSON")
     return Status(_paths(found.get("not_in_cache"), prefix), _paths(found.get("not_in_remote"), prefix))
+
+
+def reachable(url: str, environ: Mapping[str, str]) -> bool:
+    """Whether somebody listens at the address of a remote; True where that cannot be told.
+
+    For some kinds of remote DVC takes "no answer" for "not there", and says that everything is missing.
+    """
+    parts = urllib.parse.urlsplit(url)
+    port = _PORTS.get(parts.scheme)
+    if port is None or not parts.hostname or any(name.lower().endswith("_proxy") for name in environ):
+        return True
+    try:
+        socket.create_connection((parts.hostname, parts.port or port), timeout=10).close()
+    except OSError:
+        return False
+    return True
+
+
+_PORTS = {"http": 80, "https": 443, "webdav": 80, "webdavs": 443, "ssh": 22}
 
 
 def classify(code: int, stderr: str) -> Trouble:
