@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with two commits on main, and its remote."""
+    """The example project as one commit on main, and its remote."""
     home = tmp_path_factory.mktemp("gitlab")
     (home / "bin").mkdir()
     (home / "bin" / "uv").symlink_to(pipelines.uv())
@@ -38,7 +38,9 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     repo.git("config", "user.name", "Ada")
     repo.git("config", "user.email", "ada@example.org")
     (repo.path / ".git" / "info" / "exclude").write_text(".gitlab-ci-local*\n", "utf-8")
-    repo.model()
+    for path in Repo(ROOT).git("ls-files", "example-project").splitlines():
+        repo.write(path.removeprefix("example-project/"), (ROOT / path).read_bytes())
+    (repo.path / ".gitlab-ci.yml").unlink()  # each test includes in its own way
     repo.write("CODEOWNERS", "/.gitlab-ci.yml @acme/ml\n/mlgate.yaml @acme/ml\n")
     repo.commit("First champion")
     return home

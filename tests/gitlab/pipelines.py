@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 
 import tools
-from builder import Repo, environment
+from builder import Repo, environment, md5
 
 from .templates import FOLDER, ROOT
 
@@ -71,28 +72,50 @@ class Project:
         return project
 
     def include(self, name: str = "ml-pipeline", *, by: str = "local", more: str = "", **inputs: Any) -> None:
-        """Write .gitlab-ci.yml as a user does, and put the file where gitlab-ci-local keeps what it has fetched."""
+        """Write .gitlab-ci.yml as a user does; `more` is what else is in it."""
         given = {"mlgate-source": self.variables["WHEEL"], **{k.replace("_", "-"): v for k, v in inputs.items()}}
-        file = f"{name}.gitlab-ci.yml"
-        seeds = self.repo.path / ".gitlab-ci-local" / "includes" / HOST
-        if by == "local":
-            address: dict[str, Any] = {"local": f"/gitlab-templates/{file}"}
-            target = self.repo.path / "gitlab-templates" / file
-        elif by == "project":
-            address = {"project": "mlgate/mlgate", "ref": "v1", "file": f"/gitlab-templates/{file}"}
-            target = seeds / "mlgate" / "mlgate" / "v1" / "gitlab-templates" / file
-        elif by == "component":
-            address = {"component": "$CI_SERVER_FQDN/$CI_PROJECT_PATH/" + name + "@$CI_COMMIT_SHA"}
-            target = self.repo.path / "templates" / f"{name}.yml"
-        else:
-            address = {"remote": f"https://{HOST}/mlgate/raw/v1/{file}"}
-            target = seeds / "mlgate" / "raw" / "v1" / file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(FOLDER / file, target)
         caller = self.repo.path / ".gitlab-ci.yml"
         known = yaml.safe_load(caller.read_text("utf-8"))["include"] if caller.exists() else []
-        text = yaml.safe_dump({"include": [*known, {**address, "inputs": given}]}, sort_keys=False)
-        caller.write_text(more + text, "utf-8")
+        entry = {**self._address(name, by), "inputs": given}
+        caller.write_text(more + yaml.safe_dump({"include": [*known, entry]}, sort_keys=False), "utf-8")
+
+    def _address(self, name: str, by: str) -> dict[str, str]:
+        file = f"{name}.gitlab-ci.yml"
+        if by == "local":
+            self._place(name, f"gitlab-templates/{file}")
+            return {"local": f"/gitlab-templates/{file}"}
+        if by == "component":
+            self._place(name, f"templates/{name}.yml")
+            return {"component": f"$CI_SERVER_FQDN/$CI_PROJECT_PATH/{name}@$CI_COMMIT_SHA"}
+        if by == "remote":
+            self._place(name, f".gitlab-ci-local/includes/{HOST}/mlgate/raw/v1/{file}")
+            return {"remote": f"https://{HOST}/mlgate/raw/v1/{file}"}
+        self.publish("mlgate/mlgate", "v1", name)
+        return {"project": "mlgate/mlgate", "ref": "v1", "file": f"/gitlab-templates/{file}"}
+
+    def publish(self, project: str, ref: str, name: str) -> None:
+        """Put a template where gitlab-ci-local keeps what it has fetched of another project."""
+        self._place(name, f".gitlab-ci-local/includes/{HOST}/{project}/{ref}/gitlab-templates/{name}.gitlab-ci.yml")
+
+    def _place(self, name: str, path: str) -> None:
+        target = self.repo.path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(FOLDER / f"{name}.gitlab-ci.yml", target)
+
+    def train(self, **metrics: float) -> None:
+        """What `dvc repro` leaves when it made another model with these metrics, in no time."""
+        text = json.dumps(metrics, indent=2) + "\n"
+        (self.repo.path / "metrics" / "eval.json").write_text(text, "utf-8")
+        file = self.repo.path / "dvc.lock"
+        lock = yaml.safe_load(file.read_text("utf-8"))
+        for stage in lock["stages"].values():
+            for out in [*stage.get("deps", []), *stage.get("outs", [])]:
+                if out["path"] == "metrics/eval.json":
+                    out |= {"md5": md5(text.encode()), "size": len(text)}
+                elif out["path"] in ("models/visits", "eval/predictions.parquet"):
+                    ending = ".dir" if out["md5"].endswith(".dir") else ""
+                    out["md5"] = md5(f"{out['path']} of {text}".encode()) + ending
+        file.write_text(yaml.safe_dump(lock, sort_keys=False), "utf-8")
 
     def push(self, message: str = "Change", *, branch: str = "main") -> str:
         """Commit everything on `branch`; the remote gets it, and the clone knows the remote's branches."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,16 @@ import yaml
 from forges.fake_forge import MERGE, FakeGitLab, Reply
 
 from .pipelines import IID, Project
-from .templates import PIPELINE, VERBS, load, option_variables
+from .templates import PIPELINE, ROOT, VERBS, load, option_variables
 
 pytestmark = pytest.mark.gitlab
-BETTER = {"auc": 0.73, "log_loss": 0.57}
-WORSE = {"auc": 0.68, "log_loss": 0.66}
+BETTER = {"auc": 0.721, "log_loss": 0.551, "brier": 0.186, "accuracy": 0.731, "rows": 6097}
+WORSE = {"auc": 0.662, "log_loss": 0.6, "brier": 0.21, "accuracy": 0.695, "rows": 6097}
 TOKEN = "glpat-made-up-0000"
 FORGER = (
-    "mkdir -p .mlgate/evidence/visits .mlgate/evidence/other && echo '{}' > .mlgate/evidence/visits/compare.json"
-    " && echo '{}' > .mlgate/evidence/other/report.json && echo PATH=/nowhere > .mlgate/mlgate.env"
-    ' && echo "in setup: <$GITLAB_TOKEN>"'
+    "mkdir -p .mlgate && cd .mlgate && mkdir -p evidence/doctor-visits evidence/other"
+    " && echo '{}' > evidence/doctor-visits/compare.json && echo '{}' > evidence/other/report.json"
+    ' && echo PATH=/nowhere > mlgate.env && echo "in setup: <$GITLAB_TOKEN>"'
 )
 HOSTILE = {
     "config": "$(touch pwned)",
@@ -69,6 +68,15 @@ def give_token(project: Project) -> None:
     (project.repo.path / ".gitlab-ci-local-variables.yml").write_text(yaml.safe_dump(scoped), "utf-8")
 
 
+def lay_traps(project: Project) -> None:
+    """Files that would run, or say where to install from, if anything looked for them in the repository."""
+    for name in ("pip", "venv", "click", "mlgate"):
+        project.repo.write(f"{name}/__init__.py", "raise SystemExit('trapped')\n")
+    project.repo.write("sitecustomize.py", "raise SystemExit('trapped')\n")
+    project.repo.write("uv.toml", 'index-url = "http://127.0.0.1:9/simple"\n')
+    project.variables |= {"PYTHONPATH": ".", "PIP_CONSTRAINT": "nowhere.txt", "UV_CONSTRAINT": "nowhere.txt"}
+
+
 def junit(reports: Path) -> ElementTree.Element:
     return ElementTree.fromstring((reports / "junit.xml").read_text("utf-8"))  # noqa: S314 - our own file
 
@@ -86,6 +94,17 @@ def test_each_way_to_include_gives_the_same_jobs(project: Project, by: str) -> N
     for name, job in expected.items():
         for key in ("script", "rules", "artifacts", "inherit", "timeout"):
             assert jobs[name].get(key) == job.get(key), f"{name}: {key}"
+
+
+def test_the_example_projects_own_file_works(project: Project) -> None:
+    """Not a word of it is changed; only the file that it names is put where gitlab-ci-local looks."""
+    text = (ROOT / "example-project" / ".gitlab-ci.yml").read_text("utf-8")
+    (entry,) = yaml.safe_load(text)["include"]
+    project.publish(entry["project"], entry["ref"], PIPELINE)
+    project.repo.write(".gitlab-ci.yml", text)
+    project.push()
+    jobs = yaml.safe_load(project.run("--preview").out)
+    assert jobs["mlgate-run"]["variables"]["MLGATE_SETUP"] == entry["inputs"]["setup"]
 
 
 def test_two_includes_live_side_by_side(project: Project) -> None:
@@ -128,7 +147,7 @@ def test_a_bad_input_stops_the_pipeline_before_anything_runs(project: Project, k
 def test_a_better_model_passes_on_its_merge_request(project: Project, gitlab: GitLabOfOurs) -> None:
     project.include(by="remote", remote=False)
     project.push()
-    project.repo.model(BETTER)
+    project.train(**BETTER)
     project.push("Train it better", branch="better")
     done = project.merge_request(branch="better", CI_API_V4_URL=gitlab.url)
     assert done.codes == {"mlgate-run": 0, "mlgate-judge": 0}, done.text
@@ -142,7 +161,7 @@ def test_a_better_model_passes_on_its_merge_request(project: Project, gitlab: Gi
     links = json.loads((reports / "annotations.json").read_text("utf-8"))
     assert all(set(entry) == {"external_link"} for group in links.values() for entry in group)
     assert "visits" in (reports / "report.html").read_text("utf-8")
-    evidence = json.loads((reports / "evidence" / "visits" / "compare.json").read_text("utf-8"))
+    evidence = json.loads((reports / "evidence" / "doctor-visits" / "compare.json").read_text("utf-8"))
     assert evidence["champion"]["commit"] == project.repo.git("rev-parse", "main")
     assert evidence["source"]["pull_request"] == IID
     # No token: one sentence, and only from the job that would use it.
@@ -160,8 +179,9 @@ def test_a_worse_model_is_stopped_and_its_code_cannot_speak_for_the_judge(
         more="default:\n  before_script: [echo hello from before_script]\n",
     )
     give_token(project)
+    lay_traps(project)
     project.push()
-    project.repo.model(WORSE)
+    project.train(**WORSE)
     project.push("Train it worse", branch="worse")
     gitlab.fault("POST", "/notes", status=403, body={"message": "403 Forbidden"})
     done = project.merge_request(branch="worse", **facts(gitlab))
@@ -183,20 +203,20 @@ def test_the_note_is_written_once_and_kept_up_to_date(project: Project, gitlab: 
     project.include("compare")
     project.include("report", statuses=True)
     project.push()
-    project.repo.model(WORSE)
+    project.train(**WORSE)
     gitlab.sha = project.push("Train it worse", branch="candidate")
     give_token(project)
     done = project.merge_request(branch="candidate", **facts(gitlab))
     assert done.codes == {"mlgate-compare": 1, "mlgate-report": 1}, done.text
     (note,) = gitlab.comments
-    assert "**visits: fail.**" in note["body"]
+    assert "**doctor-visits: fail.**" in note["body"]
     assert {(s["sha"], s["status"]) for s in gitlab.statuses} == {(MERGE, "failed")}
-    project.repo.model(BETTER)
+    project.train(**BETTER)
     gitlab.sha = project.push("Train it better", branch="candidate")
     done = project.merge_request(branch="candidate", **facts(gitlab))
     assert done.codes == {"mlgate-compare": 0, "mlgate-report": 0}, done.text
     (note,) = gitlab.comments
-    assert "visits: pass" in note["body"]
+    assert "doctor-visits: pass" in note["body"]
     assert gitlab.problems == []
     assert TOKEN not in done.text
 
@@ -204,13 +224,13 @@ def test_the_note_is_written_once_and_kept_up_to_date(project: Project, gitlab: 
 def test_when_setup_fails_the_judge_judges_and_says_so(project: Project, gitlab: GitLabOfOurs) -> None:
     project.include(setup="echo not today && false", remote=False)
     project.push()
-    project.repo.model(BETTER)
+    project.train(**BETTER)
     project.push("Train it better", branch="better")
     done = project.merge_request(branch="better", CI_API_V4_URL=gitlab.url)
     assert done.codes["mlgate-run"] == 1, done.text
     assert done.codes["mlgate-judge"] == 2
     assert done.dotenv("mlgate-judge")["MLGATE_VERDICT"] == "error"
-    evidence = done.artifact("mlgate-judge") / "evidence" / "visits" / "compare.json"
+    evidence = done.artifact("mlgate-judge") / "evidence" / "doctor-visits" / "compare.json"
     assert json.loads(evidence.read_text("utf-8"))["verdict"] == "pass"
 
 
@@ -222,7 +242,7 @@ def test_hand_edited_metrics_are_an_error_on_the_default_branch(project: Project
     project.push()
     before = project.repo.head
     metrics = project.repo.path / "metrics" / "eval.json"
-    metrics.write_text(json.dumps({"auc": 0.99, "log_loss": 0.1}), "utf-8")
+    metrics.write_text(json.dumps(BETTER | {"auc": 0.99}), "utf-8")
     project.push("Make it look better")
     done = project.run(CI_COMMIT_BEFORE_SHA=before)
     assert done.codes == {"mlgate-compare": 2}, done.text
@@ -233,16 +253,12 @@ def test_hand_edited_metrics_are_an_error_on_the_default_branch(project: Project
 
 def test_a_schedule_judges_in_a_folder_without_uv(project: Project) -> None:
     project.uv = False
-    folder = "models/visits"
-    shutil.rmtree(project.repo.path / "src")
-    project.repo.git("rm", "-r", "--quiet", "--cached", ".")
-    for left in ("metrics", "dvc.yaml", "dvc.lock", "params.yaml", "mlgate.yaml"):
-        path = project.repo.path / left
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    folder = "services/visits"
+    lay_traps(project)
     project.repo.model(folder=folder)
     project.include("compare", working_directory=folder)
-    project.push("Move the model")
-    project.repo.model(BETTER, folder=folder)
+    project.push("Add another model")
+    project.repo.model({"auc": 0.73, "log_loss": 0.57}, folder=folder)
     project.push("Train it better")
     done = project.run(source="schedule")
     assert done.codes == {"mlgate-compare": 0}, done.text
