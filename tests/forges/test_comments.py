@@ -228,6 +228,17 @@ def test_a_locked_conversation_is_not_a_matter_of_permissions(github: FakeGitHub
     assert "permissions" not in said
 
 
+def test_a_comment_that_is_deleted_meanwhile_is_written_again(fake: FakeForge) -> None:
+    job(fake).comment("old")
+    path = "/comments/1" if isinstance(fake, FakeGitHub) else "/notes/1"
+    fake.fault("PATCH", path, status=404, body={"message": "Not Found"})
+    fake.fault("PUT", path, status=404, body={"message": "Not Found"})
+    gone = fake.comments.pop()
+    assert job(fake).comment("new").did == "created"
+    assert [c["body"] for c in fake.comments] == [f"{MARK}\nnew"]
+    assert gone not in fake.comments
+
+
 # -- with patience
 
 

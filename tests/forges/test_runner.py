@@ -132,6 +132,11 @@ def test_ordinary_text_is_untouched() -> None:
     assert quiet_commands(text) == text
 
 
+def test_quieting_takes_no_time() -> None:
+    for text in ("\n" * 200_000, " " * 200_000, " \n" * 100_000 + ":", "::" * 100_000, "##" * 100_000):
+        assert len(quiet_commands(text)) <= len(text) + 2
+
+
 def test_sections_of_gitlab_are_disarmed() -> None:
     text = "\x1b[0Ksection_start:1700000000:evil[collapsed=true]\r\x1b[0Khidden"
     assert "section_start:" not in quiet_commands(text)

@@ -16,8 +16,9 @@ from mlgate.forges.nouns import Annotation
 PER_LEVEL = 10  # GitHub shows no more of one level per step
 LONGEST = 4000  # characters of one message: a log line should stay readable
 
+_LINE = re.compile(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 # Colour codes count as white space here: one log viewer may drop them before it looks for commands.
-_START = re.compile(r"(^|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029])((?:\s|\x1b\[[0-9;]*m|[\u200b\ufeff])*):(?=:)")
+_START = re.compile(r"((?:\s|\x1b\[[0-9;]*m|[\u200b\ufeff])*):(?=:)")
 _OLD = re.compile(r"##(?=\[)")
 _SECTION = re.compile(r"section(?=_(?:start|end):)")
 
@@ -34,7 +35,7 @@ def escape_property(text: str) -> str:
 
 def quiet_commands(text: str) -> str:
     """The same text for people, with nothing in it that a runner takes for a command: a space splits each mark."""
-    text = _START.sub(r"\1\2: ", text)
+    text = _LINE.sub(lambda line: _START.sub(r"\1: ", line[0], count=1) if _START.match(line[0]) else line[0], text)
     text = _OLD.sub("## ", text)
     return _SECTION.sub("section ", text)
 

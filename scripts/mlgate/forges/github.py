@@ -123,8 +123,8 @@ class GitHub(Forge):
             body["description"] = words
         if address := web_address(url):
             body["target_url"] = address
-        data = self.api().send("POST", f"repos/{self.project}/statuses/{event.head_sha}", json=body).data
-        return Posted(url=_text(data, "url") or None, did="created")
+        self.api().send("POST", f"repos/{self.project}/statuses/{event.head_sha}", json=body)
+        return Posted(url=address or None, did="created")
 
     def api(self) -> Client:
         """GitHub's API; requests raise ForgeError."""
@@ -191,8 +191,10 @@ class GitHub(Forge):
         url = self._env.get("GITHUB_GRAPHQL_URL", "")
         if not url or self._gitea:
             return ""
+        client = Client(url, self._token)
+        client.patience = self.api().patience
         try:
-            answer = Client(url, self._token).send("POST", "", json={"query": "query { viewer { login } }"})
+            answer = client.send("POST", "", json={"query": "query { viewer { login } }"})
         except ForgeError:
             return ""
         login = _dig(answer.data, "data", "viewer", "login")

@@ -109,14 +109,13 @@ class GitLab(Forge):
         if pipeline.isdecimal():
             body["pipeline_id"] = int(pipeline)
         try:
-            data = self.api().send("POST", f"projects/{_quoted(self.project)}/statuses/{sha}", json=body).data
+            self.api().send("POST", f"projects/{_quoted(self.project)}/statuses/{sha}", json=body)
         except ForgeError as error:
             # GitLab refuses a status that is what it was, and says from which state it would not move.
             if error.status == 400 and "Cannot transition" in error.reason and f"from :{wanted}" in error.reason:
                 return Posted(did="unchanged")
             raise
-        found = data.get("target_url") if isinstance(data, dict) else None
-        return Posted(url=found if isinstance(found, str) else None, did="created")
+        return Posted(url=address or None, did="created")
 
     def api(self) -> Client:
         """GitLab's API; requests raise ForgeError."""

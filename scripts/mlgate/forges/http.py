@@ -80,7 +80,7 @@ class Client:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.base = base.rstrip("/")
-        self.host = urllib.parse.urlsplit(self.base).hostname or self.base
+        self.host = _host(self.base)
         self.patience = PATIENCE
         self._token = token
         self._headers = {"User-Agent": f"mlgate/{__version__}", **(headers or {})}
@@ -272,6 +272,13 @@ def _next(headers: Mapping[str, str], query: Mapping[str, Any]) -> dict[str, Any
             return {**query, **dict(found)} if found else None
     page = headers.get("X-Next-Page", "").strip()
     return {**query, "page": page} if page.isdecimal() else None
+
+
+def _host(base: str) -> str:
+    try:
+        return urllib.parse.urlsplit(base).hostname or base
+    except ValueError:  # no address at all; the first request says so
+        return base
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from mlgate.forges.http import UnsureError
+from mlgate.forges.http import ForgeError, UnsureError
 from mlgate.forges.nouns import Posted, When
 from mlgate.model import Verdict
 
@@ -106,5 +106,9 @@ def post(text: str, when: When, verdict: Verdict, comments: Comments, *, tries: 
         elif step == "nothing":
             return Posted(url=existing.url, did="created" if attempt > 1 else "unchanged")
         else:
-            return Posted(url=comments.update(existing, text), did="updated")
+            try:
+                return Posted(url=comments.update(existing, text), did="updated")
+            except ForgeError as error:
+                if error.status != 404 or attempt > 1:  # else somebody deleted it just now
+                    raise
     raise AssertionError("unreachable")  # pragma: no cover
