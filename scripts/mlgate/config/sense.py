@@ -21,7 +21,7 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _paths(config)
     for name in config.evaluate:
         if not re.fullmatch(SET_NAME_PATTERN[1:-1], name):
-            fix = "Use letters, digits, `_` and `-`, starting with a letter or digit, at most 64 characters."
+            fix = "Use letters, digits, `_` and `-`, starting with a letter or digit, at most 100 characters."
             yield ("evaluate", name), "cannot name an evaluation set.", fix
     for key, rule in config.compare.rules.items():
         at = ("compare", "rules", key)

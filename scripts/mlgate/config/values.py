@@ -18,7 +18,7 @@ from mlgate.config.yamlfile import UNSEEN, Bare, visible
 
 MAX_TEXT = 1000
 NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-SET_NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+SET_NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
 
 _OTHER_BOOLEANS = {"yes", "no", "on", "off"}
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%\Z")

@@ -29,6 +29,7 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _NOT_FINITE = re.compile(r"([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z")
 _NULL = {"", "~", "null", "Null", "NULL"}
+_TAB = ("a tab stands where YAML wants spaces", "Indent with spaces.")
 _BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -190,7 +191,9 @@ def _unparsable(error: yaml.YAMLError, text: str, file: str) -> MlgateError:
         problem = f"the character `{visible(character)}` cannot start a value"
         fix = f"Put quotes around a text that starts with `{visible(character)}`."
         if character == "\t":
-            problem, fix = "a tab stands where YAML wants spaces", "Indent with spaces."
+            problem, fix = _TAB
+    elif "a tab character" in problem:
+        problem, fix = _TAB
     elif "mapping values are not allowed" in problem:
         problem = "a second `:` on one line"
         fix = "Put quotes around a text that holds `: `; otherwise look at the indentation."

@@ -1,0 +1,59 @@
+"""Settings that the tests of mlgate.config share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlgate.config import Config, load
+
+FULL = """\
+schema: 1
+model: doctor-visits
+mode: report
+fail_on: fail
+artifact: models/visits
+data:
+  - {path: data/train.parquet}
+  - path: data/test.parquet
+train: {stages: [train], data: data/train.parquet, python: .venv/bin/python}
+evaluate:
+  holdout:
+    data: data/test.parquet
+    columns: {id: person_year, label: visited, positive: 1, cluster: null}
+    metrics: [metrics/eval.json]
+    predictions: {path: eval/predictions.parquet, score: p_visit, cut_off: 0.5}
+    labels: data/labels.csv
+compare:
+  champion: main
+  anchor: visits@v1.0.0
+  rules:
+    auc: {is: roc_auc, threshold: 0.70, max_absolute_regression: 0.01, max_anchor_regression: 0.02}
+    log_loss: {max_relative_regression: 2%, warn_relative_regression: 0.01}
+    weighted avg.f1-score:
+      threshold: 1e-3
+  policy: {missing_metric: fail, missing_champion: error, not_comparable: warn, no_credentials: error}
+"""
+SMALL = "schema: 1\nmodel: m\nevaluate: {holdout: {metrics: [metrics.json]}}\n"
+
+BASE = """\
+schema: 1
+mode: report
+evaluate:
+  holdout: {metrics: [metrics/eval.json], data: data/test.csv}
+compare:
+  rules:
+    auc: {is: roc_auc, threshold: 0.70, max_absolute_regression: 0.01}
+"""
+CHILD = """\
+model: visits
+extends: ../../mlgate.base.yaml
+compare:
+  rules:
+    auc: {threshold: 0.75}
+    log_loss: {threshold: 0.6}
+"""
+
+
+def read(text: str | bytes, file: str = "mlgate.yaml", others: Mapping[str, str] | None = None) -> Config:
+    files = {path: content.encode() for path, content in (others or {}).items()}
+    return load(text, file=file, base=files.get)

@@ -1,0 +1,311 @@
+"""What a good mlgate.yaml means."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from decimal import Decimal
+
+import pytest
+from config_samples import BASE, CHILD, FULL, SMALL, read
+from pydantic import ValidationError
+
+from mlgate.config import Config, Rule
+from mlgate.errors import MlgateError
+from mlgate.model import Location
+
+
+def rules(text: str) -> Config:
+    return read(f"{SMALL}compare: {{rules: {{{text}}}}}\n")
+
+
+def test_every_key_is_read() -> None:
+    config = read(FULL, "models/visits/mlgate.yaml")
+    assert (config.model, config.mode, config.fail_on) == ("doctor-visits", "report", "fail")
+    assert config.artifact == "models/visits"
+    assert [file.path for file in config.data] == ["data/train.parquet", "data/test.parquet"]
+    assert (config.train.stages, config.train.python) == (["train"], ".venv/bin/python")
+    holdout = config.evaluate["holdout"]
+    assert holdout.metrics == ["metrics/eval.json"]
+    assert holdout.columns is not None
+    assert (holdout.columns.id, holdout.columns.positive, holdout.columns.cluster) == ("person_year", 1, None)
+    assert holdout.predictions is not None
+    assert holdout.predictions.cut_off == Decimal("0.5")
+    assert (config.compare.champion, config.compare.anchor) == ("main", "visits@v1.0.0")
+    assert list(config.compare.rules) == ["auc", "log_loss", "weighted avg.f1-score"]
+    assert config.compare.policy.missing_metric == "fail"
+
+
+def test_defaults_judge_strictly_and_limit_nothing() -> None:
+    config = read(SMALL)
+    assert (config.mode, config.fail_on, config.compare.champion) == ("enforce", "inconclusive", "auto")
+    assert config.compare.rules == {}
+    assert config.compare.policy.model_dump() == {
+        "missing_metric": "error",
+        "missing_champion": "warn",
+        "not_comparable": "inconclusive",
+        "no_credentials": "warn",
+    }
+    assert Rule().limits() == {}
+
+
+@pytest.mark.parametrize(
+    ("written", "exact"),
+    [
+        ("0.1", "0.1"),
+        ("0.70", "0.70"),
+        ("1e-3", "0.001"),
+        ("1.5E+2", "150"),
+        (".5", "0.5"),
+        ("5.", "5"),
+        ("-0.25", "-0.25"),
+        ("+3", "3"),
+        ("0.1000000000000000055511151", "0.1000000000000000055511151"),
+    ],
+)
+def test_a_number_has_exactly_the_digits_of_the_file(written: str, exact: str) -> None:
+    threshold = rules(f"auc: {{threshold: {written}}}").compare.rules["auc"].threshold
+    assert threshold == Decimal(exact)
+    assert str(threshold) == str(Decimal(written))
+
+
+@pytest.mark.parametrize(
+    ("written", "exact"),
+    [("2%", "0.02"), ('"2 %"', "0.02"), ("2 %", "0.02"), ("0.02", "0.02"), ("12.5%", "0.125"), ("200%", "2")],
+)
+def test_a_share_is_a_percentage_or_a_fraction(written: str, exact: str) -> None:
+    rule = rules(f"log_loss: {{max_relative_regression: {written}}}").compare.rules["log_loss"]
+    assert rule.max_relative_regression == Decimal(exact)
+
+
+@pytest.mark.parametrize(
+    ("key", "rule", "greater"),
+    [
+        ("auc", "threshold: 1", True),
+        ("test.rmse", "threshold: 1", False),
+        ("weighted avg.f1-score", "threshold: 1", True),
+        ("x", "is: log_loss, threshold: 1", False),
+        ("x", "is: AUC, threshold: 1", True),
+        ("value", "greater_is_better: true, threshold: 1", True),
+        ("p95 ms", "greater_is_better: false, threshold: 1", False),
+        ("auc", "greater_is_better: true, threshold: 1", True),
+    ],
+)
+def test_the_direction_comes_from_the_estimator_or_the_rule(key: str, rule: str, greater: bool) -> None:
+    assert rules(f'"{key}": {{{rule}}}').compare.rules[key].direction(key) is greater
+
+
+@pytest.mark.parametrize("key", ["a | b", "naïve", "val/auc", "#1", "1", "true", "null ", "x" * 200, "a:b", "$(id)"])
+def test_a_metric_may_be_called_anything_that_can_be_seen(key: str) -> None:
+    assert list(rules(f'"{key}": {{greater_is_better: true, threshold: 1}}').compare.rules) == [key]
+
+
+def test_off_needs_no_quotes() -> None:
+    assert read("mode: off\n" + SMALL).mode == "off"
+
+
+def test_words_that_look_like_other_types_are_text() -> None:
+    config = read(SMALL + "compare: {champion: 2024-01-01, anchor: v1}\n")
+    assert config.compare.champion == "2024-01-01"
+
+
+@pytest.mark.parametrize(
+    "empty", ["compare:", "compare:\n  rules:", "compare:\n  policy:", "train:", "data:", "compare: {anchor: null}"]
+)
+def test_a_section_with_everything_commented_out_is_empty(empty: str) -> None:
+    assert read(f"{SMALL}{empty}\n").model_dump() == read(SMALL).model_dump()
+
+
+@pytest.mark.parametrize("prefix", ["", "# comment\n", "---\n", "\ufeff", "%YAML 1.2\n---\n"])
+def test_what_may_stand_before_the_first_key(prefix: str) -> None:
+    assert read(prefix + SMALL).digest() == read((prefix + SMALL).encode()).digest() == read(SMALL).digest()
+
+
+def test_windows_line_ends_change_nothing() -> None:
+    assert read(FULL.replace("\n", "\r\n")).digest() == read(FULL).digest()
+
+
+def test_lines_of_keys() -> None:
+    config = read(FULL, "models/visits/mlgate.yaml")
+    assert config.line("model") == 2
+    assert config.line("data[1].path") == 8
+    assert config.line("compare.rules") == 20
+    assert config.line("compare.rules.weighted avg.f1-score.threshold") == 24
+    assert config.line("compare.rules.auc.warn_threshold") is None
+    assert config.location("compare.rules.auc.warn_threshold") == Location(
+        file="models/visits/mlgate.yaml", line=21, key="compare.rules.auc.warn_threshold"
+    )
+    assert config.location("data[7].path").line == 6
+    assert config.location("nothing") == Location(file="models/visits/mlgate.yaml", key="nothing")
+
+
+def test_paths_are_relative_to_the_folder() -> None:
+    config = read(FULL, "models/visits/mlgate.yaml")
+    assert (config.file, config.folder) == ("models/visits/mlgate.yaml", "models/visits")
+    assert config.path("../../data/./test.parquet") == "data/test.parquet"
+    assert read(FULL).folder == ""
+    assert read(FULL).path("metrics//eval.json") == "metrics/eval.json"
+
+
+def test_settings_cannot_be_changed() -> None:
+    config = read(FULL)
+    with pytest.raises(ValidationError, match="frozen"):
+        config.mode = "off"  # type: ignore[misc]
+
+
+# --- what the judge uses
+
+
+def test_public_lists_what_the_judge_uses() -> None:
+    public = read(
+        SMALL + "compare: {rules: {auc: {threshold: 0.70}, log_loss: {max_relative_regression: 2%}}}\n"
+    ).public()
+    assert public == {
+        "compare.champion": "auto",
+        "compare.policy.missing_champion": "warn",
+        "compare.policy.missing_metric": "error",
+        "compare.policy.no_credentials": "warn",
+        "compare.policy.not_comparable": "inconclusive",
+        "compare.rules.auc.threshold": "0.7",
+        "compare.rules.log_loss.max_relative_regression": "0.02",
+        "evaluate.holdout.metrics[0]": "metrics.json",
+        "fail_on": "inconclusive",
+        "mode": "enforce",
+    }
+    assert list(public) == sorted(public)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("0.70", "0.7"),
+        ("2%", "0.02"),
+        ("metrics/eval.json", "./metrics/eval.json"),
+        ("mode: report", "mode: 'report'  # for now"),
+        ("model: doctor-visits", "model: other"),
+        ("artifact: models/visits\n", ""),
+        ("1e-3", "0.00100"),
+    ],
+)
+def test_the_digest_ignores_what_is_not_judged(before: str, after: str) -> None:
+    assert before in FULL
+    assert read(FULL.replace(before, after, 1)).digest() == read(FULL).digest()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("0.70", "0.71"),
+        ("2%", "2.1%"),
+        ("metrics/eval.json", "metrics/other.json"),
+        ("mode: report", "mode: off"),
+        ("fail_on: fail", "fail_on: error"),
+        ("missing_metric: fail", "missing_metric: warn"),
+        ("is: roc_auc, ", ""),
+        ("champion: main", "champion: v1"),
+        ("    labels: data/labels.csv\n", ""),
+        ("positive: 1", "positive: 0"),
+    ],
+)
+def test_the_digest_and_the_public_keys_see_every_judged_change(before: str, after: str) -> None:
+    assert before in FULL
+    changed, original = read(FULL.replace(before, after, 1)), read(FULL)
+    assert changed.digest() != original.digest()
+    assert changed.public() != original.public()
+
+
+# --- extends
+
+
+def test_extends_merges_sections_and_the_child_wins() -> None:
+    config = read(CHILD, "models/visits/mlgate.yaml", {"mlgate.base.yaml": BASE})
+    assert (config.model, config.mode) == ("visits", "report")
+    auc = config.compare.rules["auc"]
+    assert (auc.threshold, auc.max_absolute_regression) == (Decimal("0.75"), Decimal("0.01"))
+    assert list(config.compare.rules) == ["auc", "log_loss"]
+    assert config.path(config.evaluate["holdout"].metrics[0]) == "models/visits/metrics/eval.json"
+
+
+def test_extends_replaces_lists() -> None:
+    child = CHILD + "evaluate: {holdout: {metrics: [a.json, b.json]}}\n"
+    config = read(child, "models/visits/mlgate.yaml", {"mlgate.base.yaml": BASE})
+    assert config.evaluate["holdout"].metrics == ["a.json", "b.json"]
+    assert config.evaluate["holdout"].data == "data/test.csv"
+
+
+def test_a_section_left_empty_does_not_remove_the_rules_of_the_base() -> None:
+    child = "model: visits\nextends: mlgate.base.yaml\ncompare:\n  rules:\n"
+    assert list(read(child, others={"mlgate.base.yaml": BASE}).compare.rules) == ["auc"]
+
+
+def test_a_key_of_the_base_is_located_in_the_base() -> None:
+    config = read(CHILD, "models/visits/mlgate.yaml", {"mlgate.base.yaml": BASE})
+    key = "compare.rules.auc.max_absolute_regression"
+    assert config.location(key) == Location(file="mlgate.base.yaml", line=7, key=key)
+    assert config.line(key) is None
+    assert config.line("compare.rules.auc.threshold") == 5
+
+
+def test_the_digest_is_over_the_merged_rules() -> None:
+    whole = """\
+{schema: 1, mode: report, model: visits,
+ evaluate: {holdout: {data: data/test.csv, metrics: [metrics/eval.json]}},
+ compare: {rules: {log_loss: {threshold: 0.6},
+                   auc: {is: roc_auc, threshold: 0.75, max_absolute_regression: 0.01}}}}
+"""
+    merged = read(CHILD, "models/visits/mlgate.yaml", {"mlgate.base.yaml": BASE})
+    assert merged.digest() == read(whole, "models/visits/mlgate.yaml").digest()
+
+
+@pytest.mark.parametrize(
+    ("child", "base", "message"),
+    [
+        ("model: m\nextends: b.yaml\n", None, "mlgate.yaml:2: extends names `b.yaml`, which is not there."),
+        ("model: m\nextends: ../b.yaml\n", None, "mlgate.yaml:2: extends is `../b.yaml`, outside the repository."),
+        ("model: m\nextends: /etc/b.yaml\n", None, "mlgate.yaml:2: extends is `/etc/b.yaml`, outside the repository."),
+        ("model: m\nextends: mlgate.yaml\n", "", "mlgate.yaml:2: extends names this file itself."),
+        ("model: m\nextends: [b.yaml]\n", "", "mlgate.yaml:2: extends must be text, but is a list."),
+        ("model: m\nextends:\n", "", "mlgate.yaml:2: extends must be text, but is nothing."),
+        ("model: m\nextends: b.yaml\n", "", "b.yaml: is empty."),
+        ("model: m\nextends: b.yaml\n", "schema: 1\nextends: c.yaml\n", "b.yaml:2: extends is not allowed"),
+        ("extends: b.yaml\n", BASE + "model: shared\n", "mlgate.yaml: model is missing."),
+        ("model: m\nextends: b.yaml\n", BASE + "colour: red\n", "b.yaml:8: colour is not a key."),
+        ("model: m\nextends: b.yaml\n", BASE + "mode: off\n", "b.yaml:8: mode is given twice"),
+        ("model: m\nextends: b.yaml\nmode: [a]\n", BASE, "mlgate.yaml:3: mode must be"),
+        ("model: m\nextends: b.yaml\n", BASE.replace("0.70", "high"), "b.yaml:7: compare.rules.auc.threshold must be"),
+        ("model: m\nextends: b.yaml\n", BASE.replace("roc_auc", "roc_auk"), "b.yaml:7: compare.rules.auc.is is"),
+    ],
+)
+def test_extends_errors_name_the_file_the_key_stands_in(child: str, base: str | None, message: str) -> None:
+    with pytest.raises(MlgateError) as caught:
+        read(child, others={} if base is None else {"b.yaml": base, "mlgate.yaml": base})
+    assert str(caught.value).startswith(message)
+
+
+def test_a_path_that_only_the_child_puts_outside_is_refused_where_it_is_written() -> None:
+    base = BASE.replace("metrics/eval.json", "../../../metrics.json")
+    with pytest.raises(MlgateError) as caught:
+        read(CHILD, "models/visits/mlgate.yaml", {"mlgate.base.yaml": base})
+    assert str(caught.value).startswith("mlgate.base.yaml:4: evaluate.holdout.metrics[0] is")
+
+
+# --- cost
+
+
+def test_five_hundred_files_are_read_in_two_seconds() -> None:
+    started = time.process_time()
+    for number in range(500):
+        read(FULL, f"models/m{number}/mlgate.yaml")
+    assert time.process_time() - started < 2
+
+
+def test_reading_settings_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, mlgate.config; "
+        "print(*sorted({m.partition('.')[0] for m in sys.modules} & "
+        "{'requests', 'jinja2', 'numpy', 'jsonschema', 'click', 'asyncio', 'difflib'}))"
+    )
+    env = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
