@@ -341,36 +341,38 @@ def many(n: int = 200) -> list[Evidence]:
 
 
 def hostile(text: str) -> Evidence:
-    """The same text in every field that takes one."""
+    """The same text at the start of every field that takes one."""
     check = LOG_LOSS_WORSE.model_copy(
         update={
             "id": text,
             "title": text,
-            "reason": text,
-            "fix": text,
-            "expected": text,
-            "location": Location(file=text, line=3, key=text),
+            "reason": f"{text} because",
+            "fix": f"{text}\nfix",
+            "expected": f"{text} allowed",
+            "location": Location(file=f"{text}.py", line=3, key=text),
         }
     )
-    words = check.model_copy(update={"observed": text, "champion": text, "change": None, "verdict": Verdict.ERROR})
+    words = check.model_copy(
+        update={"observed": f"{text} o", "champion": f"{text} c", "change": None, "verdict": Verdict.ERROR}
+    )
     finding = words.model_copy(update={"group": "integrity", "observed": None, "champion": None})
     return evidence(
         verdict="fail",
         kind=text,
-        model=text,
-        title=text,
+        model=f"{text} m",
+        title=f"{text} title",
         statistics=text,
         subject=Named(name=text, digest={text: text}, role=text),
-        source=Source(commit=text, run_url=text, actor=text, event=text, trigger=text, forge=text, at=text),
+        source=Source(commit=f"{text}1", run_url=text, actor=text, event=text, trigger=text, forge=text, at=text),
         champion=Champion(commit=text, ref=text, how=text, committed_at=text, commits=2, subject=Named(name=text)),
         inputs=[Named(name=text, digest={"sha256": text}, role=text)],
         checks=[AUC, check, words, finding, finding.model_copy(update={"verdict": Verdict.PASS})],
         changes=[
             Change(kind="rule", what=text, before=text, after=None),
-            Change(kind="parameter", what=text, before=text, after=text + "2"),
+            Change(kind="parameter", what=text, before=text, after=f"{text}2"),
             Change(kind="dependency", what=text, before=None, after=text),
         ],
-        not_run=[text],
+        not_run=[f"{text} not run"],
         artifacts=[text],
         tool=Tool(name=text, version=text),
     )

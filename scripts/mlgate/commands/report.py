@@ -14,7 +14,7 @@ import click
 from mlgate import __version__, forges
 from mlgate.commands import _options
 from mlgate.commands._collect import collect
-from mlgate.commands._run import STATE, _relative, dotenv, exit_code, folder, links, write_text
+from mlgate.commands._run import STATE, dotenv, exit_code, folder, links, relative, write_text
 from mlgate.forges import Forge, When
 from mlgate.forges.nouns import State
 from mlgate.model import Check, Evidence, Mode, Source, Tool, Verdict
@@ -127,8 +127,8 @@ def publish(evidences: Sequence[Evidence], forge: Forge, cwd: Path, wanted: Want
         "verdict": verdict.value,
         "passed": str(code == 0).lower(),
         "exit-code": str(code),
-        "evidence": _relative(state / "evidence"),
-        "report": _relative(state / "report.html"),
+        "evidence": relative(state / "evidence"),
+        "report": relative(state / "report.html"),
     }
     if wanted.summary:
         forge.add_summary(summary)
@@ -203,7 +203,7 @@ def _ended(result: str, found: Sequence[Evidence], forge: Forge) -> Evidence:
 
 def _nothing(evidence: Path, forge: Forge) -> Evidence:
     said = (
-        f"There is no evidence in {_relative(evidence)}: nothing was judged, and nothing measured is never a pass. "
+        f"There is no evidence in {relative(evidence)}: nothing was judged, and nothing measured is never a pass. "
         "Run another verb first, in the same working directory."
     )
     return _error("report", "report", said, forge)

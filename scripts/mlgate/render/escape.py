@@ -15,6 +15,7 @@ from urllib.parse import quote
 ZERO_WIDTH_SPACE = "\u200b"
 
 _JOINERS = "\u200c\u200d"  # shape emoji and some scripts; they move nothing
+_BREAKS = "\t\n\v\f\r\x85\u2028\u2029"  # what some program or other takes for the end of a line
 _ANSI = re.compile(
     "\x1b\\][^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"  # operating system commands: titles, links
     "|[\x1b\x9b]\\[?[0-?]*[ -/]*[@-~]"  # control sequences: colours, cursor
@@ -22,9 +23,10 @@ _ANSI = re.compile(
     re.DOTALL,
 )
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|~&$\"]|(?<![^\W_])_|_(?![^\W_])")  # snake_case is no emphasis
-_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
-# What a forge turns into a link, a notification or a cross-reference: @user, #1, !1, $1, ~label, %milestone, &epic, ...
-_REFERENCE = re.compile(r"[@#!$%&~^\[](?=[\w\"'{(/-])|\bGH-(?=\d)", re.IGNORECASE)
+_PUNCTUATION = re.compile(r"[!-,.:-@\[-`{-~]")
+# What a forge turns into a link, a notification or a cross-reference: addresses, @user, #1, !1, $1, ~label, %milestone,
+# &epic, [issue:1], GH-1.
+_REFERENCE = re.compile(r"[@#!$%&~^\[](?=[\w\"'])|\bGH-(?=\d)|:(?=//)|\bwww(?=\.)", re.IGNORECASE)
 _LEADING = re.compile(r"^(?:[-+=>#*~/]|\d{1,9}[.)](?=\s|$))")
 _PLAIN_CODE = re.compile(r"[^`|\\<>]+")
 _SPAN = re.compile(r"`([^`]+)`|((?:https?|ftp)://[^\s`<>|]+|\bwww\.[^\s`<>|]+)", re.IGNORECASE)
@@ -42,7 +44,7 @@ def plain(text: str) -> str:
     """One line for a terminal: escape sequences, control and direction characters are gone; line ends are spaces."""
     if text.isprintable():
         return text
-    kept = (" " if c in "\n\r\t" else c for c in _ANSI.sub("", text))
+    kept = (" " if c in _BREAKS else c for c in _ANSI.sub("", text))
     return "".join(c for c in kept if c in _JOINERS or unicodedata.category(c)[0] != "C")
 
 

@@ -61,9 +61,10 @@ def _several(models: Sequence[Model], evidences: Sequence[Evidence], links: Link
     parts = [_alert(verdict, evidences, first), *_overview(models)]
     tail = _tail(models, links)
     room = limit - len(_join([*parts, *tail])) - 300
+    many = _many(models)
     left_out = 0
     for model in models:
-        if model.unchanged:
+        if model.unchanged or (many and model.verdict is Verdict.PASS):
             continue
         section = _section(model, links)
         size = len(_join(section)) + 1
@@ -140,7 +141,7 @@ def _overview(models: Sequence[Model]) -> list[str]:
     same = [m for m in models if m.unchanged]
     judged = [m for m in models if not m.unchanged]
     bad = [m for m in judged if m.verdict is not Verdict.PASS]
-    many = len(judged) > _OPEN_ROWS
+    many = _many(models)
     shown = bad if many else judged
     parts = [_overview_table(shown[:_MOST_ROWS])] if shown else []
     if len(shown) > _MOST_ROWS:
@@ -154,6 +155,11 @@ def _overview(models: Sequence[Model]) -> list[str]:
     return parts
 
 
+def _many(models: Sequence[Model]) -> bool:
+    """So many that those which pass are a list of names; the report has the rest."""
+    return sum(not m.unchanged for m in models) > _OPEN_ROWS
+
+
 def _overview_table(models: Sequence[Model]) -> str:
     lines = ["| | Model | Verdict | Why |", "|---|---|---|---|"]
     for m in models:
@@ -163,9 +169,8 @@ def _overview_table(models: Sequence[Model]) -> str:
 
 
 def _names(models: Sequence[Model]) -> str:
-    """As raw HTML, so that the first name is no Markdown block of its own."""
-    names = ", ".join(escape.code(m.name, html=True, limit=60) for m in models[:_MOST_NAMES])
-    return f"<p>{names}{f' and {len(models) - _MOST_NAMES:,} more' if len(models) > _MOST_NAMES else ''}</p>"
+    names = ", ".join(escape.code(m.name or m.main.kind, limit=60) for m in models[:_MOST_NAMES])
+    return names + (f" and {len(models) - _MOST_NAMES:,} more" if len(models) > _MOST_NAMES else "")
 
 
 def _table(evidence: Evidence, rules: Sequence[Check]) -> list[str]:
