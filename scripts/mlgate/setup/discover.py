@@ -16,7 +16,7 @@ from mlgate.setup.ground import numeric
 from mlgate.setup.reading import documents, listing, mapping
 
 _METRICS_NAME = re.compile(
-    r"(?:^|[/_.-])(?:metrics?|scores?|results?|eval(?:uation)?|classification[_-]report|performance)(?:[_.-]|$)",
+    r"(?:^|[/_.-])(?:metrics?|scores?|results?|eval(?:uation)?|classification[_-]report|performance)(?:[/_.-]|$)",
     re.IGNORECASE,
 )
 _MODEL_NAME = re.compile(
