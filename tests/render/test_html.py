@@ -110,10 +110,10 @@ def test_another_step_of_the_same_model_stands_inside_it() -> None:
     assert '<details class="step fail" open>' in text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(texts)
 def test_hostile_text_changes_words_only(text: str) -> None:
-    text = f"x-{text}"
+    text = f"x-{text[:400]}"  # raw evidence that grows too large is left out
     found, tame = parsed(page(samples.hostile(text))), parsed(page(samples.hostile("ta-me")))
     assert found.tags == tame.tags
     assert found.attributes == tame.attributes

@@ -35,8 +35,9 @@ def together(*values: float) -> list[str]:
 def bound(limit: float, *, at_least: bool, beside: Iterable[float] = ()) -> str:
     """A limit as advice: rounded so that who meets the shown number also meets the real one."""
     exact = float(f"{limit:.12g}")  # 0.7000000000000001 is 0.7 to everyone
+    others = [value for value in beside if value != limit]
     for digits in range(_DIGITS, _MOST_DIGITS + 1):
-        shown = _at([exact, *beside], digits)[0]
+        shown = _at([exact, *others], digits)[0]
         value = parse(shown)
         if value < exact if at_least else value > exact:
             decimals = len(shown.partition(".")[2])
@@ -44,7 +45,7 @@ def bound(limit: float, *, at_least: bool, beside: Iterable[float] = ()) -> str:
                 continue
             value += 10.0**-decimals if at_least else -(10.0**-decimals)
             shown = _fixed(value, decimals)
-        if shown not in _at(list(beside), digits):
+        if shown not in _at(others, digits):
             return shown
     return together(exact)[0]
 
@@ -65,7 +66,7 @@ def with_interval(
     """`+3.1 % (+2.4 to +3.8)`."""
     shown, places = _difference(change, relative=relative, decimals=decimals, beside=beside)
     scale = 100.0 if relative else 1.0
-    low, high = (_signed(edge * scale, places) for edge in interval)
+    low, high = (_signed(_clamped(edge * scale), places) for edge in interval)
     return f"{shown} ({low} to {high})"
 
 
@@ -177,8 +178,8 @@ def _signed(value: float, decimals: int) -> str:
 
 def _difference(change: float, *, relative: bool, decimals: int, beside: Iterable[float]) -> tuple[str, int]:
     scale, unit = (100.0, f"{THIN}%") if relative else (1.0, "")
-    value = max(-_HUGE, min(_HUGE, change * scale))
-    others = [o * scale for o in beside if not math.isclose(o, change, rel_tol=1e-9, abs_tol=1e-15)]
+    value = _clamped(change * scale)
+    others = [_clamped(o * scale) for o in beside if not math.isclose(o, change, rel_tol=1e-9, abs_tol=1e-15)]
     if value == 0:
         return f"0{unit}", decimals
     size = math.floor(math.log10(abs(value)))
@@ -188,6 +189,11 @@ def _difference(change: float, *, relative: bool, decimals: int, beside: Iterabl
         places += 1
         shown = _signed(value, places)
     return shown + unit, places
+
+
+def _clamped(value: float) -> float:
+    """Products and quotients of floats can be infinite; nothing that is shown is."""
+    return max(-_HUGE, min(_HUGE, value))
 
 
 def _time(text: str) -> datetime:
