@@ -158,7 +158,15 @@ def github(starter: str, caller: Caller) -> str:
 
 def gitlab(version: str, caller: Caller) -> str:
     """The include for .gitlab-ci.yml."""
-    return "include:\n" + gitlab_entry(version, caller)
+    return f"include:\n{_remote(version)}{gitlab_entry(version, caller)}"
+
+
+def _remote(version: str) -> str:
+    address = f"https://raw.githubusercontent.com/mlgate/mlgate/v{version}/gitlab-templates/ml-pipeline.gitlab-ci.yml"
+    return (
+        "  # Without a mirror of mlgate/mlgate on your GitLab, write in place of project, ref and file:\n"
+        f"  # remote: {address}\n"
+    )
 
 
 def gitlab_entry(version: str, caller: Caller) -> str:

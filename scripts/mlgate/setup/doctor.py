@@ -95,7 +95,7 @@ class Doctor:
         )
         if missing:
             reason = f"{missing} Without it there is nothing to judge by."
-            found.add(finding.finding("config", "mlgate.yaml is there", Verdict.ERROR, reason, fix="mlgate init"))
+            found.add(finding.finding("config", "mlgate.yaml", Verdict.ERROR, reason, fix="mlgate init"))
         self._metric_files(found, configs)
         self._outputs(found)
         found += self._forge(configs)
@@ -130,7 +130,7 @@ class Doctor:
 
     def _model(self, config: Config) -> Found:
         found = Found()
-        found.add(finding.finding("config", f"{config.file} loads", Verdict.PASS, f"mode: {config.mode}."))
+        found.add(finding.finding("config", config.file, Verdict.PASS, f"mode: {config.mode}."))
         self._commits(found, config)
         files = [self._metrics(config.path(p)) for s in config.evaluate.values() for p in s.metrics]
         found.add(*map(ground.metrics, files))
@@ -295,7 +295,7 @@ class Doctor:
         found = Found()
         if self._shown_forge == "none":
             reason = "There is neither a GitHub workflow nor a .gitlab-ci.yml: nothing calls the gate."
-            found.add(finding.finding("caller", "Something runs the gate", Verdict.WARN, reason, fix="mlgate init"))
+            found.add(finding.finding("caller", "caller", Verdict.WARN, reason, fix="mlgate init"))
         enforced: bool | None = None
         callers: list[str] = []
         if self._shown_forge == "github":
@@ -307,12 +307,21 @@ class Doctor:
             callers = [w.file for w in read if w and w.gates] or [github_workflows.STARTER]
         elif self._shown_forge == "gitlab":
             settings = self._project(found)
+            if "@" in settings.ci_file or "://" in settings.ci_file:
+                found.skip(f"The pipeline: it is not in this project but {finding.redact(settings.ci_file)}.")
+                found.add(gitlab_pipeline.token(settings))
+                return found
             file = settings.ci_file if settings.ci_file in self.files.files else gitlab_pipeline.FILE
             data = self._text(file)
             pipeline = gitlab_pipeline.read(file, data) if data else None
             found.add(*gitlab_pipeline.findings(pipeline, settings), gitlab_pipeline.token(settings))
             callers = [file]
-        if callers:
+        if callers and self._shown_forge == "gitlab" and not codeowners.place("gitlab", self.files.files):
+            # Approval by owners is Premium: without it, a missing file is no fault.
+            found.skip(
+                f"Who guards {callers[0]} and mlgate.yaml: there is no CODEOWNERS; docs/gitlab.md says what else does."
+            )
+        elif callers:
             found.add(self._owned([*callers, *(c.file for c in configs)], enforced))
         return found
 
@@ -389,7 +398,7 @@ def _no_job(what: str) -> str:
 def _unreadable(error: MlgateError) -> Check:
     what = f"dvc_files.{error.file}" if error.file else "dvc_files"
     return finding.finding(
-        what, "DVC's files can be read", Verdict.ERROR, error.message, fix=error.fix, file=error.file, line=error.line
+        what, "DVC's files", Verdict.ERROR, error.message, fix=error.fix, file=error.file, line=error.line
     )
 
 

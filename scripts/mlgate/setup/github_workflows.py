@@ -175,7 +175,7 @@ def findings(workflows: Iterable[Workflow], branch: Branch) -> list[Check]:
         return [
             finding(
                 "caller",
-                "A workflow runs the gate",
+                "gate workflow",
                 Verdict.WARN,
                 f"No workflow under {FOLDER} calls mlgate, so nothing judges a pull request.",
                 fix="mlgate init --forge github",
@@ -185,7 +185,7 @@ def findings(workflows: Iterable[Workflow], branch: Branch) -> list[Check]:
     chosen = next((w for w in callers if "pull_request" in w.triggers), callers[0])
     case = _Case(chosen, branch)
     case.say(
-        "file", "A workflow runs the gate", Verdict.PASS, f"{chosen.file} does.", at=chosen.gates[0].id
+        "file", "gate workflow", Verdict.PASS, f"{chosen.file} does.", at=chosen.gates[0].id
     )  # fmt: skip
     _pull_requests(case)
     _merge_queue(case)
@@ -197,7 +197,7 @@ def findings(workflows: Iterable[Workflow], branch: Branch) -> list[Check]:
 
 
 def _pull_requests(case: _Case) -> None:
-    title = "The gate runs on every pull request"
+    title = "pull requests"
     filters = case.workflow.triggers.get("pull_request")
     if filters is None:
         target = "pull_request_target" in case.workflow.triggers
@@ -235,7 +235,7 @@ def _pull_requests(case: _Case) -> None:
 
 
 def _merge_queue(case: _Case) -> None:
-    title = "The gate runs in the merge queue"
+    title = "merge queue"
     if "merge_group" in case.workflow.triggers:
         case.say("merge_group", title, Verdict.PASS, "It runs on `merge_group`.")
     elif case.branch.merge_queue is False:
@@ -257,7 +257,7 @@ def _merge_queue(case: _Case) -> None:
 
 
 def _default_branch(case: _Case) -> None:
-    title = f"The gate runs on {case.branch.name}"
+    title = f"pushes to {case.branch.name}"
     filters = case.workflow.triggers.get("push")
     branches = [str(b) for b in listing((filters or {}).get("branches"))]
     if filters is not None and (not branches or case.branch.name in branches or any("*" in b for b in branches)):
@@ -274,7 +274,7 @@ def _default_branch(case: _Case) -> None:
 
 
 def _rights(case: _Case) -> None:
-    title = "The gate may read, comment and set statuses"
+    title = "permissions of the gate"
     for job in case.workflow.gates:
         if job.permissions is None:
             reason = (
@@ -309,7 +309,7 @@ def _swallowed(case: _Case) -> None:
         if job.swallowed:
             case.say(
                 "continue_on_error",
-                "A failing gate fails its job",
+                "continue-on-error",
                 Verdict.WARN,
                 f"Job `{job.id}` has `continue-on-error: true`: the gate can fail and the check is green. "
                 "To try the gate out, set `mode: report` in mlgate.yaml.",
@@ -319,7 +319,7 @@ def _swallowed(case: _Case) -> None:
 
 
 def _required(case: _Case) -> None:
-    title = f"The gate is a required check of {case.branch.name}"
+    title = f"required check of {case.branch.name}"
     wanted = case.workflow.after[-1] if case.workflow.after else case.workflow.gates[0]
     name = _check_name(wanted)
     if case.branch.required is None:

@@ -117,18 +117,18 @@ def findings(pipeline: Pipeline | None, settings: Project) -> list[Check]:
         return [
             finding(
                 "caller",
-                "The pipeline runs the gate",
+                "gate in the pipeline",
                 Verdict.WARN,
                 f"{file} does not include mlgate, so nothing judges a merge request.",
                 fix="mlgate init --forge gitlab",
             )
         ]
-    found = [finding("caller", "The pipeline runs the gate", Verdict.PASS, f"{file} includes it.", file=file)]
+    found = [finding("caller", "gate in the pipeline", Verdict.PASS, f"{file} includes it.", file=file)]
     found.append(_runs_on_merge_requests(pipeline))
     found += [
         finding(
             f"caller.allow_failure.{name}",
-            "A failing gate fails the pipeline",
+            "allow_failure",
             Verdict.WARN,
             f"Job `{name}` has `allow_failure: true`: the gate can fail and the pipeline is green. "
             "To try the gate out, set `mode: report` in mlgate.yaml.",
@@ -143,7 +143,7 @@ def findings(pipeline: Pipeline | None, settings: Project) -> list[Check]:
 
 
 def _runs_on_merge_requests(pipeline: Pipeline) -> Check:
-    title = "The gate runs on every merge request"
+    title = "merge requests"
     if pipeline.merge_requests is False:
         return finding(
             "caller.merge_requests",
@@ -159,7 +159,7 @@ def _runs_on_merge_requests(pipeline: Pipeline) -> Check:
 
 
 def _must_succeed(settings: Project) -> Check:
-    title = "A merge request needs a passing pipeline"
+    title = "merge checks"
     where = "Settings > Merge requests > Merge checks > "
     if not settings.must_succeed:
         return finding(
@@ -184,10 +184,10 @@ def token(settings: Project) -> Check | None:
     """Whether GITLAB_TOKEN can write the note and the statuses; None when that could not be asked."""
     if settings.scopes is None:
         return None
-    title = "GITLAB_TOKEN may comment and set statuses"
+    title = "GITLAB_TOKEN"
     fix = (
         "Settings > Access tokens > Add new token: role Developer, scope api\n"
-        "Settings > CI/CD > Variables: GITLAB_TOKEN, masked (not protected, or merge requests do not get it)"
+        "Settings > CI/CD > Variables: GITLAB_TOKEN, masked, not protected, environment scope mlgate"
     )
     if "api" not in settings.scopes:
         reason = f"GITLAB_TOKEN has the scopes {', '.join(settings.scopes) or '(none)'}; a note needs `api`."

@@ -53,7 +53,7 @@ class Base:
 
 def base(facts: Base) -> Check:
     """Whether there is a champion to compare with."""
-    title = "The champion's commit can be read"
+    title = "champion's commit"
     if facts.said:
         return finding("base", title, Verdict.ERROR, facts.said, fix=FULL_HISTORY[facts.forge] if facts.shallow else "")
     if not facts.commit:
@@ -65,7 +65,7 @@ def base(facts: Base) -> Check:
 
 def anchor(ref: str, said: str, *, shallow: bool, forge: str) -> Check:
     """Whether `compare.anchor` names a commit; `said` is why not."""
-    title = "The anchor's commit can be read"
+    title = "anchor's commit"
     if not said:
         return finding("anchor", title, Verdict.PASS, f"`{ref}` is a commit of this repository.")
     return finding("anchor", title, Verdict.ERROR, said, fix=FULL_HISTORY[forge] if shallow else "")
@@ -89,7 +89,7 @@ class Metrics:
 
 def metrics(facts: Metrics) -> Check:
     """Whether one metrics file can be judged."""
-    what, title = f"metrics.{facts.path}", f"{facts.path} is committed and readable"
+    what, title = f"metrics.{facts.path}", f"metrics file {facts.path}"
     if not facts.exists:
         reason = f"{facts.path} is named in mlgate.yaml and is not there, so nothing is measured."
         return finding(what, title, Verdict.FAIL, reason, fix=f"dvc repro\n{_add(facts)}", file=facts.path)
@@ -132,7 +132,7 @@ def rules(
         if key not in present:
             yield finding(
                 f"rules.{key}",
-                f"{key} is measured",
+                f"rule {key}",
                 Verdict.FAIL,
                 f"Rule `{key}` has no value in {some([f.path for f in files])}, "
                 f"which hold {some(sorted(present)) or 'nothing'}.",
@@ -146,7 +146,7 @@ def dvc_metrics(declared: Iterable[MetricFile], tracked: Collection[str], own: C
     files = list(declared)
     if not files:
         return None
-    title = "Every `metrics:` file of dvc.yaml is tracked by git"
+    title = "metrics files of dvc.yaml"
     lost = [m for m in files if m.path not in tracked]
     if not lost:
         return finding("dvc_metrics", title, Verdict.PASS, f"{len(files)} of {len(files)}.")
@@ -175,7 +175,7 @@ class Pointed:
 
 def pointer(facts: Pointed) -> Check:
     """Whether a path that the gate attests has a digest in a commit."""
-    what, title = f"pointers.{facts.path}", f"{facts.role} {facts.path} has a digest in git"
+    what, title = f"pointers.{facts.path}", f"{facts.role} {facts.path}"
     if facts.out and facts.out.md5:
         return finding(what, title, Verdict.PASS, f"{facts.out.file} knows it.")
     if facts.in_folder or facts.in_git:
@@ -200,7 +200,7 @@ def raw_outputs(outs: Iterable[Out], uncached: Collection[str], tracked: Collect
     cached = [out for out in outs if out.path not in uncached and "://" not in out.path]
     if not cached:
         return None
-    title = "No DVC output is committed to git itself"
+    title = "DVC outputs in git"
     folders = {path.rsplit("/", i)[0] for path in tracked for i in range(1, path.count("/") + 1)}
     both = [out.path for out in cached if out.path in tracked or (out.path in folders and out.md5.endswith(".dir"))]
     if not both:
@@ -241,7 +241,7 @@ class Owned:
 
 def owned(facts: Owned) -> Check:
     """CODEOWNERS names somebody for the workflow files and every mlgate.yaml: no tool can guard those."""
-    title = "CODEOWNERS covers what decides"
+    title = "CODEOWNERS"
     new_place = ".github/CODEOWNERS" if facts.forge == "github" else "CODEOWNERS"
     bare = [path for path, owners in facts.owners.items() if not owners]
     lines = "\n".join(f"/{path} @your-team" for path in bare)

@@ -40,12 +40,12 @@ INSTALL = {
 def absent(said: str, forge: str) -> Check:
     """There is no DVC, and the project has pointers."""
     reason = f"{said} Freshness and the remote are asked of the project's own DVC."
-    return finding("tools.dvc", "The project's DVC answers", Verdict.WARN, reason, fix=INSTALL[forge])
+    return finding("tools.dvc", "the project's DVC", Verdict.WARN, reason, fix=INSTALL[forge])
 
 
 def remote(facts: Settings, *, folder_exists: bool = True) -> Check:
     """Whether a default remote is set."""
-    title = "A DVC remote is set"
+    title = "DVC remote"
     if not facts.name:
         if facts.names:
             reason = f"There are remotes ({some(list(facts.names))}), and none of them is the default."
@@ -79,7 +79,7 @@ class Pushed:
 
 def pushed(facts: Pushed) -> tuple[Check, str]:
     """Whether what the pointers name is in the remote; and what is to be listed as not run, empty when all was read."""
-    title, name = "What the pointers name is in the DVC remote", facts.remote.name
+    title, name = "contents of the DVC remote", facts.remote.name
     status = facts.status
     if status.trouble:
         return _trouble(facts, title)
@@ -151,7 +151,7 @@ def need(outs: Iterable[Out], not_in_cache: Sequence[str] | None) -> Need:
 
 def disk(of_model: Need, everything: Need, free: int, *, copies: int) -> Check:
     """Whether what a pull brings fits. `copies`: 2 where the cache cannot link files into the working tree."""
-    title = "A pull fits on the disk"
+    title = "disk space"
     wanted, whole = of_model.bytes * copies, everything.bytes * copies
     least = "at least " if everything.unknown else ""
     twice = ", counted twice: in the cache and in the working tree" if copies > 1 else ""
