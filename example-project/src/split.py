@@ -1,4 +1,4 @@
-"""Train and test rows by person: all years of one person are on the same side, on every machine, also when rows are added."""
+"""Train and test rows by person: all years of a person are on the same side, on every machine and in every version."""
 
 import hashlib
 from pathlib import Path

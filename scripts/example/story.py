@@ -1,0 +1,261 @@
+"""The story of example-project: five changes to one model, each judged as its pull request would be.
+
+Real data, real training, real DVC with a folder as its remote; no server. Every act says how it has to end, and the
+exit code is 1 when one does not: the story is a test as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import environment
+from console import Console, StoryError
+
+PROJECT = environment.ROOT / "example-project"
+NOT_COMMITTED = ("__pycache__", ".venv", ".mlgate", "*.parquet", "visits", "cache", "tmp", "config.local")
+MARK = ".mlgate-example"  # tells a folder of the story, which may be replaced, from any other
+METRICS = "metrics/eval.json"
+AUTHOR = {"NAME": "Ada", "EMAIL": "ada@example.com"}
+EVIDENCE = ".mlgate/evidence/doctor-visits/compare.json"
+
+
+class Team:
+    """A repository with a remote for its data, and people who change it."""
+
+    def __init__(self, folder: Path, console: Console, env: dict[str, str], mlgate: list[str]) -> None:
+        self.folder, self.console, self.env, self.mlgate = folder, console, env, mlgate
+        self.repo = folder / "project"
+
+    def begin(self) -> None:
+        """`main` has the pipeline and the rules, and no model yet."""
+        shutil.copytree(PROJECT, self.repo, ignore=shutil.ignore_patterns(*NOT_COMMITTED))
+        for made_by_a_run in ("dvc.lock", METRICS):
+            (self.repo / made_by_a_run).unlink()
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.dvc("remote", "add", "--quiet", "--default", "storage", str(self.folder / "storage"))
+        self.commit("Describe the pipeline and the rules")
+
+    def git(self, *args: str) -> None:
+        self.console.run(["git", *args], cwd=self.repo, env=self.env, quiet=args[0] in {"init", "add"})
+
+    def dvc(self, *args: str) -> None:
+        self.console.run(["dvc", *args], cwd=self.repo, env=self.env)
+
+    def commit(self, message: str) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+
+    def train(self) -> None:
+        self.dvc("repro")
+        self.dvc("push")
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Raises StoryError when the file does not say `old` exactly once: the example and its story drifted apart."""
+        file = self.repo / path
+        text = file.read_text(encoding="utf-8")
+        if text.count(old) != 1:
+            raise StoryError(f"{path} says {old!r} {text.count(old)} times, and the story needs it once.")
+        file.write_text(text.replace(old, new), encoding="utf-8")
+        self.console.say(f"  {path}: {old} -> {new}")
+
+
+@dataclass(frozen=True)
+class Act:
+    """One pull request: what its author did, and how it has to end."""
+
+    branch: str
+    title: str
+    change: Callable[[Team], None]
+    message: str
+    verdict: str
+    code: int
+    stopped_by: frozenset[str] = frozenset()  # all checks that are `fail` or `error`, by id
+    rules_changed: frozenset[str] = frozenset()
+    start: str = "main"
+    merged: bool = False
+
+
+def first_model(team: Team) -> None:
+    team.train()
+
+
+def boosting(team: Team) -> None:
+    team.edit("params.yaml", "model: logistic", "model: boosting")
+    team.train()
+
+
+def too_fast(team: Team) -> None:
+    team.edit("params.yaml", "learning_rate: 0.05", "learning_rate: 0.5")
+    team.train()
+
+
+def by_hand(team: Team) -> None:
+    auc = json.loads((team.repo / METRICS).read_text(encoding="utf-8"))["auc"]
+    team.edit(METRICS, f'"auc": {auc}', '"auc": 0.91')
+
+
+def loosen(team: Team) -> None:
+    team.edit("mlgate.yaml", "max_relative_regression: 2%", "max_relative_regression: 20%")
+
+
+BROKEN = frozenset(
+    {"rules.auc.absolute_regression", "rules.log_loss.relative_regression", "rules.accuracy.absolute_regression"}
+)
+ACTS = (
+    Act(
+        "first-model", "The first model. There is no champion yet, and the gate says so.",
+        first_model, "Train the first model", "warn", 0, merged=True,
+    ),
+    Act(
+        "boosting", "A better challenger: gradient boosting instead of logistic regression.",
+        boosting, "Try gradient boosting", "pass", 0, merged=True,
+    ),
+    Act(
+        "too-fast", "A worse challenger: somebody lets it learn ten times as fast.",
+        too_fast, "Learn faster", "fail", 1, BROKEN,
+    ),
+    Act(
+        "by-hand", "A metrics file written by hand: dvc.lock knows what the pipeline wrote.",
+        by_hand, "Improve the model", "error", 2, frozenset({f"integrity.lock.{METRICS}"}),
+    ),
+    Act(
+        "loosened", "The worse challenger again, with a rule loosened: the rules of main decide.",
+        loosen, "Allow a little more", "fail", 1, BROKEN,
+        frozenset({"compare.rules.log_loss.max_relative_regression"}), start="too-fast",
+    ),
+)  # fmt: skip
+
+
+def play(team: Team, act: Act, number: int) -> str:
+    """One act; a line for the summary. Raises StoryError when it does not end as told."""
+    team.console.heading(f"{number}. {act.title}")
+    team.git("switch", "--quiet", "--create", act.branch, act.start)
+    act.change(team)
+    team.commit(act.message)
+    code, evidence = judge(team)
+    page = keep_report(team, act, number)
+    if wrong := differences(act, code, evidence):
+        raise StoryError(f"this act did not end as told: {wrong}. Look at {page}")
+    if act.merged:
+        team.git("switch", "--quiet", "main")
+        team.git("merge", "--quiet", "--no-ff", "--message", f"Merge {act.branch}", act.branch)
+    return f"{act.branch:<12} {act.verdict:<6} exit {code}   {page}"
+
+
+def judge(team: Team) -> tuple[int, dict[str, Any]]:
+    """What the pull request's job runs: `compare` shows its table and leaves the evidence."""
+    shutil.rmtree(team.repo / ".mlgate", ignore_errors=True)
+    code = team.console.show([*team.mlgate, "compare"], cwd=team.repo, env=team.env, shown="$ mlgate compare")
+    found: dict[str, Any] = json.loads((team.repo / EVIDENCE).read_text(encoding="utf-8"))
+    return code, found
+
+
+def keep_report(team: Team, act: Act, number: int) -> Path:
+    """`report` turns the evidence into the page, and ends as the gate did."""
+    team.console.run([*team.mlgate, "report"], cwd=team.repo, env=team.env, shown="$ mlgate report", code=act.code)
+    page = team.folder / "reports" / f"{number}-{act.branch}.html"
+    page.parent.mkdir(exist_ok=True)
+    shutil.copy(team.repo / ".mlgate" / "report.html", page)
+    return page
+
+
+def differences(act: Act, code: int, evidence: dict[str, Any]) -> str:
+    """How the end of an act differs from what was told; empty when it does not."""
+    stopped_by = {
+        c["id"].split("@")[0] for c in evidence["checks"] if c["verdict"] in {"fail", "error", "inconclusive"}
+    }
+    rules_changed = {c["what"] for c in evidence["changes"] if c["kind"] == "rule"}
+    told = {
+        "exit code": (act.code, code),
+        "verdict": (act.verdict, evidence["verdict"]),
+        "stopped by": (set(act.stopped_by), stopped_by),
+        "rules changed": (set(act.rules_changed), rules_changed),
+    }
+    return "; ".join(
+        f"{what} {seen or 'nothing'} instead of {want or 'nothing'}"
+        for what, (want, seen) in told.items()
+        if seen != want
+    )
+
+
+def prepare(console: Console, folder: Path) -> dict[str, str]:
+    """The environment of the project, and variables that let its tools work the same everywhere."""
+    console.heading("Setting up")
+    home = environment.cache(os.environ)
+    home.mkdir(parents=True, exist_ok=True)
+    env = environment.clean(os.environ)
+    bin_folder = environment.make(console, home, env, PROJECT / "requirements.txt")
+    settings = folder / "settings"
+    settings.mkdir()
+    (settings / "config").write_text("[core]\n    analytics = false\n    check_update = false\n", encoding="utf-8")
+    who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in AUTHOR.items()}
+    return {
+        **env,
+        **who,
+        "PATH": f"{bin_folder}{os.pathsep}{env.get('PATH', os.defpath)}",
+        "VIRTUAL_ENV": str(bin_folder.parent),
+        "MLGATE_CACHE": str(home),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "DVC_GLOBAL_CONFIG_DIR": str(settings),
+        "DVC_SITE_CACHE_DIR": str(settings / "site-cache"),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+
+
+def scratch(named: str) -> Path:
+    """A new folder, or the one that was named: empty, absent, or left by an earlier run. Raises StoryError."""
+    if not named:
+        folder = Path(tempfile.mkdtemp(prefix="mlgate-example-"))
+    else:
+        folder = Path(named).expanduser().absolute()
+        if (folder / MARK).exists():
+            shutil.rmtree(folder)
+        elif folder.exists() and any(folder.iterdir()):
+            raise StoryError(f"{folder} is not empty, and no earlier run of the example left it: name another folder.")
+        folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
+    return folder
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="run.sh", description="Play the story of example-project on this machine.")
+    parser.add_argument("--folder", default="", help="where to play; what an earlier run left there is replaced")
+    parser.add_argument("--remove", action="store_true", help="remove the folder when the story ended as told")
+    parser.add_argument("--mlgate", default="", help="the command to run instead of this checkout's scripts/run.sh")
+    options = parser.parse_args()
+    mlgate = shlex.split(options.mlgate) or [str(environment.ROOT / "scripts" / "run.sh")]
+    try:
+        folder = scratch(options.folder)
+        console = Console(folder / "commands.log")
+        console.say(f"Everything happens in {folder}")
+        team = Team(folder, console, prepare(console, folder), mlgate)
+        console.run([*mlgate, "--version"], cwd=folder, env=team.env, shown="mlgate itself")
+        console.say("  the team's repository")
+        team.begin()
+        lines = [play(team, act, number) for number, act in enumerate(ACTS, start=1)]
+    except StoryError as failed:
+        sys.stderr.write(f"\nerror: {failed}\n")
+        return 1
+    console.heading(f"Five acts, each ended as told, in {console.elapsed():.0f} s")
+    for line in lines:
+        console.say(f"  {line}")
+    if options.remove:
+        shutil.rmtree(folder)
+    else:
+        console.say(f"\n  The repository to try more in: {team.repo}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
