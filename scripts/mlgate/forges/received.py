@@ -159,9 +159,8 @@ def download(url: str, token: str) -> bytes:
         with requests.Session() as session:
             # Else a ~/.netrc on the runner would replace the token, or send one of its own to the storage.
             session.auth = lambda request: request
-            first = session.get(
-                url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT, allow_redirects=False, stream=True
-            )
+            headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"}
+            first = session.get(url, headers=headers, timeout=_TIMEOUT, allow_redirects=False, stream=True)
             with first:
                 if first.status_code not in (301, 302, 303, 307, 308):
                     return _body(first)
