@@ -155,13 +155,13 @@ def disk(of_model: Need, everything: Need, free: int, *, copies: int) -> Check:
     wanted, whole = of_model.bytes * copies, everything.bytes * copies
     least = "at least " if everything.unknown else ""
     twice = ", counted twice: in the cache and in the working tree" if copies > 1 else ""
-    said = f"`dvc pull` brings {least}{megabytes(whole)}{twice}; {megabytes(free)} are free."
+    brings = f"`dvc pull` brings {least}{megabytes(whole)}{twice}"
+    if wanted <= free and whole <= free:
+        # Without the free space in it, so that the same commit gives the same words.
+        return finding("disk", title, Verdict.PASS, f"{brings}, which fits.")
+    said = f"{brings}; {megabytes(free)} are free."
     if wanted > free:
+        reason = f"This model's files alone need {megabytes(wanted)}. {said}"
         fix = "dvc config cache.type symlink   # one copy instead of two\n# or a runner with a larger disk"
-        return finding(
-            "disk", title, Verdict.FAIL, f"This model's files alone need {megabytes(wanted)}. {said}", fix=fix
-        )
-    if whole > free:
-        fix = "dvc pull <path>   # only what the job needs"
-        return finding("disk", title, Verdict.WARN, said, fix=fix)
-    return finding("disk", title, Verdict.PASS, said)
+        return finding("disk", title, Verdict.FAIL, reason, fix=fix)
+    return finding("disk", title, Verdict.WARN, said, fix="dvc pull <path>   # only what the job needs")
