@@ -61,6 +61,7 @@ def test_who_meets_the_shown_limit_meets_the_limit(limit: float, at_least: bool,
         (0.59288, False, "0.5928"),  # 0.5929 would not be enough
         (0.71041, True, "0.7105"),
         (0.7, True, "0.7"),
+        (0.574994, False, "0.5749"),  # not 0.574: the last digit is worth having
         (0.7000000000000001, True, "0.7"),
         (50.0, False, "50"),
     ],

@@ -187,6 +187,7 @@ def test_what_cannot_be_posted_is_said_once_and_changes_nothing(here: Path, forg
     code, shown = run()
     assert code == 1
     assert shown.count("note: No token.") == 1
+    assert forge.of("summary")[-1] == "- No token.\n"
     assert forge.outputs["comment-url"] == ""
 
 

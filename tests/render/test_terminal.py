@@ -35,13 +35,13 @@ doctor-visits
 """
 INTERVALS = """\
   fail  log_loss            0.5812 -> 0.5992  +3.1 %   (+2.4 to +3.8)        allowed up to +2 %               6,057 rows
-  warn  auc, health = poor  0.66 -> 0.63      -0.03    (-0.09 to +0.03)      not judged: 98 rows, 300 needed  98 rows
+  warn  auc, health = poor      0.66 -> 0.63  -0.03    (-0.09 to +0.03)      not judged: 98 rows, 300 needed  98 rows
   pass  auc                 0.7204 -> 0.7222  +0.0018  (-0.0030 to +0.0070)  allowed down to -0.010           6,057 rows
 """
 BROKEN = """\
-  error  auc       0.7204 -> NaN             allowed down to -0.010
+  error  auc          0.7204 -> NaN          allowed down to -0.010
   pass   log_loss  0.5812 -> 0.5741  -1.2 %  allowed up to +2 %
-  error  `metrics/eval.json` matches dvc.lock. The lock says 3f1e2d00…, the file is 77a0b1c2…: it was edited after `dvc
+  error  `metrics/eval.json` matches dvc.lock: The lock says 3f1e2d00…, the file is 77a0b1c2…: it was edited after `dvc
          repro`.
          dvc repro evaluate
          git add dvc.lock metrics/eval.json
@@ -66,6 +66,20 @@ def test_intervals_and_rows() -> None:
 
 def test_what_could_not_be_measured_comes_with_the_lines_to_paste() -> None:
     assert BROKEN in show(samples.broken())
+
+
+def test_what_decides_comes_first_when_it_is_no_number() -> None:
+    edited = samples.broken().model_copy(update={"checks": [samples.AUC, samples.broken().checks[-1]]})
+    lines = show(edited).splitlines()
+    assert lines[1].startswith("  error  `metrics/eval.json` matches dvc.lock: ")
+    assert any(line.startswith("  pass  auc") for line in lines[4:])
+
+
+def test_a_sentence_is_said_once() -> None:
+    reason = "The clone is too shallow to find the champion."
+    check = samples.doctor().checks[0].model_copy(update={"reason": reason})
+    shown = show(samples.doctor().model_copy(update={"checks": [check]}), width=160)
+    assert shown.count(reason) == 1
 
 
 def test_a_changed_rule_is_never_left_out() -> None:

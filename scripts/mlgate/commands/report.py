@@ -19,7 +19,7 @@ from mlgate.forges import Forge, When
 from mlgate.forges.nouns import State
 from mlgate.model import Check, Evidence, Mode, Source, Tool, Verdict
 from mlgate.render import annotations as marks
-from mlgate.render import html, junit, layout, markdown, openmetrics, sentences, terminal
+from mlgate.render import escape, html, junit, layout, markdown, openmetrics, sentences, terminal
 from mlgate.render.layout import Links
 
 ENDED = ("success", "failure", "cancelled", "skipped")
@@ -143,6 +143,8 @@ def publish(evidences: Sequence[Evidence], forge: Forge, cwd: Path, wanted: Want
     forge.set_outputs({"comment-url": posted.url or ""})
     said = dict.fromkeys(text for text in [*problems, posted.said] if text)
     _print(forge, "".join(f"note: {text}\n" for text in said))
+    if wanted.summary and said:
+        forge.add_summary("".join(f"- {escape.prose(text)}\n" for text in said))
     return code
 
 

@@ -134,8 +134,17 @@ def findings(evidence: Evidence, headline: str) -> list[Check]:
         for c in by_verdict(evidence.checks)
         if c.verdict is not Verdict.PASS
         and (not is_rule(c) or c.fix or (c.reason and _bare(c.reason) not in said))
-        and not (c.reason and _bare(c.reason) == said and not c.fix)
+        and not (says_the_same(c.reason, headline) and not c.fix)
     ]
+
+
+def is_open(check: Check) -> bool:
+    """Not pass, and in words: nothing else on the page shows it."""
+    return check.verdict is not Verdict.PASS and not is_rule(check)
+
+
+def says_the_same(one: str, other: str) -> bool:
+    return bool(one) and _bare(one) == _bare(other)
 
 
 def passing(evidence: Evidence) -> list[Check]:

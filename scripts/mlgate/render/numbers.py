@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 MINUS = "\u2212"
 THIN = "\u202f"  # narrow space that does not break: between a number and its unit
@@ -36,18 +37,19 @@ def bound(limit: float, *, at_least: bool, beside: Iterable[float] = ()) -> str:
     """A limit as advice: rounded so that who meets the shown number also meets the real one."""
     exact = float(f"{limit:.12g}")  # 0.7000000000000001 is 0.7 to everyone
     others = [value for value in beside if value != limit]
+    shown = ""
     for digits in range(_DIGITS, _MOST_DIGITS + 1):
         shown = _at([exact, *others], digits)[0]
         value = parse(shown)
         if value < exact if at_least else value > exact:
-            decimals = len(shown.partition(".")[2])
             if "e" in shown:
                 continue
-            value += 10.0**-decimals if at_least else -(10.0**-decimals)
-            shown = _fixed(value, decimals)
+            places = max(0, digits - 1 - math.floor(math.log10(abs(exact))))
+            side = ROUND_CEILING if at_least else ROUND_FLOOR
+            shown = _fixed(float(Decimal(repr(exact)).quantize(Decimal(1).scaleb(-places), side)), places)
         if shown not in _at(others, digits):
-            return shown
-    return together(exact)[0]
+            break
+    return shown
 
 
 def difference(change: float, *, relative: bool = False, decimals: int = 0, beside: Iterable[float] = ()) -> str:

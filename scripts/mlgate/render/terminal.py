@@ -19,6 +19,7 @@ _NAME = 48  # columns a name may take before it is cut
 _MANY = 60  # lines of one model before the rest is counted
 _CHANGES = 6
 _NARROWEST = 40
+_VALUES = 1  # the column of "champion -> this change": ends stand below each other
 
 
 class _Line(NamedTuple):
@@ -50,15 +51,19 @@ def width_lines(text: str, columns: int, indent: str = "") -> list[str]:
 
 
 def _block(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _Paint) -> list[str]:
-    lines = _header(evidence, among, columns, paint)
     rules = layout.rules(evidence)
-    lines += _table([_line(c) for c in rules[:_MANY]], columns, paint)
+    table = _table([_line(c) for c in rules[:_MANY]], columns, paint)
     if len(rules) > _MANY:
-        lines.append(f"  and {len(rules) - _MANY:,} more, all in the report")
-    for check in layout.findings(evidence, sentences.headline(evidence))[:_MANY]:
-        lines += _finding(check, columns, paint)
-    if not rules or evidence.verdict is not Verdict.PASS or evidence.title:
-        lines += width_lines(_ascii(sentences.headline(evidence)), columns)
+        table.append(f"  and {len(rules) - _MANY:,} more, all in the report")
+    headline = sentences.headline(evidence)
+    telling = layout.findings(evidence, headline)
+    found = [c for c in layout.by_verdict(evidence.checks) if c in telling or layout.is_open(c)]
+    words = [line for check in found[:_MANY] for line in _finding(check, columns, paint)]
+    worse = bool(found) and (not rules or found[0].verdict.rank > rules[0].verdict.rank)
+    lines = [*_header(evidence, among, columns, paint), *(words + table if worse else table + words)]
+    told = any(layout.says_the_same(c.reason, headline) for c in found)
+    if not told and (not rules or evidence.verdict is not Verdict.PASS or evidence.title):
+        lines += width_lines(_ascii(headline), columns)
     if needs := sentences.to_pass(evidence):
         lines += width_lines(_ascii(needs), columns)
     if said := sentences.consequence(evidence):
@@ -131,7 +136,11 @@ def _table(lines: Sequence[_Line], columns: int, paint: _Paint) -> list[str]:
         return [
             "  "
             + paint.verdict(line.verdict, verdicts)
-            + "".join(f"  {cells.pad(cell, w)}" for cell, w in zip(line.cells, widest, strict=True) if w).rstrip()
+            + "".join(
+                f"  {cells.pad(cell, w, right=at == _VALUES)}"
+                for at, (cell, w) in enumerate(zip(line.cells, widest, strict=True))
+                if w
+            ).rstrip()
             for line in lines
         ]
     stacked = []
@@ -152,7 +161,7 @@ def _without_common_rows(lines: Sequence[_Line]) -> list[_Line]:
 def _finding(check: Check, columns: int, paint: _Paint) -> list[str]:
     said = _ascii(sentences.sentence(check.reason))
     if not said or not layout.is_rule(check):
-        said = f"{_ascii(sentences.sentence(check.title)) if said else _ascii(check.title)} {said}".strip()
+        said = ": ".join(part for part in (_ascii(check.title), said) if part)
     if check.location and check.location.file not in said:
         line = f":{check.location.line}" if check.location.line else ""
         said = f"{escape.plain(check.location.file)}{line}: {said}"
