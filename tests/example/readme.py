@@ -70,7 +70,7 @@ def play(folder: Path) -> list[Output]:
     shutil.copytree(
         PROJECT, folder / PROJECT.name, ignore=shutil.ignore_patterns("__pycache__", ".venv", ".mlgate", "*.parquet")
     )
-    reader = _Reader(folder, _environment(folder))
+    reader = _Reader(folder, project_environment(folder))
     page = blocks(PAGE.read_text(encoding="utf-8"))
     for block, following in zip(page, [*page[1:], None], strict=True):
         if block.kind == "diff":
@@ -107,7 +107,7 @@ class _Reader:
         file.write_text(text.replace(old[0], new[0]), encoding="utf-8")
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def project_environment(folder: Path) -> dict[str, str]:
     """The project's environment as `make example` makes it, and `mlgate` on PATH."""
     if str(STORY) not in sys.path:
         sys.path.append(str(STORY))

@@ -1,0 +1,59 @@
+"""`make example` ends as told on this machine, and the tutorial's commands do what its page shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from example.consumer import MEASURED, METRICS, PROJECT, git
+from example.readme import ROOT, neutral, play, project_environment
+
+RUN = ROOT / "scripts" / "example" / "run.sh"
+FIRST = json.loads((PROJECT / "metrics" / "eval.json").read_text(encoding="utf-8"))
+
+
+VALUES = {"first-model": FIRST, "boosting": MEASURED["better"]["metrics"], "too-fast": MEASURED["worse"]["metrics"]}
+
+
+@pytest.mark.dvc
+def test_the_story_ends_as_told_with_the_committed_values(tmp_path: Path) -> None:
+    """One test, because one run of the story is enough."""
+    folder = tmp_path / "story"
+    done = subprocess.run([RUN, "--folder", folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not {"\033", "\r"} & set(done.stdout), "no clock and no colours where nobody watches"
+    pages = [f"{number}-{act}.html" for number, act in enumerate([*VALUES, "by-hand", "loosened"], start=1)]
+    assert sorted(page.name for page in (folder / "reports").iterdir()) == pages
+
+    repo, env = folder / "project", project_environment(tmp_path)
+    for branch, committed in VALUES.items():
+        measured = json.loads(git(repo, "show", f"{branch}:{METRICS}"))
+        # Another processor may round the last digits differently; no rule of the story depends on them.
+        assert measured == pytest.approx(committed, abs=1e-4), branch
+
+    git(repo, "switch", "--quiet", "main")
+    subprocess.run(["dvc", "pull", "--quiet"], cwd=repo, env=env, check=True)
+    check = Path(__file__).parent / "check_data.py"
+    checked = subprocess.run(["python", check], cwd=repo, env=env, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.dvc
+@pytest.mark.long
+def test_the_tutorial_does_what_its_page_shows(tmp_path: Path) -> None:
+    """`python -m example.readme` brings the page up to date."""
+    for output in play(tmp_path):
+        assert neutral(output.printed) == neutral(output.said), output.command
+        assert output.code == output.told_code
+
+
+def test_the_story_refuses_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
+    kept = tmp_path / "thesis.txt"
+    kept.write_text("all of it", encoding="utf-8")
+    done = subprocess.run([RUN, "--folder", tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "is not empty" in done.stderr
+    assert kept.read_text(encoding="utf-8") == "all of it"
