@@ -272,6 +272,11 @@ def test_the_digest_is_over_the_merged_rules() -> None:
         ("extends: b.yaml\n", BASE + "model: shared\n", "mlgate.yaml: model is missing."),
         ("model: m\nextends: b.yaml\n", BASE + "colour: red\n", "b.yaml:8: colour is not a key."),
         ("model: m\nextends: b.yaml\n", BASE + "mode: off\n", "b.yaml:8: mode is given twice"),
+        (
+            "model: m\nextends: b.yaml\ncompare: {rules: {auc: null}}\n",
+            BASE,
+            "mlgate.yaml:3: compare.rules.auc must be",
+        ),
         ("model: m\nextends: b.yaml\nmode: [a]\n", BASE, "mlgate.yaml:3: mode must be"),
         ("model: m\nextends: b.yaml\n", BASE.replace("0.70", "high"), "b.yaml:7: compare.rules.auc.threshold must be"),
         ("model: m\nextends: b.yaml\n", BASE.replace("roc_auc", "roc_auk"), "b.yaml:7: compare.rules.auc.is is"),

@@ -94,7 +94,12 @@ TYPES = [
     ("threshold: 0.70", "threshold: .nan", f"{AUC}.threshold must be a finite number, but is NaN."),
     ("threshold: 0.70", "threshold: -.inf", f"{AUC}.threshold must be a finite number, but is infinite."),
     ("threshold: 0.70", "threshold: nan", f"{AUC}.threshold must be a number, but is `nan`."),
-    ("threshold: 0.70", "threshold: 1e999999", f"{AUC}.threshold is `1e999999`, which has more digits than mlgate"),
+    ("threshold: 0.70", "threshold: 1e9999999999", f"{AUC}.threshold must be a number, but is `1e9999999999`."),
+    (
+        "threshold: 0.70",
+        "threshold: 1e999999999",
+        f"{AUC}.threshold is `1e999999999`, which has more digits than mlgate",
+    ),
     ("threshold: 0.70", f"threshold: 0.{'1' * 26}", f"{AUC}.threshold is `0.{'1' * 26}`, which has more digits than"),
     (
         "max_absolute_regression: 0.01",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from config_samples import FULL, SMALL, read
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mlgate.config import known, load, yamlfile
@@ -39,6 +39,7 @@ def shuffled(value: Any, order: random.Random) -> Any:
     return [shuffled(item, order) for item in value] if isinstance(value, list) else value
 
 
+@settings(deadline=None)
 @given(
     order=st.randoms(), flow=st.sampled_from([True, False, None]), width=st.integers(20, 200), indent=st.integers(2, 9)
 )
@@ -52,6 +53,7 @@ def test_layout_and_order_do_not_change_the_digest(
     assert read(text).public() == read(FULL).public()
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_comments_and_empty_lines_do_not_change_the_digest(data: st.DataObject) -> None:
     comment = st.text(
@@ -78,6 +80,7 @@ KEYS = [
 ]
 
 
+@settings(deadline=None)
 @given(path=st.sampled_from(KEYS), data=st.data())
 def test_any_misspelt_key_is_named(path: tuple[str | int, ...], data: st.DataObject) -> None:
     key = str(path[-1])
@@ -97,6 +100,7 @@ def test_any_misspelt_key_is_named(path: tuple[str | int, ...], data: st.DataObj
     assert f"{yamlfile.dotted((*path[:-1], wrong))} is not" in str(caught.value)
 
 
+@settings(deadline=None)
 @given(
     path=st.sampled_from(KEYS), value=st.sampled_from([[], {}, True, 7, 0.5, "no such", None, [[]], {"a": 1}, -1, ""])
 )
@@ -113,6 +117,7 @@ def test_any_value_gives_settings_or_one_error_that_names_its_key(path: tuple[st
         assert "\n" not in str(error) or len(str(error).splitlines()) <= 11  # noqa: PT017
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_random_bytes_are_an_error_in_words(content: bytes) -> None:
     with pytest.raises(MlgateError) as caught:
@@ -120,16 +125,16 @@ def test_random_bytes_are_an_error_in_words(content: bytes) -> None:
     assert str(caught.value).startswith("mlgate.yaml")
 
 
+@settings(deadline=None, max_examples=500)
 @given(st.text(alphabet="{}[]:,-?*&!|>%@`'\"#\n\t ~<abc10.", max_size=80))
-@settings(max_examples=500)
 def test_random_yaml_is_an_error_in_words(text: str) -> None:
     with pytest.raises(MlgateError) as caught:
         load(text, file="mlgate.yaml", base=lambda _: None)
     assert str(caught.value).startswith("mlgate.yaml")
 
 
+@settings(deadline=None, max_examples=500)
 @given(start=st.integers(0, len(FULL)), length=st.integers(0, 6), junk=st.text(max_size=6))
-@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 def test_a_damaged_file_is_read_or_refused(start: int, length: int, junk: str) -> None:
     text = FULL[:start] + junk + FULL[start + length :]
     try:
@@ -138,6 +143,7 @@ def test_a_damaged_file_is_read_or_refused(start: int, length: int, junk: str) -
         assert str(error).startswith("mlgate.yaml")  # noqa: PT017
 
 
+@settings(deadline=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=9, min_value=-(10**9), max_value=10**9))
 def test_every_decimal_comes_back_exactly(number: Decimal) -> None:
     config = read(f"{SMALL}compare: {{rules: {{auc: {{threshold: {number}}}}}}}\n")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from config_samples import BASE, CHILD, FULL, SMALL, read
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 from pydantic import BaseModel
@@ -137,6 +137,7 @@ def test_the_schema_refuses_paths_that_are_never_right(path: str) -> None:
     assert list(CONFIG.iter_errors({**values(SMALL), "artifact": path.replace("\\\\", "\\")}))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_what_the_loader_takes_as_a_path_the_schema_takes(path: str) -> None:
     document = {**values(SMALL), "artifact": path}
@@ -147,6 +148,7 @@ def test_what_the_loader_takes_as_a_path_the_schema_takes(path: str) -> None:
     assert not list(CONFIG.iter_errors(document))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab/.-@{}~^:*?[] \\", max_size=8))
 def test_the_loader_and_the_schema_take_the_same_git_references(ref: str) -> None:
     document = {**values(SMALL), "compare": {"champion": ref}}

@@ -14,6 +14,9 @@ from mlgate.config.values import check_path
 from mlgate.config.yamlfile import Node
 from mlgate.errors import MlgateError
 
+# What may stand in a file with all its keys commented out.
+_SECTIONS = {("train",), ("evaluate",), ("compare",), ("compare", "rules"), ("compare", "policy")}
+
 
 def load(text: str | bytes, *, file: str, base: Callable[[str], bytes | None]) -> Config:
     """The settings in `text`.
@@ -67,13 +70,17 @@ def _extended(root: Node, file: str, base: Callable[[str], bytes | None]) -> tup
     return extended, problems
 
 
-def _merged(base: Node, own: Node) -> Node:
-    """Mappings key by key, anything else whole; `own` wins. A section left empty in `own` does not empty the base's."""
-    if base.kind == "mapping" and own.empty:
+def _merged(base: Node, own: Node, path: tuple[str, ...] = ()) -> Node:
+    """Mappings key by key, anything else whole; `own` wins.
+
+    A section left empty in `own` keeps what the base has, so that nothing is removed by commenting out its keys. A rule
+    or an evaluation set left empty is no such section, and is refused later: it looks like a removal and is none.
+    """
+    if path in _SECTIONS and base.kind == "mapping" and own.empty:
         return base
     if base.kind != "mapping" or own.kind != "mapping":
         return own
     entries = dict(base.entries)
     for key, node in own.entries.items():
-        entries[key] = _merged(entries[key], node) if key in entries else node
+        entries[key] = _merged(base.entries[key], node, (*path, key)) if key in base.entries else node
     return replace(own, entries=entries)

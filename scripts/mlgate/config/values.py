@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from mlgate import __version__
-from mlgate.config.yamlfile import UNSEEN, Bare, visible
+from mlgate.config.yamlfile import UNSEEN, UNSEEN_SET, Bare, visible
 
 MAX_TEXT = 1000
 NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -217,9 +217,7 @@ def _not_negative(number: Decimal) -> Decimal:
     return abs(number)
 
 
-# The same for the JSON Schema, in the regular expressions of ECMAScript.
-_SEEN = r"[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
-VISIBLE_PATTERN = rf"^{_SEEN}*\S{_SEEN}*$"
+VISIBLE_PATTERN = rf"^[^{UNSEEN_SET}]*\S[^{UNSEEN_SET}]*$"
 _TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
 
 SchemaVersion = Annotated[Literal[1], BeforeValidator(_version), WithJsonSchema({"type": "integer", "const": 1})]

@@ -22,11 +22,13 @@ MAX_DEPTH = 24
 MAX_NODES = 50_000  # after aliases are expanded
 MAX_KEY = 200
 
-# Characters that change what a person sees: control characters, line separators, and those that reorder text.
-UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# Characters that change what a person sees: control characters, line separators, those that reorder text or take no
+# room (but not the joiners that scripts and emoji need). Spelled so that Python and ECMAScript read it alike.
+UNSEEN_SET = r"\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+UNSEEN = re.compile(f"[{UNSEEN_SET}]")
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]{1,9})?\Z")
 _NOT_FINITE = re.compile(r"([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z")
 _NULL = {"", "~", "null", "Null", "NULL"}
 _TAB = ("a tab stands where YAML wants spaces", "Indent with spaces.")
@@ -108,7 +110,8 @@ def dotted(path: tuple[str | int, ...]) -> str:
 def visible(text: str, limit: int = 60) -> str:
     """The text cut to `limit`, with everything unseen spelled out, so that it can stand in a message."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return UNSEEN.sub(lambda found: f"\\x{ord(found[0]):02x}", cut).replace("`", "'")
+    spelled = (c if c.isprintable() else f"\\x{ord(c):02x}" for c in cut)
+    return "".join(spelled).replace("`", "'")
 
 
 def parse(text: str | bytes, *, file: str) -> tuple[Node, list[MlgateError]]:
