@@ -95,13 +95,15 @@ def _section(model: Model, links: Links) -> list[str]:
 
 
 def _parts(model: Model, links: Links) -> list[str]:
-    """The comparison, then what other steps found unless they simply passed."""
-    parts = _body(model.main, links)
-    for other in model.others:
-        if other.verdict is not Verdict.PASS:
-            said = "" if other is model.worst else escape.prose(sentences.headline(other))
-            title = f"**{SYMBOL[other.verdict]} {escape.text(other.kind)}: {other.verdict}.** {said}".rstrip()
-            parts += [title, *_body(other, links)]
+    """The comparison, what other steps found unless they simply passed, and then everything that is folded."""
+    parts = _open(model.main, links)
+    troubled = [other for other in model.others if other.verdict is not Verdict.PASS]
+    for other in troubled:
+        said = "" if other is model.worst else escape.prose(sentences.headline(other))
+        title = f"**{SYMBOL[other.verdict]} {escape.text(other.kind)}: {other.verdict}.** {said}".rstrip()
+        parts += [title, *_open(other, links)]
+    for evidence in (model.main, *troubled):
+        parts += _folded(evidence)
     return parts
 
 
@@ -115,19 +117,24 @@ def _consequences(model: Model) -> list[str]:
     return [escape.prose(text) for text in said]
 
 
-def _body(evidence: Evidence, links: Links) -> list[str]:
+def _open(evidence: Evidence, links: Links) -> list[str]:
     rules = layout.rules(evidence)
     parts = [*_rule_changes(evidence), *_table(evidence, rules)]
     if drawing := chart.text(rules):
         parts.append(escape.fence(drawing))
     parts += _findings(evidence, links)
-    if passed := layout.passing(evidence):
-        items = _items(passed, lambda c: f"{SYMBOL[Verdict.PASS]} {escape.prose(c.title)}{_dash(c.reason)}")
-        parts.append(_details(f"{numbers.count(len(passed), 'other check')} passed", items))
-    parts += _since(evidence)
     if evidence.not_run:
         parts += ["**Not read:**", _items(evidence.not_run, escape.prose)]
     return parts
+
+
+def _folded(evidence: Evidence) -> list[str]:
+    parts = []
+    if passed := layout.passing(evidence):
+        items = _items(passed, lambda c: f"{SYMBOL[Verdict.PASS]} {escape.prose(c.title)}{_dash(c.reason)}")
+        of = "" if evidence.kind == "compare" else f" of {escape.text(evidence.kind)}"
+        parts.append(_details(f"{numbers.count(len(passed), 'other check')}{of} passed", items))
+    return [*parts, *_since(evidence)]
 
 
 def _alert(verdict: Verdict, evidences: Iterable[Evidence], *paragraphs: str) -> str:
