@@ -16,6 +16,7 @@ import pytest
 import yaml
 from workflow_files import (
     ACTIONS,
+    CALLERS,
     OURS,
     REUSABLE,
     ROOT,
@@ -36,9 +37,10 @@ import tools
 
 each_action = pytest.mark.parametrize("path", ACTIONS, ids=name)
 each_reusable = pytest.mark.parametrize("path", REUSABLE, ids=name)
+each_caller = pytest.mark.parametrize("path", CALLERS, ids=name)
 each_starter = pytest.mark.parametrize("path", STARTERS, ids=name)
-each_workflow = pytest.mark.parametrize("path", [*WORKFLOWS, *STARTERS], ids=name)
-each_file = pytest.mark.parametrize("path", [*ACTIONS, *WORKFLOWS, *STARTERS], ids=name)
+each_workflow = pytest.mark.parametrize("path", [*WORKFLOWS, *CALLERS], ids=name)
+each_file = pytest.mark.parametrize("path", [*ACTIONS, *WORKFLOWS, *CALLERS], ids=name)
 
 PAGES = sorted([*ROOT.glob("actions/*/README.md"), *ROOT.glob(".github/workflows/*.md"), ROOT / "docs" / "github.md"])
 OWN = re.compile(r"(?:mlgate/mlgate|\$|\.)/(?P<path>[^@]+)(?:@v1)?")
@@ -63,8 +65,8 @@ def test_schemas() -> None:
     check = tools.script("check-jsonschema")
     for schema, files in {
         "vendor.github-actions": [*ACTIONS, *STANDINS],
-        "vendor.github-workflows": [*WORKFLOWS, *STARTERS],
-        "custom.github-workflows-require-timeout": [*WORKFLOWS, *STARTERS],
+        "vendor.github-workflows": [*WORKFLOWS, *CALLERS],
+        "custom.github-workflows-require-timeout": [*WORKFLOWS, *CALLERS],
         "vendor.dependabot": [ROOT / ".github" / "dependabot.yml"],
     }.items():
         done = run([check, "--builtin-schema", schema, *files])
@@ -79,7 +81,7 @@ def official(root: Path, files: list[str]) -> list[dict[str, Any]]:
 
 
 def test_github_s_own_parser() -> None:
-    assert official(ROOT, [name(p) for p in (*ACTIONS, *WORKFLOWS, *STARTERS)]) == []
+    assert official(ROOT, [name(p) for p in (*ACTIONS, *WORKFLOWS, *CALLERS)]) == []
 
 
 def test_github_s_own_parser_would_say_so(tmp_path: Path) -> None:
@@ -99,7 +101,7 @@ def test_github_s_own_parser_would_say_so(tmp_path: Path) -> None:
 
 def test_zizmor() -> None:
     config = ROOT / ".github" / "zizmor.yml"
-    files = [*ACTIONS, *WORKFLOWS, *STARTERS, ROOT / ".github" / "dependabot.yml"]
+    files = [*ACTIONS, *WORKFLOWS, *CALLERS, ROOT / ".github" / "dependabot.yml"]
     done = run([tools.script("zizmor"), "--offline", "--persona", "pedantic", "--config", config, *files])
     assert done.returncode == 0, done.stdout
 
@@ -107,7 +109,7 @@ def test_zizmor() -> None:
 def test_what_zizmor_is_told_to_ignore_has_a_reason() -> None:
     ignores = [
         line
-        for p in (*ACTIONS, *WORKFLOWS, *STARTERS)
+        for p in (*ACTIONS, *WORKFLOWS, *CALLERS)
         for line in p.read_text("utf-8").splitlines()
         if "zizmor: ignore" in line
     ]
@@ -122,8 +124,8 @@ def test_actionlint(tmp_path: Path) -> None:
     (project / "actions").symlink_to(ROOT / "actions")
     run(["git", "init", "-q", project])
     files = []
-    for path in (*WORKFLOWS, *STARTERS):
-        copy = project / ".github" / "workflows" / f"{path.parent.name}-{path.name.lstrip('.')}"
+    for path in (*WORKFLOWS, *CALLERS):
+        copy = project / ".github" / "workflows" / name(path).lstrip(".").replace("/", "-")
         copy.write_text(path.read_text("utf-8").replace("uses: $/", "uses: ./"))
         files.append(copy)
     done = run([tools.actionlint(), "-no-color", "-shellcheck", tools.script("shellcheck"), *files], cwd=project)
@@ -132,7 +134,7 @@ def test_actionlint(tmp_path: Path) -> None:
 
 def test_shellcheck(tmp_path: Path) -> None:
     scripts: list[Path] = [*ROOT.glob("scripts/*.sh")]
-    for path in (*ACTIONS, *STANDINS, *WORKFLOWS, *STARTERS):
+    for path in (*ACTIONS, *STANDINS, *WORKFLOWS, *CALLERS):
         for number, (_, step) in enumerate(steps(read(path))):
             if "run" in step:
                 script = tmp_path / f"{name(path).replace('/', '_')}-{number}.sh"
@@ -352,7 +354,7 @@ def check_calls(workflow: dict[str, Any]) -> None:
         assert granted.keys() <= useful, "granted for nothing"
 
 
-@each_starter
+@each_caller
 def test_callers_grant_what_called_workflows_need(path: Path) -> None:
     workflow = read(path)
     assert calls(workflow)

@@ -89,6 +89,14 @@ def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
+@pytest.fixture
+def with_uv(checkout: Path) -> str:
+    """A PATH with the uv that an earlier start has fetched, where there is one, so that a cold start need not fetch it."""
+    call(checkout)
+    fetched = [str(p.parent) for p in tools.cache().parent.glob("uv-*/bin/uv")]
+    return ":".join([*fetched, os.environ["PATH"]])
+
+
 def leftovers(checkout: Path) -> list[str]:
     cache = checkout.parent / "cache"
     return sorted(p.name for p in cache.iterdir() if p.name.startswith(".")) if cache.exists() else []
@@ -136,10 +144,10 @@ def test_jobs_at_once_share_one_set_up(checkout: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        for _ in range(3)
+        for _ in range(2)
     ]
     said = [job.communicate(timeout=300) for job in jobs]
-    assert [job.returncode for job in jobs] == [0, 0, 0], said
+    assert [job.returncode for job in jobs] == [0, 0], said
     assert len(list((checkout.parent / "cache").glob("py*"))) == 1
     assert leftovers(checkout) == []
 
@@ -150,14 +158,24 @@ def test_arguments_and_exit_code_pass_unharmed(checkout: Path) -> None:
     assert call(checkout, "seven").returncode == 7
 
 
-def test_leaves_the_project_s_python_alone(checkout: Path, tmp_path: Path) -> None:
+def test_leaves_the_project_s_python_alone(checkout: Path, tmp_path: Path, with_uv: str) -> None:
     project = tmp_path / "project"
     (project / "click").mkdir(parents=True)
     (project / "click" / "__init__.py").write_text("raise SystemExit('the project was imported')")
     (project / "sitecustomize.py").write_text("raise SystemExit('the project was run')")
     # A configuration of the project's uv is not ours either.
     (project / "pyproject.toml").write_text('[[tool.uv.index]]\nurl = "http://127.0.0.1:9"\ndefault = true\n')
-    found = seen(call(checkout, cwd=project, cold=True, PYTHONPATH=project, VIRTUAL_ENV=project, UV_SYSTEM_PYTHON="1"))
+    found = seen(
+        call(
+            checkout,
+            cwd=project,
+            cold=True,
+            PATH=with_uv,
+            PYTHONPATH=project,
+            VIRTUAL_ENV=project,
+            UV_SYSTEM_PYTHON="1",
+        )
+    )
     env = found["env"]
     assert isinstance(env, dict)
     assert (env["PYTHONPATH"], env["VIRTUAL_ENV"]) == (str(project), str(project)), "what it starts sees what was set"
@@ -216,14 +234,14 @@ def test_a_failed_installation_is_one_sentence_and_leaves_nothing(checkout: Path
     assert list((checkout.parent / "cache").iterdir()) == []
 
 
-def test_a_package_that_is_not_the_locked_one_is_refused(checkout: Path) -> None:
+def test_a_package_that_is_not_the_locked_one_is_refused(checkout: Path, with_uv: str) -> None:
     requirements = checkout / "requirements" / "base.txt"
     text = requirements.read_text()
     locked = re.search(r"^click==.*?(?=^[a-z])", text, re.DOTALL | re.MULTILINE)
     assert locked
     other = re.sub("sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, locked[0])
     requirements.write_text(text.replace(locked[0], other))
-    assert "could not be installed" in one_sentence(call(checkout, cold=True))
+    assert "could not be installed" in one_sentence(call(checkout, cold=True, PATH=with_uv))
 
 
 def test_a_python_that_is_too_old_is_one_sentence(checkout: Path, path: Path) -> None:

@@ -17,6 +17,7 @@ WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))  # pathlib's glob sees 
 REUSABLE = [p for p in WORKFLOWS if not p.name.startswith(".")]
 OURS = [p for p in WORKFLOWS if p.name.startswith(".")]
 STARTERS = sorted(ROOT.glob("workflows/*.yml"))
+CALLERS = [*STARTERS, *sorted(ROOT.glob("example-project/.github/workflows/*.yml"))]
 STANDINS = sorted((ROOT / "tests" / "github" / "standins").glob("*/action.yml"))
 
 
