@@ -92,7 +92,7 @@ def test_any_misspelt_key_is_named(path: tuple[str | int, ...], data: st.DataObj
     for step in path[:-1]:
         parent = parent[step]
     assume(wrong not in parent and wrong.strip())
-    section = known.SECTIONS[known.pattern(path[:-1]) or ()]
+    section = known.SECTIONS[known.pattern(path[:-1])]
     assume(wrong not in known.keys(section))
     parent[wrong] = parent.pop(key)
     with pytest.raises(MlgateError) as caught:

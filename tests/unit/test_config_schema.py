@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -257,9 +258,26 @@ def test_the_page_shows_errors_as_they_are() -> None:
     assert str(caught.value) == f"mlgate.yaml:21: {said}"
 
 
-@pytest.mark.parametrize("name", ["example-project/mlgate.yaml"])
-def test_the_example_project_is_configured_as_the_schema_says(name: str) -> None:
-    text = (ROOT / name).read_text(encoding="utf-8")
+def samples() -> list[tuple[str, str]]:
+    """Every mlgate.yaml of the repository, in files and in Markdown."""
+    folders = [ROOT / name for name in ("docs", "example-project", "actions", "workflows", "gitlab-templates")]
+    configs = [path for folder in folders for path in sorted(folder.rglob("mlgate.yaml"))]
+    pages = [*sorted(ROOT.glob("*.md")), *(page for folder in folders for page in sorted(folder.rglob("*.md")))]
+    found = [(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")) for path in configs]
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for block in re.findall(r"^([ ]*)```ya?ml\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL):
+            if re.search(r"^\s*schema: 1$", block[1], re.MULTILINE) and "model:" in block[1]:
+                found.append((str(page.relative_to(ROOT)), textwrap.dedent(block[1])))
+    return found
+
+
+@pytest.mark.parametrize(("name", "text"), samples(), ids=[name for name, _ in samples()])
+def test_every_sample_loads_and_names_the_schema(name: str, text: str) -> None:
     read(text)
     assert text.startswith(schemas.CONFIG_LINE)
     assert not list(CONFIG.iter_errors(values(text)))
+
+
+def test_the_samples_are_found() -> None:
+    assert {"README.md", "docs/configuration.md", "example-project/mlgate.yaml"} <= {name for name, _ in samples()}

@@ -106,8 +106,8 @@ MEANT_VALUES: dict[tuple[str, ...], dict[str, str]] = {
 }
 
 
-def pattern(path: Path) -> tuple[str, ...] | None:
-    """The path with the user's own names as `*`, None where no section can be."""
+def pattern(path: Path) -> tuple[str, ...]:
+    """The path with the user's own names as `*`."""
     if path and path[0] in ("data", "evaluate") and len(path) > 1:
         path = (path[0], "*", *path[2:])
     elif path[:2] == ("compare", "rules") and len(path) > 2:
@@ -128,7 +128,7 @@ def unavailable(path: Path, value: Any = None) -> bool:
 
 def meant(path: Path) -> str:
     """The key of the same section that was probably meant, or nothing."""
-    section = SECTIONS.get(pattern(path[:-1]) or ())
+    section = SECTIONS.get(pattern(path[:-1]))
     if section is None:
         return ""
     return _MEANT.get(section, {}).get(_plain(path[-1])) or closest(_plain(path[-1]), keys(section))
@@ -136,7 +136,7 @@ def meant(path: Path) -> str:
 
 def suggestion(path: Path) -> str:
     """How to mend a key that does not exist."""
-    section = SECTIONS.get(pattern(path[:-1]) or ())
+    section = SECTIONS.get(pattern(path[:-1]))
     word = str(path[-1])
     if section is None:
         return ""

@@ -16,6 +16,7 @@ from mlgate.config.yamlfile import Node, dotted, visible
 from mlgate.errors import MlgateError
 
 MAX_SHOWN = 10
+_MAX_TRANSLATED = 100  # a file of fifty thousand unknown keys is not worth as many suggestions
 
 _MISSING_FIX = {
     ("schema",): "Add `schema: 1` as the first line.",
@@ -27,7 +28,7 @@ _MISSING_FIX = {
 
 def translate(error: ValidationError, root: Node) -> list[MlgateError]:
     """One problem for each thing pydantic found in the values of this tree."""
-    found = error.errors(include_url=False)
+    found = error.errors(include_url=False)[:_MAX_TRANSLATED]
     # A required key that is misspelt is one mistake, not two.
     misspelt = {
         (*path[:-1], meant)
@@ -60,7 +61,8 @@ def join(problems: Sequence[MlgateError]) -> MlgateError:
         return first
     lines = [f"{first.message} {first.fix}".rstrip(), *(str(each) for each in ordered[1:MAX_SHOWN])]
     if len(ordered) > MAX_SHOWN:
-        lines.append(f"... and {len(ordered) - MAX_SHOWN} more.")
+        at_least = "at least " if len(ordered) >= _MAX_TRANSLATED else ""
+        lines.append(f"... and {at_least}{len(ordered) - MAX_SHOWN} more.")
     return MlgateError("\n".join(lines), file=first.file, line=first.line, key=first.key)
 
 
@@ -75,7 +77,7 @@ def _words(kind: str, path: known.Path, value: Any, context: dict[str, Any]) -> 
     if kind == "mlgate":
         return context["message"], context["fix"]
     if kind == "missing":
-        return "is missing.", _MISSING_FIX.get(where or (), f"Add `{path[-1]}:`.")
+        return "is missing.", _MISSING_FIX.get(where, f"Add `{path[-1]}:`.")
     if kind == "extra_forbidden":
         if known.unavailable(path):
             fix = "Remove it: a key that does nothing would look like a check."
@@ -89,15 +91,15 @@ def _words(kind: str, path: known.Path, value: Any, context: dict[str, Any]) -> 
     if kind in {"model_type", "dict_type", "model_attributes_type"}:
         return f"must be a mapping of keys, but is {shown(value)}.", _mapping_fix(path, where)
     if kind == "too_short":
-        return "is empty; at least one is needed.", _MISSING_FIX.get(where or (), "")
+        return "is empty; at least one is needed.", _MISSING_FIX.get(where, "")
     return f"is not valid: {context.get('error') or kind.replace('_', ' ')}.", ""
 
 
-def _literal(path: known.Path, where: tuple[str, ...] | None, value: Any, context: dict[str, Any]) -> tuple[str, str]:
+def _literal(path: known.Path, where: tuple[str, ...], value: Any, context: dict[str, Any]) -> tuple[str, str]:
     allowed: Iterable[str] = context.get("expected", "").replace(" or ", ", ").replace("'", "").split(", ")
     words = [word for word in allowed if word]
     written = str(value).lower()
-    meant = known.MEANT_VALUES.get(where or (), {}).get(written) or known.closest(written, words)
+    meant = known.MEANT_VALUES.get(where, {}).get(written) or known.closest(written, words)
     if known.unavailable(path, value):
         return f"is `{value}`, which is not available in mlgate {__version__}.", f"Use {_either(words)}."
     return f"must be {_either(words)}, but is {shown(value)}.", f"Did you mean `{meant}`?" if meant else ""
@@ -107,7 +109,7 @@ def _either(words: list[str]) -> str:
     return ", ".join(f"`{word}`" for word in words[:-1]) + f" or `{words[-1]}`"
 
 
-def _mapping_fix(path: known.Path, where: tuple[str, ...] | None) -> str:
+def _mapping_fix(path: known.Path, where: tuple[str, ...]) -> str:
     if where == ("compare", "rules"):
         return "Write one key per metric: `auc: {threshold: 0.7}`."
     if where == ("compare", "rules", "*"):

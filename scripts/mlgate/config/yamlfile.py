@@ -279,7 +279,7 @@ class _Reader:
             self._enter(parent.node, key, node)
         parent.node.size += node.size
         if parent.node.size > MAX_NODES:
-            raise self._error(line, f"holds more than {MAX_NODES:,} values once its aliases are expanded.", "")
+            raise self._error(line, f"holds more than {MAX_NODES:,} values, counting aliases each time.", "")
 
     def _enter(self, parent: Node, key: str, node: Node) -> None:
         first = parent.entries.get(key)
