@@ -13,14 +13,7 @@ from pathlib import Path
 import pytest
 
 import builder
-from forges import description
 from setup.projects import BIN, CONFIG, PIPELINE, dvc, set_remote
-
-# What doctor asks of GitHub, beside what comments and statuses need: checked against the published description, too.
-description.GITHUB |= {
-    "/repos/{owner}/{repo}/rules/branches/{branch}": ["get"],
-    "/repos/{owner}/{repo}/branches/{branch}": ["get"],
-}
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,8 @@ def command(config: str, working_directory: str, python: str, *, summary: bool, 
     """Find what would make the gate fail or lie, each with the exact lines to paste."""
     run = Run.start(config, working_directory, summary=summary)
     files = run.git.at(run.head) if run.in_ci else WorkTree(run.git)
+    if "/" in python:
+        python = str(run.cwd / python)
     doctor = Doctor(run.git, run.forge, files, environ(), python=python, ask_remote=remote)
     missing = ""
     loaded: list[Config | Unloadable] = []

@@ -9,6 +9,7 @@ import click
 from mlgate.commands import _options
 from mlgate.commands._run import Run, write_text
 from mlgate.errors import MlgateError
+from mlgate.forges import quiet_commands
 from mlgate.setup.start import Plan, Start
 
 
@@ -47,10 +48,10 @@ def command(config: str, working_directory: str, forge: str, *, force: bool, sum
     for path, text in plan.files.items():
         if path not in kept:
             write_text(run.git.root / path, text)
-    said = _said(plan, kept)
-    click.echo(said, nl=False)
+    said = _plain(_said(plan, kept))
+    click.echo(quiet_commands(said) if run.in_ci else said, nl=False)
     if summary:
-        run.forge.add_summary(f"### mlgate init\n\n```text\n{said.replace('```', chr(39) * 3)}```\n")
+        run.forge.add_summary(f"### mlgate init\n\n````text\n{said.replace('````', '')}````\n")
     return 0
 
 
@@ -72,6 +73,11 @@ def _refuse_links(run: Run, path: str) -> None:
         raise MlgateError(
             "is a symbolic link, or below one that leaves the repository.", file=path, fix="Remove it first."
         )
+
+
+def _plain(text: str) -> str:
+    """File names are written by others: no control character of theirs reaches a terminal or a log."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def _said(plan: Plan, kept: list[str]) -> str:

@@ -52,7 +52,13 @@ def scalar(value: str) -> str:
     if _PLAIN.fullmatch(value):
         read = yaml.safe_load(value)
     # y and n are truth values to some readers of YAML, and text to others.
-    return value if read == value and value.lower() not in ("y", "n") else json.dumps(value, ensure_ascii=False)
+    return value if read == value and value.lower() not in ("y", "n") else _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    """In double quotes; what YAML does not allow in a file is escaped, and half a character is replaced."""
+    text = json.dumps(value.encode("utf-8", "replace").decode(), ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in text)
 
 
 def config(draft: Draft) -> str:
@@ -208,7 +214,7 @@ def scalar_or_quoted(value: str) -> str:
         fine = yaml.safe_load(f"k: {value}") == {"k": value}
     except yaml.YAMLError:
         fine = False
-    return value if fine else json.dumps(value, ensure_ascii=False)
+    return value if fine and value.isprintable() else _quoted(value)
 
 
 def setup_command(files: Sequence[str], folder: str) -> tuple[str, str]:
@@ -220,7 +226,9 @@ def setup_command(files: Sequence[str], folder: str) -> tuple[str, str]:
             return f"pip install -r {_shell(prefix)}requirements.txt", ""
         if f"{prefix}uv.lock" in present:
             where = f" --project {_shell(here)}" if here else ""
-            return f"pip install uv && uv sync --locked{where}", f"{prefix}.venv/bin/python"
+            return f"pip install uv && uv sync --locked{where}", posixpath.relpath(
+                f"{prefix}.venv/bin/python", folder or "."
+            )
         if f"{prefix}pyproject.toml" in present or f"{prefix}setup.py" in present:
             return f"pip install {_shell(here) or '.'}", ""
     return "", ""

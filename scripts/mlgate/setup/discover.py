@@ -16,7 +16,7 @@ from mlgate.setup.ground import numeric
 from mlgate.setup.reading import documents, listing, mapping
 
 _METRICS_NAME = re.compile(
-    r"(?:^|[/_.-])(?:metrics?|scores?|results?|eval(?:uation)?|classification[_-]report|performance)(?:[/_.-]|$)",
+    r"(?:^|[^a-z0-9])(?:metrics?|scores?|results?|eval(?:uation)?|classification[_-]report|performance)(?:[^a-z0-9]|$)",
     re.IGNORECASE,
 )
 _MODEL_NAME = re.compile(
@@ -79,7 +79,9 @@ def look(files: Snapshot, folder: str) -> Found:
     if not declared:
         declared = [(path, "") for path in files.files if path.startswith(inside) and _looks_like_metrics(path)]
         declared = [(path, stage) for path, stage in declared if _numbers(files, path)]
-    read = [MetricsFile(path, _numbers(files, path), stage) for path, stage in dict(declared).items()]
+    # A name that cannot be printed cannot be written down either.
+    names = {path: stage for path, stage in declared if path.isprintable()}
+    read = [MetricsFile(path, _numbers(files, path), stage) for path, stage in names.items()]
     read.sort(key=lambda m: (not m.numbers, bool(_TRAINING.search(m.path)), not _HELD_OUT.search(m.path), m.path))
     metrics, doubles = _apart(read[:MOST_FILES])
     if not metrics:

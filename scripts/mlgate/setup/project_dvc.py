@@ -78,7 +78,10 @@ class _Answer:
 
 
 def find(wanted: str, root: Path, environ: Mapping[str, str]) -> Dvc | str:
-    """The project's DVC, else one sentence why there is none. `wanted` is an interpreter; empty: what is on PATH."""
+    """The project's DVC, else one sentence why there is none.
+
+    `wanted` is an interpreter, a path relative to the repository or a name on PATH; empty: what is on PATH.
+    """
     search = environ.get("PATH")
     candidates: list[tuple[str, ...]]
     if wanted:
@@ -126,10 +129,7 @@ def status(dvc: Dvc, folder: Path, prefix: str, environ: Mapping[str, str], *, a
     never arrived is not seen.
     """
     args = ["data", "status", "--json", *(["--not-in-remote", "--granular"] if ask_remote else [])]
-    try:
-        answer = _run(dvc.command, args, cwd=folder, environ=environ, timeout=TIMEOUT)
-    except subprocess.TimeoutExpired:
-        return Status(trouble=Trouble.DOWN, said=f"it did not answer within {TIMEOUT} s")
+    answer = _run(dvc.command, args, cwd=folder, environ=environ, timeout=TIMEOUT)
     if answer.code != 0:
         trouble = classify(answer.code, answer.err)
         return Status(trouble=trouble, said=_last(answer.err))
@@ -226,6 +226,8 @@ def _run(
         )
     except OSError as error:
         return _Answer(127, "", error.strerror or str(error))
+    except subprocess.TimeoutExpired:
+        return _Answer(124, "", f"it did not answer within {timeout:.0f} s")
     return _Answer(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 

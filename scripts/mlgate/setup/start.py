@@ -220,10 +220,15 @@ class Start:
 def _what(path: str, found: Found, rules: int) -> str:
     if not found.metrics:
         return f"{path}: no metrics file was found. Commit one, and name it under `metrics:`."
-    files = ", ".join(m.path for m in found.metrics)
-    missing = [m.path for m in found.metrics if not m.numbers]
+    files = ", ".join(_shown(m.path) for m in found.metrics)
+    missing = [_shown(m.path) for m in found.metrics if not m.numbers]
     said = f"{path}: {rules} rule{'s' if rules != 1 else ''} suggested from {files}"
     return f"{said}; {', '.join(missing)} has no numbers yet." if missing else f"{said}."
+
+
+def _shown(path: str) -> str:
+    """On one line: a name may hold anything."""
+    return " ".join(path.split()) or "?"
 
 
 def _header(file: Path, delimiter: str) -> list[str]:
