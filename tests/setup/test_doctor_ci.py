@@ -165,6 +165,29 @@ def test_a_shallow_clone_that_can_fetch_is_fine(repo: builder.Repo, github: Fake
     assert checks(job)["base"]["verdict"] == "pass"
 
 
+def test_advice_on_settings_is_for_who_changes_them(repo: builder.Repo, github: FakeGitHub, tmp_path: Path) -> None:
+    """A missing CODEOWNERS must not turn every pull request yellow."""
+    repo.git("checkout", "--quiet", "main")
+    repo.git("rm", "--quiet", "CODEOWNERS")
+    repo.commit("Nobody owns anything")
+    repo.git("checkout", "--quiet", "change")
+    repo.git("rebase", "--quiet", "main")
+    environ = github.environ(payload=merged(repo))
+    job = clone(repo, tmp_path / "job", depth=2)
+    job.mlgate("doctor", **environ)
+    evidence = job.evidence(verb="doctor")
+    assert evidence["verdict"] == "pass"
+    assert any("does not touch (CODEOWNERS)" in sentence for sentence in evidence["not_run"])
+    assert "codeowners" not in checks(job)
+    repo.git("checkout", "--quiet", "change")
+    repo.write("mlgate.yaml", builder.MLGATE + "# touched\n")
+    repo.commit("Touch the rules")
+    environ = github.environ(payload=merged(repo))
+    job = clone(repo, tmp_path / "again", depth=2)
+    job.mlgate("doctor", **environ)
+    assert checks(job)["codeowners"]["verdict"] == "warn"
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_what_the_api_refuses_is_not_run_and_no_failure(
     repo: builder.Repo, github: FakeGitHub, tmp_path: Path, status: int
@@ -188,6 +211,8 @@ def test_gitlab(repo: builder.Repo, tmp_path: Path) -> None:
             "/projects/12",
             {"only_allow_merge_if_pipeline_succeeds": False, "ci_config_path": None, "default_branch": "main"},
         )
+        repo.write(".gitlab-ci.yml", (repo.path / ".gitlab-ci.yml").read_text() + "test: {script: pytest}\n")
+        repo.commit("Touch what decides")
         head, base = repo.head, repo.git("rev-parse", "main")
         environ = fake.environ(
             CI_COMMIT_SHA=head, CI_MERGE_REQUEST_TARGET_BRANCH_SHA=base, CI_MERGE_REQUEST_SOURCE_BRANCH_SHA=head

@@ -99,8 +99,7 @@ class Doctor:
             found.add(finding.finding("config", "mlgate.yaml", Verdict.ERROR, reason, fix="mlgate init"))
         self._metric_files(found, configs)
         self._outputs(found)
-        found += self._forge(configs)
-        return found
+        return found + self._for_whom(self._forge(configs), configs)
 
     def _git_version(self) -> str:
         return self.git.try_run("--version").stdout.decode(errors="replace")
@@ -282,6 +281,40 @@ class Doctor:
                 found = replace(found, not_in_remote=(), trouble=Trouble.DOWN, said="nobody answers at that address")
             self._status[key] = found
         return self._status[key]
+
+    def _for_whom(self, found: Found, configs: Sequence[Config]) -> Found:
+        """Advice on the repository's settings is for who changes them.
+
+        Elsewhere it would turn every pull request yellow, and nobody would look at a warning any more. What breaks the
+        gate is said to everybody.
+        """
+        advice = [check for check in found.checks if check.verdict is Verdict.WARN]
+        if (
+            not advice
+            or self.forge.event.kind not in ("pull_request", "merge_group")
+            or self._touches_settings(configs)
+        ):
+            return found
+        kept = Found([check for check in found.checks if check not in advice], found.not_run)
+        about = ", ".join(check.title for check in advice)
+        kept.skip(
+            f"Advice on settings that this change does not touch ({about}): `mlgate doctor` in a terminal gives it."
+        )
+        return kept
+
+    def _touches_settings(self, configs: Sequence[Config]) -> bool:
+        try:
+            base = champion.find(self.git, self.forge.event).champion.commit
+            changed = self.git.run("diff", "--name-only", "-z", "--no-renames", base, self.git.head()) if base else None
+        except MlgateError:
+            return True
+        if changed is None:
+            return True
+        decides = {config.file for config in configs} | {p for places in codeowners.PLACES.values() for p in places}
+        return any(
+            path in decides or path.startswith(".github/") or path == gitlab_pipeline.FILE
+            for path in os.fsdecode(changed).split("\0")
+        )
 
     # -- the forge -----------------------------------------------------------------------------------------------------
 
