@@ -33,10 +33,11 @@ SYSTEM = ("bash", "cat", "chmod", "dirname", "env", "grep", "mkdir", "mktemp", "
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout of the repository, as far as run.sh looks at it, with a tool that tells what it sees."""
-    root = tmp_path / "a checkout"
+    root = tmp_path / "a 'checkout' $(id)"
     package = root / "scripts" / "mlgate"
     package.mkdir(parents=True)
-    shutil.copy(ROOT / "scripts" / "run.sh", root / "scripts")
+    for name in ("run.sh", "setup.sh"):
+        shutil.copy(ROOT / "scripts" / name, root / "scripts")
     shutil.copytree(ROOT / "requirements", root / "requirements")
     (package / "__init__.py").write_text("")
     (package / "cli.py").write_text(PROBE)
@@ -91,7 +92,7 @@ def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.fixture
 def with_uv(checkout: Path) -> str:
-    """A PATH with the uv that an earlier start has fetched, where there is one, so that a cold start need not fetch it."""
+    """A PATH with the uv that an earlier start has fetched, if any, so that a cold start need not fetch it."""
     call(checkout)
     fetched = [str(p.parent) for p in tools.cache().parent.glob("uv-*/bin/uv")]
     return ":".join([*fetched, os.environ["PATH"]])
@@ -300,3 +301,24 @@ def test_a_line_that_is_no_variable_is_refused_without_being_shown(checkout: Pat
     assert done.returncode == 2
     assert line not in done.stderr + done.stdout
     assert "KEY=value" in done.stderr
+
+
+def test_setup_puts_the_command_on_path(checkout: Path, tmp_path: Path) -> None:
+    package = checkout / "scripts" / "mlgate" / "cli.py"
+    package.write_text("import sys\ndef main():\n    print('mlgate', '1.2.3', *sys.argv[2:])\n")
+    files = {"GITHUB_PATH": tmp_path / "path", "GITHUB_OUTPUT": tmp_path / "output", "RUNNER_TEMP": tmp_path / "temp"}
+    done = subprocess.run(
+        [checkout / "scripts" / "setup.sh"],
+        env=environment(checkout, files, cold=False),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "output").read_text() == "version=1.2.3\n"
+    [folder] = (tmp_path / "path").read_text().splitlines()
+    assert [p.name for p in Path(folder).iterdir()] == ["mlgate"], "nothing else comes onto PATH with it"
+    command = [Path(folder) / "mlgate", "compare", "a b", "$(id)"]
+    said = subprocess.run(
+        command, env=environment(checkout, {}, cold=False), capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "mlgate 1.2.3 a b $(id)\n"
