@@ -79,6 +79,11 @@ def test_a_share_is_a_percentage_or_a_fraction(written: str, exact: str) -> None
     assert rule.max_relative_regression == Decimal(exact)
 
 
+def test_zero_has_no_sign() -> None:
+    rule = rules("auc: {max_absolute_regression: -0.0}").compare.rules["auc"]
+    assert str(rule.max_absolute_regression) == "0.0"
+
+
 @pytest.mark.parametrize(
     ("key", "rule", "greater"),
     [

@@ -118,6 +118,7 @@ TYPES = [
         "max_anchor_regression: .inf",
         f"{AUC}.max_anchor_regression must be a finite number",
     ),
+    ("regression: 2%", "regression: 1", f"{LOSS}.max_relative_regression is `1`, which is 100 %."),
     (
         "regression: 2%",
         "regression: 2",
