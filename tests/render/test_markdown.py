@@ -160,6 +160,30 @@ def test_another_step_that_passed_is_one_word_and_one_that_failed_a_section() ->
     assert "fetch-depth: 0" in both
 
 
+def test_a_mere_warning_of_another_step_is_told_after_the_model() -> None:
+    doctor = samples.doctor().model_copy(update={"verdict": Verdict.WARN, "title": "1 of 2 checks needs attention."})
+    lines = comment(samples.passed(), doctor).split("\n")
+    assert lines[:4] == [
+        "> [!TIP]",
+        "> **doctor-visits: pass.** `auc` and `log_loss` are at least as good as the champion's.",
+        ">",
+        "> **doctor: warn.** 1 of 2 checks needs attention.",
+    ]
+    assert "<details><summary>⚠️ doctor: warn</summary>" in lines
+    several = comment(samples.passed(), doctor, samples.unchanged("b"))
+    assert "at least as good as the champion's. Besides, doctor: warn. |" in several
+    repository = comment(samples.passed(), samples.unchanged("b"), doctor.model_copy(update={"model": "repository"}))
+    assert repository.startswith(
+        "> [!TIP]\n> **pass.** All 2 models pass, 1 of them unchanged. Besides: `repository` (warn)."
+    )
+
+
+def test_a_warning_about_an_unchanged_model_is_not_folded_away() -> None:
+    doctor = samples.doctor().model_copy(update={"verdict": Verdict.WARN, "model": "region-001"})
+    body = comment(*samples.many(40), doctor)
+    assert [row[1] for row in table(body)[1:]] == [f"`region-{n}`" for n in ("021", "003", "010", "001")]
+
+
 def test_several_models_worst_first() -> None:
     rows = table(comment(*(f().model_copy(update={"model": n}) for n, f in samples.ALL.items() if n != "doctor")))
     assert rows[0] == ["", "Model", "Verdict", "Why"]

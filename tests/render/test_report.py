@@ -105,7 +105,6 @@ def test_everything_is_written_told_and_posted(here: Path, forge: Forge) -> None
     }
     assert (here / ".mlgate/mlgate.env").read_text() == (
         "MLGATE_VERDICT=fail\nMLGATE_PASSED=false\nMLGATE_EXIT_CODE=1\n"
-        "MLGATE_EVIDENCE=.mlgate/evidence\nMLGATE_REPORT=.mlgate/report.html\n"
     )
     assert forge.outputs["comment-url"] == "https://forge.example/c/1"
     assert forge.outputs["passed"] == "false"

@@ -158,7 +158,8 @@ def _files(
     yield "junit.xml", junit.xml(evidences)
     yield "metrics.txt", openmetrics.text(evidences)
     yield "annotations.json", marks.gitlab(to)
-    yield "mlgate.env", dotenv(outputs)
+    # Its variables reach every later job: nothing in it may be the variable of an option.
+    yield "mlgate.env", dotenv({key: outputs[key] for key in ("verdict", "passed", "exit-code")})
 
 
 def _show(evidences: Sequence[Evidence], forge: Forge, report: str) -> None:

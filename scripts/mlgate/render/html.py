@@ -36,13 +36,13 @@ def page(evidences: Sequence[Evidence], *, links: Links = NOWHERE) -> str:
     fold = len(models) > _OPEN
     room = min(_RAW, _RAW * 10 // max(1, len(evidences)))
     entries = [_model(m, f"m{at}", links, room) for at, m in enumerate(models)]
-    passed = [m for m in entries if m["verdict"] is Verdict.PASS]
+    passed = [m for m in entries if m["quiet"]]
     first = models[0].main if models else None
     return _template().render(
         entries=entries,
         shown=not fold or len(passed) < len(entries),
         same=[m for m in passed if m["unchanged"]] if fold else [],
-        verdict=layout.overall(evidences),
+        verdict=layout.spoken(models),
         overall=_prose(sentences.overall(evidences)),
         source=first.source if first else None,
         tool=first.tool if first else None,
@@ -93,7 +93,8 @@ def _model(model: layout.Model, anchor: str, links: Links, room: int) -> dict[st
         "name": model.name or model.main.kind,
         "verdict": model.verdict,
         "unchanged": model.unchanged,
-        "said": _prose(sentences.of_model(model)),
+        "quiet": model.quiet,
+        "said": _prose(f"{sentences.of_model(model)} {sentences.besides(model)}".strip()),
         "main": _entry(model.main, links, room),
         "others": [_entry(e, links, room) for e in model.others],
     }

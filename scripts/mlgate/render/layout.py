@@ -58,18 +58,29 @@ class Model:
         return (self.main, *self.others)
 
     @property
-    def worst(self) -> Evidence:
-        """The evidence that decides; `main` when several are equally bad."""
-        return min(self.all, key=lambda e: -e.verdict.rank)
+    def decider(self) -> Evidence:
+        """The evidence that speaks for the model: `main`, unless another step is worse than a mere warning."""
+        worst = min(self.all, key=lambda e: -e.verdict.rank)
+        return worst if worst.verdict.rank > Verdict.WARN.rank else self.main
 
     @property
     def verdict(self) -> Verdict:
-        return self.worst.verdict
+        return self.decider.verdict
+
+    @property
+    def besides(self) -> tuple[Evidence, ...]:
+        """Other steps that are not simply pass: to be told, after what is said of the model."""
+        return tuple(e for e in self.others if e.verdict is not Verdict.PASS and e is not self.decider)
+
+    @property
+    def quiet(self) -> bool:
+        """Everything passed: nothing of it needs a look."""
+        return all(e.verdict is Verdict.PASS for e in self.all)
 
     @property
     def unchanged(self) -> bool:
-        """Nothing of it needs a look: it passed because it is the champion's."""
-        return self.main.unchanged and self.verdict is Verdict.PASS
+        """It passed because it is the champion."""
+        return self.main.unchanged and self.quiet
 
 
 @dataclass(frozen=True)
@@ -99,11 +110,17 @@ def models(evidences: Iterable[Evidence]) -> list[Model]:
     for name, all_ in found.items():
         main = next((e for e in all_ if e.kind == "compare"), all_[0])
         grouped.append(Model(name, main, tuple(e for e in all_ if e is not main)))
-    return sorted(grouped, key=lambda m: (-m.verdict.rank, m.unchanged, m.name))
+    return sorted(grouped, key=lambda m: (-m.verdict.rank, m.quiet, m.unchanged, m.name))
 
 
 def overall(evidences: Iterable[Evidence]) -> Verdict:
     return worst(e.verdict for e in evidences)
+
+
+def spoken(models: Sequence[Model]) -> Verdict:
+    """What to say of all models in one word: a mere warning of a step about no model is told, not shouted."""
+    counted = [m.verdict for m in models if m.main.kind == "compare" or m.verdict.rank > Verdict.WARN.rank]
+    return worst(counted or [m.verdict for m in models])
 
 
 def label(evidence: Evidence, among: Sequence[Evidence]) -> str:

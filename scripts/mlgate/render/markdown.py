@@ -48,15 +48,16 @@ def _only(model: Model, links: Links) -> list[str]:
     """Everything about the only model there is."""
     name = f"{escape.text(model.name or model.main.kind)}: "
     first = f"**{name}{_verdict(model.verdict, model.all)}.** {escape.prose(sentences.of_model(model))}"
+    besides = [f"**{escape.text(e.kind)}: {e.verdict}.** {escape.prose(sentences.headline(e))}" for e in model.besides]
     return [
-        _alert(model.verdict, model.all, first, *_consequences(model)),
+        _alert(model.verdict, model.all, first, *besides, *_consequences(model)),
         *_parts(model, links),
         *_tail([model], links),
     ]
 
 
 def _several(models: Sequence[Model], evidences: Sequence[Evidence], links: Links, limit: int) -> str:
-    verdict = layout.overall(evidences)
+    verdict = layout.spoken(models)
     first = f"**{_verdict(verdict, evidences)}.** {escape.prose(sentences.overall(evidences))}"
     parts = [_alert(verdict, evidences, first), *_overview(models)]
     tail = _tail(models, links)
@@ -64,7 +65,7 @@ def _several(models: Sequence[Model], evidences: Sequence[Evidence], links: Link
     many = _many(models)
     left_out = 0
     for model in models:
-        if model.unchanged or (many and model.verdict is Verdict.PASS):
+        if model.unchanged or (many and model.quiet):
             continue
         section = _section(model, links)
         size = len(_join(section)) + 1
@@ -82,10 +83,10 @@ def _several(models: Sequence[Model], evidences: Sequence[Evidence], links: Link
 def _section(model: Model, links: Links) -> list[str]:
     """One of several models: folded when it passed."""
     name = model.name or model.main.kind
-    if model.verdict is Verdict.PASS:
+    if model.quiet:
         title = f"{SYMBOL[Verdict.PASS]} {escape.code(name, html=True)}: pass"
         return [_details(title, _join(_parts(model, links)).rstrip())]
-    said = " ".join([escape.prose(sentences.of_model(model)), *_consequences(model)])
+    said = " ".join([escape.prose(_why(model)), *_consequences(model)])
     return [
         f"### {SYMBOL[model.verdict]} {escape.code(name)}: {model.verdict}",
         said,
@@ -99,12 +100,23 @@ def _parts(model: Model, links: Links) -> list[str]:
     parts = _open(model.main, links)
     troubled = [other for other in model.others if other.verdict is not Verdict.PASS]
     for other in troubled:
-        said = "" if other is model.worst else escape.prose(sentences.headline(other))
-        title = f"**{SYMBOL[other.verdict]} {escape.text(other.kind)}: {other.verdict}.** {said}".rstrip()
-        parts += [title, *_open(other, links)]
-    for evidence in (model.main, *troubled):
+        if other.verdict is Verdict.WARN:
+            parts.append(_details(_step(other), _join([*_open(other, links), *_folded(other)]).rstrip()))
+        else:
+            said = "" if other is model.decider else escape.prose(sentences.headline(other))
+            parts += [f"**{_step(other)}.** {said}".rstrip(), *_open(other, links)]
+    for evidence in (model.main, *(other for other in troubled if other.verdict is not Verdict.WARN)):
         parts += _folded(evidence)
     return parts
+
+
+def _step(evidence: Evidence) -> str:
+    return f"{SYMBOL[evidence.verdict]} {escape.text(evidence.kind)}: {evidence.verdict}"
+
+
+def _why(model: Model, limit: int = 1000) -> str:
+    """The sentence about a model, and the names of other steps that are not simply pass."""
+    return f"{escape.clip(sentences.of_model(model), limit)} {sentences.besides(model)}".strip()
 
 
 def _verdict(verdict: Verdict, evidences: Iterable[Evidence]) -> str:
@@ -147,12 +159,12 @@ def _overview(models: Sequence[Model]) -> list[str]:
     """A row per model, worst first; many passing ones and all unchanged ones folded."""
     same = [m for m in models if m.unchanged]
     judged = [m for m in models if not m.unchanged]
-    bad = [m for m in judged if m.verdict is not Verdict.PASS]
+    bad = [m for m in judged if not m.quiet]
     many = _many(models)
     shown = bad if many else judged
     parts = [_overview_table(shown[:_MOST_ROWS])] if shown else []
     if len(shown) > _MOST_ROWS:
-        parts.append(_details(f"{len(shown) - _MOST_ROWS:,} more that do not pass", _names(shown[_MOST_ROWS:])))
+        parts.append(_details(f"{len(shown) - _MOST_ROWS:,} more that do not simply pass", _names(shown[_MOST_ROWS:])))
     if many and len(judged) > len(bad):
         passed = judged[len(bad) :]
         title = f"{SYMBOL[Verdict.PASS]} {numbers.count(len(passed), 'model')} passed"
@@ -170,7 +182,7 @@ def _many(models: Sequence[Model]) -> bool:
 def _overview_table(models: Sequence[Model]) -> str:
     lines = ["| | Model | Verdict | Why |", "|---|---|---|---|"]
     for m in models:
-        why = escape.prose(sentences.of_model(m), limit=200)
+        why = escape.prose(_why(m, limit=200))
         lines.append(f"| {SYMBOL[m.verdict]} | {escape.code(m.name or m.main.kind)} | {m.verdict} | {why} |")
     return "\n".join(lines)
 

@@ -18,8 +18,14 @@ def headline(evidence: Evidence) -> str:
 
 def of_model(model: layout.Model) -> str:
     """The one sentence about a model: of the evidence that decides, which is named when it is not the comparison."""
-    said = headline(model.worst).removeprefix(f"{model.name}: ")
-    return said if model.worst is model.main else f"{model.worst.kind}: {said}"
+    said = headline(model.decider).removeprefix(f"{model.name}: ")
+    return said if model.decider is model.main else f"{model.decider.kind}: {said}"
+
+
+def besides(model: layout.Model) -> str:
+    """`Besides, doctor: warn.` for the other steps that are not simply pass; "" when all of them are."""
+    named = ", ".join(f"{e.kind}: {e.verdict}" for e in model.besides)
+    return f"Besides, {named}." if named else ""
 
 
 def why(evidence: Evidence) -> str:
