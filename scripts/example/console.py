@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -84,7 +85,8 @@ class Console:
                 return process.wait(timeout=0.2)
             except subprocess.TimeoutExpired:
                 if self.live:
-                    sys.stdout.write(f"\r  {shown} ... {time.monotonic() - started:.0f} s")
+                    room = shutil.get_terminal_size().columns - 12  # a line that wraps could not be written over
+                    sys.stdout.write(f"\r  {shown[:room]} ... {time.monotonic() - started:.0f} s")
                     sys.stdout.flush()
 
     def _line(self, text: str, seconds: float) -> None:

@@ -156,7 +156,10 @@ def judge(team: Team) -> tuple[int, dict[str, Any]]:
     """What the pull request's job runs: `compare` shows its table and leaves the evidence."""
     shutil.rmtree(team.repo / ".mlgate", ignore_errors=True)
     code = team.console.show([*team.mlgate, "compare"], cwd=team.repo, env=team.env, shown="$ mlgate compare")
-    found: dict[str, Any] = json.loads((team.repo / EVIDENCE).read_text(encoding="utf-8"))
+    evidence = team.repo / EVIDENCE
+    if not evidence.exists():
+        raise StoryError(f"the gate ended with exit code {code} and left no {EVIDENCE}")
+    found: dict[str, Any] = json.loads(evidence.read_text(encoding="utf-8"))
     return code, found
 
 
@@ -247,11 +250,15 @@ def main() -> int:
     except StoryError as failed:
         sys.stderr.write(f"\nerror: {failed}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped\n")
+        return 130
     console.heading(f"Five acts, each ended as told, in {console.elapsed():.0f} s")
     for line in lines:
         console.say(f"  {line}")
     if options.remove:
         shutil.rmtree(folder)
+        console.say(f"\n  {folder} is removed again.")
     else:
         console.say(f"\n  The repository to try more in: {team.repo}")
     return 0

@@ -34,9 +34,8 @@ _ENV = {
 
 def git(repo: Path, *args: str) -> str:
     """What git prints. Raises CalledProcessError when it fails."""
-    done = subprocess.run(
-        ["git", *args], cwd=repo, env={**os.environ, **_ENV}, check=True, capture_output=True, text=True
-    )
+    outside = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}  # a hook's GIT_DIR
+    done = subprocess.run(["git", *args], cwd=repo, env={**outside, **_ENV}, check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from example.consumer import MEASURED, METRICS, PROJECT, git
-from example.readme import ROOT, neutral, play, project_environment
+from example.readme import ROOT, STORY, neutral, play, project_environment
 
 RUN = ROOT / "scripts" / "example" / "run.sh"
 FIRST = json.loads((PROJECT / "metrics" / "eval.json").read_text(encoding="utf-8"))
@@ -48,6 +48,24 @@ def test_the_tutorial_does_what_its_page_shows(tmp_path: Path) -> None:
     for output in play(tmp_path):
         assert neutral(output.printed) == neutral(output.said), output.command
         assert output.code == output.told_code
+
+
+def test_an_act_that_ends_otherwise_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(STORY)
+    from story import ACTS, BROKEN, differences  # type: ignore[import-not-found]  # noqa: PLC0415
+
+    def evidence(verdict: str, failed: set[str], changed: set[str]) -> dict[str, object]:
+        checks = [{"id": check, "verdict": "fail"} for check in failed] + [
+            {"id": "rules.auc.threshold", "verdict": "pass"}
+        ]
+        return {"verdict": verdict, "checks": checks, "changes": [{"kind": "rule", "what": what} for what in changed]}
+
+    loosened, rule = ACTS[-1], {"compare.rules.log_loss.max_relative_regression"}
+    assert differences(loosened, 1, evidence("fail", set(BROKEN), rule)) == ""
+    assert "exit code 0 instead of 1" in differences(loosened, 0, evidence("fail", set(BROKEN), rule))
+    assert "verdict pass instead of fail" in differences(loosened, 1, evidence("pass", set(BROKEN), rule))
+    assert "rules changed nothing instead of" in differences(loosened, 1, evidence("fail", set(BROKEN), set()))
+    assert "stopped by nothing instead of" in differences(loosened, 1, evidence("fail", set(), rule))
 
 
 def test_the_story_refuses_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
