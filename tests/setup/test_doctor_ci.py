@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -307,3 +308,29 @@ def test_dvc_files_that_cannot_be_read(repo: builder.Repo, text: str) -> None:
     assert any(c["verdict"] == "error" and "dvc.lock" in json.dumps(c) for c in checks(repo).values())
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_an_anchor_that_is_gone(repo: builder.Repo) -> None:
+    text = builder.MLGATE.replace("compare:\n", "compare:\n  anchor: visits@v1.0.0\n")
+    repo.write("mlgate.yaml", text.replace("threshold: 0.70,", "threshold: 0.70, max_anchor_regression: 0.02,"))
+    repo.mlgate("doctor")
+    assert checks(repo)["anchor"]["verdict"] == "error"
+    repo.git("tag", "visits@v1.0.0", "main")
+    repo.mlgate("doctor")
+    assert checks(repo)["anchor"]["verdict"] == "pass"
+
+
+def test_many_models_take_seconds(repo: builder.Repo) -> None:
+    for i in range(150):
+        name = f"model-{i}"
+        repo.model(
+            {"auc": 0.72, "log_loss": 0.58, "i": i},
+            folder=f"models/{name}",
+            config=builder.MLGATE.replace("model: visits", f"model: {name}"),
+        )
+    repo.commit("Many models")
+    began = time.monotonic()
+    done = repo.mlgate("doctor", "--config", "models/*/mlgate.yaml")
+    assert done.returncode == 0, done.stdout
+    assert time.monotonic() - began < 20
+    assert len(list((repo.path / ".mlgate/evidence").glob("*/doctor.json"))) == 151

@@ -62,6 +62,8 @@ class Doctor:
     environ: Mapping[str, str]
     python: str = ""
     ask_remote: bool = True
+    _bases: dict[str, Check] = field(default_factory=dict)
+    _anchors: dict[str, Check] = field(default_factory=dict)
     _dvcs: dict[str, Dvc | str] = field(default_factory=dict)
     _settings: dict[tuple[Dvc, str], Settings] = field(default_factory=dict)
     _status: dict[tuple[Dvc, str], Status] = field(default_factory=dict)
@@ -126,6 +128,10 @@ class Doctor:
     def tracked(self) -> frozenset[str]:
         return frozenset(self.git.listed(["**"], untracked=False))
 
+    @cached_property
+    def tracked_folders(self) -> frozenset[str]:
+        return frozenset(ground.folders(self.tracked))
+
     # -- one model -----------------------------------------------------------------------------------------------------
 
     def _model(self, config: Config) -> Found:
@@ -144,20 +150,32 @@ class Doctor:
         return found
 
     def _commits(self, found: Found, config: Config) -> None:
-        forge = self.forge.name if self.forge.name in ground.FULL_HISTORY else "none"
-        try:
-            chosen = champion.find(self.git, self.forge.event, config.compare.champion).champion
-            facts = ground.Base(chosen.commit, chosen.how, shallow=self.git.shallow, forge=forge)
-        except MlgateError as error:
-            facts = ground.Base(said=str(error), shallow=self.git.shallow, forge=forge)
-        found.add(ground.base(facts))
+        found.add(self._base(config.compare.champion))
         if config.compare.anchor:
+            found.add(self._anchor(config.compare.anchor))
+
+    def _base(self, spec: str) -> Check:
+        """Many models have the same champion: it is looked for once."""
+        if spec not in self._bases:
+            forge = self.forge.name if self.forge.name in ground.FULL_HISTORY else "none"
+            try:
+                chosen = champion.find(self.git, self.forge.event, spec).champion
+                facts = ground.Base(chosen.commit, chosen.how, shallow=self.git.shallow, forge=forge)
+            except MlgateError as error:
+                facts = ground.Base(said=finding.redact(str(error)), shallow=self.git.shallow, forge=forge)
+            self._bases[spec] = ground.base(facts)
+        return self._bases[spec]
+
+    def _anchor(self, ref: str) -> Check:
+        if ref not in self._anchors:
+            forge = self.forge.name if self.forge.name in ground.FULL_HISTORY else "none"
             said = ""
             try:
-                self.git.ensure(config.compare.anchor)
+                self.git.ensure(ref)
             except MlgateError as error:
-                said = str(error)
-            found.add(ground.anchor(config.compare.anchor, said, shallow=self.git.shallow, forge=forge))
+                said = finding.redact(str(error))
+            self._anchors[ref] = ground.anchor(ref, said, shallow=self.git.shallow, forge=forge)
+        return self._anchors[ref]
 
     def _metrics(self, path: str) -> ground.Metrics:
         tracked = path in self.tracked
@@ -187,7 +205,7 @@ class Doctor:
             role,
             out=self.pipeline.outs.get(path),
             in_folder=any(folder in self.pipeline.outs for folder in above),
-            in_git=path in self.tracked or any(p.startswith(f"{path}/") for p in self.tracked),
+            in_git=path in self.tracked or path in self.tracked_folders,
             exists=(self.git.root / path).exists(),
         )
 

@@ -201,14 +201,19 @@ def raw_outputs(outs: Iterable[Out], uncached: Collection[str], tracked: Collect
     if not cached:
         return None
     title = "DVC outputs in git"
-    folders = {path.rsplit("/", i)[0] for path in tracked for i in range(1, path.count("/") + 1)}
-    both = [out.path for out in cached if out.path in tracked or (out.path in folders and out.md5.endswith(".dir"))]
+    inside = folders(tracked)
+    both = [out.path for out in cached if out.path in tracked or (out.path in inside and out.md5.endswith(".dir"))]
     if not both:
         return finding("raw_outputs", title, Verdict.PASS, f"{len(cached)} outputs, all by pointer.")
     reason = (
         f"{some(both)} are tracked by git and by DVC. The two drift apart, and the repository grows with each version."
     )
     return finding("raw_outputs", title, Verdict.WARN, reason, fix=f"git rm -r --cached {' '.join(both)}")
+
+
+def folders(paths: Iterable[str]) -> set[str]:
+    """Every folder that has one of these paths somewhere below it."""
+    return {path.rsplit("/", i)[0] for path in paths for i in range(1, path.count("/") + 1)}
 
 
 def uncached(definitions: Iterable[tuple[str, Mapping[str, Any]]]) -> set[str]:
