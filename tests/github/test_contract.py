@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import os
 import re
@@ -426,6 +427,36 @@ def test_the_required_job_is_green_only_for_a_gate_that_passed(result: str, pass
         shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
         done = run([*shell, step["run"]], env={"RESULT": result, "PASSED": passed})
         assert (done.returncode == 0) is green
+
+
+def test_outputs_of_the_gate_say_pass_only_when_all_three_do() -> None:
+    """By GitHub's own evaluator, for every way in which the steps before can end."""
+    ends = ("success", "failure", "cancelled", "skipped")
+    passed = {"verdict": "pass", "passed": "true", "exit-code": "0"}
+    failed = {"verdict": "fail", "passed": "false", "exit-code": "1"}
+    cases = list(itertools.product(ends, ends, (passed, failed, {})))
+    outputs = read(ROOT / ".github/workflows/model-gate.yml")["jobs"]["judge"]["outputs"]
+    given = {
+        "contexts": [
+            {
+                "needs": {"run": {"result": ran}},
+                "steps": {"compare": {"outcome": compared}, "report": {"outputs": said}},
+            }
+            for ran, compared, said in cases
+        ],
+        "expressions": [outputs[key].removeprefix("${{").removesuffix("}}") for key in passed],
+    }
+    script = Path(__file__).with_name("evaluate.mjs")
+    done = run([tools.node(), script, tools.node_modules()], input=json.dumps(given))
+    assert done.returncode == 0, done.stderr
+    for (ran, compared, said), found in zip(cases, json.loads(done.stdout), strict=True):
+        if ran == "success" and said is failed:
+            expected = ["fail", "false", "1"]
+        elif ran == compared == "success" and said is passed:
+            expected = ["pass", "true", "0"]
+        else:
+            expected = ["error", "false", "2"]
+        assert found == expected, (ran, compared, said)
 
 
 def test_our_ci_ends_in_one_job_that_needs_all_others() -> None:
