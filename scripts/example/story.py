@@ -13,7 +13,7 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,17 +178,17 @@ def differences(act: Act, code: int, evidence: dict[str, Any]) -> str:
         c["id"].split("@")[0] for c in evidence["checks"] if c["verdict"] in {"fail", "error", "inconclusive"}
     }
     rules_changed = {c["what"] for c in evidence["changes"] if c["kind"] == "rule"}
-    told = {
+    told: dict[str, tuple[object, object]] = {
         "exit code": (act.code, code),
         "verdict": (act.verdict, evidence["verdict"]),
-        "stopped by": (set(act.stopped_by), stopped_by),
-        "rules changed": (set(act.rules_changed), rules_changed),
+        "stopped by": (_words(act.stopped_by), _words(stopped_by)),
+        "rules changed": (_words(act.rules_changed), _words(rules_changed)),
     }
-    return "; ".join(
-        f"{what} {seen or 'nothing'} instead of {want or 'nothing'}"
-        for what, (want, seen) in told.items()
-        if seen != want
-    )
+    return "; ".join(f"{what} {seen} instead of {want}" for what, (want, seen) in told.items() if seen != want)
+
+
+def _words(ids: Iterable[str]) -> str:
+    return ", ".join(sorted(ids)) or "nothing"
 
 
 def prepare(console: Console, folder: Path) -> dict[str, str]:
