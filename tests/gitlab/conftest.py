@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import tools
 from builder import Repo
 
 from . import pipelines
@@ -31,6 +32,7 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("gitlab")
     (home / "bin").mkdir()
     (home / "bin" / "uv").symlink_to(pipelines.uv())
+    (home / "bin" / "dvc").symlink_to(tools.script("dvc"))  # the project's own
     (home / "remote.git").mkdir()
     repo = Repo(home / "project")
     repo.git("init", "--quiet", "--bare", "--initial-branch=main", str(home / "remote.git"))
@@ -41,6 +43,7 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in Repo(ROOT).git("ls-files", "example-project").splitlines():
         repo.write(path.removeprefix("example-project/"), (ROOT / path).read_bytes())
     (repo.path / ".gitlab-ci.yml").unlink()  # each test includes in its own way
+    repo.write(".dvc/config", "[core]\n    remote = store\n['remote \"store\"']\n    url = s3://acme/visits\n")
     repo.write("CODEOWNERS", "/.gitlab-ci.yml @acme/ml\n/mlgate.yaml @acme/ml\n")
     repo.commit("First champion")
     return home

@@ -59,7 +59,7 @@ class Project:
 
     @classmethod
     def copy_of(cls, other: Path, home: Path) -> Project:
-        """`other` holds `project`, `remote.git` and `bin` with uv in it, made once for all tests."""
+        """`other` holds `project`, `remote.git` and `bin` with uv and dvc in it, made once for all tests."""
         shutil.copytree(other, home, symlinks=True, dirs_exist_ok=True)
         project = cls(Repo(home / "project"), home / "remote.git")
         gitconfig = home / "gitconfig"
@@ -105,16 +105,17 @@ class Project:
     def train(self, **metrics: float) -> None:
         """What `dvc repro` leaves when it made another model with these metrics, in no time."""
         text = json.dumps(metrics, indent=2) + "\n"
-        (self.repo.path / "metrics" / "eval.json").write_text(text, "utf-8")
+        self.repo.write("metrics/eval.json", text)
         file = self.repo.path / "dvc.lock"
         lock = yaml.safe_load(file.read_text("utf-8"))
         for stage in lock["stages"].values():
-            for out in [*stage.get("deps", []), *stage.get("outs", [])]:
-                if out["path"] == "metrics/eval.json":
-                    out |= {"md5": md5(text.encode()), "size": len(text)}
-                elif out["path"] in ("models/visits", "eval/predictions.parquet"):
-                    ending = ".dir" if out["md5"].endswith(".dir") else ""
-                    out["md5"] = md5(f"{out['path']} of {text}".encode()) + ending
+            for entry in [*stage.get("deps", []), *stage.get("outs", [])]:
+                here = self.repo.path / entry["path"]
+                if here.is_file():
+                    entry |= {"md5": md5(here.read_bytes()), "size": here.stat().st_size}
+                elif entry["path"] in ("models/visits", "eval/predictions.parquet"):
+                    ending = ".dir" if entry["md5"].endswith(".dir") else ""
+                    entry["md5"] = md5(f"{entry['path']} of {text}".encode()) + ending
         file.write_text(yaml.safe_dump(lock, sort_keys=False), "utf-8")
 
     def push(self, message: str = "Change", *, branch: str = "main") -> str:

@@ -182,7 +182,7 @@ def test_a_worse_model_is_stopped_and_its_code_cannot_speak_for_the_judge(
     lay_traps(project)
     project.push()
     project.train(**WORSE)
-    project.push("Train it worse", branch="worse")
+    gitlab.sha = project.push("Train it worse", branch="worse")
     gitlab.fault("POST", "/notes", status=403, body={"message": "403 Forbidden"})
     done = project.merge_request(branch="worse", **facts(gitlab))
     assert done.codes == {"mlgate-run": 0, "mlgate-judge": 1}, done.text
@@ -195,7 +195,7 @@ def test_a_worse_model_is_stopped_and_its_code_cannot_speak_for_the_judge(
     assert not (reports / "evidence" / "other").exists()
     handed = [p.name for p in done.artifact("mlgate-run").rglob("*") if p.is_file()]
     assert handed == ["doctor.json"]
-    assert "The note was not written" in done.said("mlgate-judge")
+    assert "was not written: GITLAB_TOKEN may not (403: 403 Forbidden)" in done.said("mlgate-judge")
     assert TOKEN not in done.text
 
 
