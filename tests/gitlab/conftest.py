@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tools
-from builder import Repo
+from example import consumer
 
 from . import pipelines
 from .pipelines import HOST, PROJECT, Project
@@ -28,24 +28,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example project as one commit on main, and its remote."""
+    """The example project with a DVC remote, its origin, and what the runner's image brings."""
     home = tmp_path_factory.mktemp("gitlab")
     (home / "bin").mkdir()
     (home / "bin" / "uv").symlink_to(pipelines.uv())
     (home / "bin" / "dvc").symlink_to(tools.script("dvc"))  # the project's own
-    (home / "remote.git").mkdir()
-    repo = Repo(home / "project")
-    repo.git("init", "--quiet", "--bare", "--initial-branch=main", str(home / "remote.git"))
-    repo.git("remote", "add", "origin", f"https://{HOST}/{PROJECT}.git")
-    repo.git("config", "user.name", "Ada")
-    repo.git("config", "user.email", "ada@example.org")
-    (repo.path / ".git" / "info" / "exclude").write_text(".gitlab-ci-local*\n", "utf-8")
-    for path in Repo(ROOT).git("ls-files", "example-project").splitlines():
-        repo.write(path.removeprefix("example-project/"), (ROOT / path).read_bytes())
-    (repo.path / ".gitlab-ci.yml").unlink()  # each test includes in its own way
-    repo.write(".dvc/config", "[core]\n    remote = store\n['remote \"store\"']\n    url = s3://acme/visits\n")
-    repo.write("CODEOWNERS", "/.gitlab-ci.yml @acme/ml\n/mlgate.yaml @acme/ml\n")
-    repo.commit("First champion")
+    repo = consumer.make(home)
+    consumer.git(repo, "remote", "set-url", "origin", f"https://{HOST}/{PROJECT}.git")
+    consumer.git(repo, "config", "user.name", "Ada")
+    consumer.git(repo, "config", "user.email", "ada@example.org")
+    (repo / ".git" / "info" / "exclude").write_text(".gitlab-ci-local*\n", "utf-8")
+    with (repo / ".dvc" / "config").open("a", encoding="utf-8") as config:
+        config.write("    remote = store\n['remote \"store\"']\n    url = s3://acme/visits\n")
+    (repo / ".gitlab-ci.yml").unlink()  # each test includes in its own way
     return home
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import yaml
 
 import tools
-from builder import Repo, environment, md5
+from builder import Repo, environment
+from example import consumer
 
 from .templates import FOLDER, ROOT
 
@@ -44,7 +45,9 @@ class Pipeline:
         return "\n".join(re.sub(r"^\S+ +> ?", "", line) for line in lines)
 
     def dotenv(self, job: str) -> dict[str, str]:
+        """What GitLab reads of it: no blank lines, comments or other characters in names."""
         lines = self.artifact(job, ".mlgate/mlgate.env").read_text("utf-8").splitlines()
+        assert all(re.fullmatch(r"[A-Za-z0-9_]+=.*", line) for line in lines)
         return dict(line.split("=", 1) for line in lines)
 
 
@@ -59,9 +62,9 @@ class Project:
 
     @classmethod
     def copy_of(cls, other: Path, home: Path) -> Project:
-        """`other` holds `project`, `remote.git` and `bin` with uv and dvc in it, made once for all tests."""
+        """`other` holds `project`, `origin.git` and `bin` with uv and dvc in it, made once for all tests."""
         shutil.copytree(other, home, symlinks=True, dirs_exist_ok=True)
-        project = cls(Repo(home / "project"), home / "remote.git")
+        project = cls(Repo(home / "project"), home / "origin.git")
         gitconfig = home / "gitconfig"
         gitconfig.write_text(f'[url "file://{project.remote}"]\n\tinsteadOf = https://{HOST}/{PROJECT}.git\n', "utf-8")
         project.variables = {
@@ -102,32 +105,42 @@ class Project:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(FOLDER / f"{name}.gitlab-ci.yml", target)
 
-    def train(self, **metrics: float) -> None:
-        """What `dvc repro` leaves when it made another model with these metrics, in no time."""
-        text = json.dumps(metrics, indent=2) + "\n"
-        self.repo.write("metrics/eval.json", text)
-        file = self.repo.path / "dvc.lock"
-        lock = yaml.safe_load(file.read_text("utf-8"))
-        for stage in lock["stages"].values():
-            for entry in [*stage.get("deps", []), *stage.get("outs", [])]:
-                here = self.repo.path / entry["path"]
-                if here.is_file():
-                    entry |= {"md5": md5(here.read_bytes()), "size": here.stat().st_size}
-                elif entry["path"] in ("models/visits", "eval/predictions.parquet"):
-                    ending = ".dir" if entry["md5"].endswith(".dir") else ""
-                    entry["md5"] = md5(f"{entry['path']} of {text}".encode()) + ending
-        file.write_text(yaml.safe_dump(lock, sort_keys=False), "utf-8")
-
-    def push(self, message: str = "Change", *, branch: str = "main") -> str:
-        """Commit everything on `branch`; the remote gets it, and the clone knows the remote's branches."""
-        git = self.repo.git
-        if git("branch", "--show-current") != branch:
-            git("switch", "--quiet", "--force-create", branch)
+    def push(self, message: str = "Call the gate") -> str:
+        """Commit everything on the branch that is checked out; the remote gets it."""
         sha = self.repo.commit(message)
-        git("push", "--quiet", f"file://{self.remote}", f"+{branch}:{branch}")
-        git("update-ref", f"refs/remotes/origin/{branch}", sha)
-        git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+        self._publish()
         return sha
+
+    def candidate(self, kind: consumer.Kind, *, start: str = "main", branch: str = "candidate") -> str:
+        """A branch with one commit that trains the model anew, checked out and pushed."""
+        if self.repo.git("branch", "--list", branch):  # the merge request is changed
+            self.repo.git("switch", "--quiet", start)
+            self.repo.git("branch", "--quiet", "--delete", "--force", branch)
+        sha = consumer.challenger(self.repo.path, kind, start=start, branch=branch)
+        self._publish()
+        return sha
+
+    def land(self, branch: str = "candidate") -> None:
+        """Merge the branch into main."""
+        self.repo.git("switch", "--quiet", "main")
+        self.repo.git("merge", "--quiet", "--ff-only", branch)
+        self._publish()
+
+    def _publish(self) -> None:
+        branch = self.repo.git("branch", "--show-current")
+        self.repo.git("push", "--quiet", f"file://{self.remote}", f"+{branch}:{branch}")
+        self.repo.git("update-ref", f"refs/remotes/origin/{branch}", "HEAD")
+
+    def as_the_runner_clones(self) -> None:
+        """Only the newest commit, on no branch."""
+        git = self.repo.git
+        git("switch", "--quiet", "--detach")
+        (self.repo.path / ".git" / "shallow").write_text(f"{self.repo.head}\n", "utf-8")
+        for ref in git("for-each-ref", "--format=%(refname)").splitlines():
+            git("update-ref", "-d", ref)
+        git("reflog", "expire", "--expire=now", "--all")
+        git("gc", "--quiet", "--prune=now")
+        assert git("rev-list", "--count", "--all", "HEAD") == "1"
 
     def run(self, *arguments: str, source: str = "push", **variables: str) -> Pipeline:
         """A pipeline of the commit that is checked out."""
@@ -153,16 +166,15 @@ class Project:
             codes[""] = done.returncode  # no job ran: the pipeline was refused
         return Pipeline(done.stdout, text, codes, self.repo.path / ".gitlab-ci-local")
 
-    def merge_request(self, *arguments: str, branch: str, **variables: str) -> Pipeline:
-        """A pipeline for the merge request from `branch`, which is checked out, into main."""
-        sha = self.repo.head
+    def merge_request(self, *arguments: str, **variables: str) -> Pipeline:
+        """A pipeline for the merge request of the commit that is checked out, into main."""
         mine = {
             "CI_MERGE_REQUEST_IID": str(IID),
             "CI_MERGE_REQUEST_PROJECT_ID": "1217",
             "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "1217",
             "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
-            "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": branch,
-            "CI_COMMIT_SHA": sha,
+            "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "candidate",
+            "CI_COMMIT_SHA": self.repo.head,
         }
         unset = ["--unset-variable", "CI_COMMIT_BRANCH"]
         return self.run(*unset, *arguments, source="merge_request_event", **(mine | variables))
@@ -182,6 +194,11 @@ def uv() -> Path:
     pins = ROOT / "requirements" / "uv.txt"
     home = tools.cache() / f"uv-{hashlib.sha256(pins.read_bytes()).hexdigest()[:16]}"
     if not (home / "bin" / "uv").exists():
-        options = ["--quiet", "--no-deps", "--require-hashes", "--upgrade", "--target", str(home)]
-        subprocess.run(["python3", "-I", "-m", "pip", "install", *options, "--requirement", str(pins)], check=True)
+        fresh = tempfile.mkdtemp(prefix=".uv-", dir=tools.cache())
+        options = ["--quiet", "--no-deps", "--require-hashes", "--target", fresh, "--requirement", str(pins)]
+        subprocess.run(["python3", "-I", "-m", "pip", "install", *options], check=True)
+        try:
+            Path(fresh).rename(home)
+        except OSError:  # another worker was faster
+            shutil.rmtree(fresh)
     return home / "bin" / "uv"
