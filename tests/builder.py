@@ -133,7 +133,7 @@ class Repo:
         }
         self.write(
             f"{folder}/dvc.lock" if folder else "dvc.lock",
-            yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False),
+            yaml.safe_dump(json.loads(json.dumps({"schema": "2.0", "stages": stages})), sort_keys=False),
         )
 
     def mlgate(self, *args: str, cwd: str = "", **env: str) -> subprocess.CompletedProcess[str]:

@@ -121,7 +121,7 @@ def test_the_first_commit_has_no_champion(tmp_path: Path) -> None:
 
 def test_a_force_pushed_base_that_is_gone_is_an_error_not_a_first_model(forge: Forge) -> None:
     event = Event(kind="push", ref="main", default_branch="main", before="d" * 40, forced=True)
-    with pytest.raises(MlgateError, match="push was forced.*champion is unreachable"):
+    with pytest.raises(MlgateError, match=r"push was forced.*champion is unreachable"):
         find(forge.checkout(forge.c), event)
 
 
