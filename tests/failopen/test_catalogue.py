@@ -41,7 +41,7 @@ def test_dvc_metrics_diff_01_metrics_file_corrupt(repo: Repo, text: str) -> None
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "null", '"0.9"', "[0.9]", "true"])
 def test_dvc_metrics_diff_02_metric_is_not_a_number(repo: Repo, value: str) -> None:
-    repo.model('{"auc": %s, "log_loss": 0.1}' % value)
+    repo.model(f'{{"auc": {value}, "log_loss": 0.1}}')
     repo.commit()
     assert repo.mlgate("compare").returncode == 2
 

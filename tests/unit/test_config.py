@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from decimal import Decimal
 
 import pytest
@@ -301,13 +300,6 @@ def test_a_path_that_only_the_child_puts_outside_is_refused_where_it_is_written(
 
 
 # --- cost
-
-
-def test_five_hundred_files_are_read_in_two_seconds() -> None:
-    started = time.process_time()
-    for number in range(500):
-        read(FULL, f"models/m{number}/mlgate.yaml")
-    assert time.process_time() - started < 2
 
 
 def test_reading_settings_imports_nothing_heavy() -> None:

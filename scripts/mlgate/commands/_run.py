@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,15 +80,15 @@ class Run:
         return "" if relative == "." else relative
 
     def config_files(self) -> list[str]:
-        """The configurations that the patterns name, relative to the repository. Raises MlgateError for none."""
-        patterns = self.repo_patterns()
-        found = self.git.listed(patterns, untracked=not self.in_ci)
-        if not found:
-            raise MlgateError(
-                f"there is no {' or '.join(patterns)} in this repository.",
-                fix="Write one with `mlgate init`, or name it with --config.",
-            )
-        return found
+        """The configurations that the patterns name, relative to the repository."""
+        return self.git.listed(self.repo_patterns(), untracked=not self.in_ci)
+
+    def no_config(self) -> MlgateError:
+        """What to say when the patterns name none."""
+        return MlgateError(
+            f"there is no {' or '.join(self.repo_patterns())} in this repository.",
+            fix="Write one with `mlgate init`, or name it with --config.",
+        )
 
     def repo_patterns(self) -> list[str]:
         """The patterns relative to the repository."""
@@ -171,7 +171,12 @@ def load(text: bytes | None, file: str, base: Callable[[str], bytes | None]) -> 
 def _name(text: bytes | None, file: str) -> str:
     """What to file the evidence of a broken configuration under: its model where that can be read, else its path."""
     named = _RAW_MODEL.search(text or b"")
-    return named[1].decode() if named else re.sub(r"[^A-Za-z0-9._-]+", "-", file).strip("-.")[:100] or "mlgate.yaml"
+    return named[1].decode() if named else file_name(file)
+
+
+def file_name(path: str) -> str:
+    """A path as the name of one folder."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path).strip("-.")[:100] or "mlgate.yaml"
 
 
 def unloadable(verb: str, broken: Unloadable) -> Evidence:
@@ -180,7 +185,7 @@ def unloadable(verb: str, broken: Unloadable) -> Evidence:
     check = Check(
         id="judge.config",
         group="judge",
-        title=broken.file,
+        title="mlgate.yaml",
         verdict=Verdict.ERROR,
         reason=str(error),
         location=Location(file=error.file or broken.file, line=error.line, key=error.key),
@@ -199,35 +204,61 @@ def finish(
     cwd: Path, forge: Forge, verb: str, evidences: Sequence[Evidence], outputs: dict[str, str], *, summary: bool
 ) -> int:
     """Write evidence and its renderings, tell the forge, print the table; return the exit code of the worst model."""
-    from mlgate.render import annotations, html, junit, markdown, openmetrics, terminal  # noqa: PLC0415
-
     state = cwd / STATE
     save(state, evidences)
-    report = state / "report.html"
-    write_text(report, html.page(evidences, links=links(forge)))
-    write_text(state / "junit.xml", junit.xml(evidences))
-    write_text(state / "metrics.txt", openmetrics.text(evidences))
     code = exit_code(evidences)
-    told = {
+    told = {**outcome(evidences, state), **outputs}
+    to = links(forge, state)
+    for name, text in files(evidences, to, told):
+        write_text(state / name, text)
+    show(evidences, forge, told["report"])
+    if forge.name != "none" and summary:
+        from mlgate.render import annotations, markdown  # noqa: PLC0415
+
+        forge.annotate([forges.Annotation(*note) for note in annotations.of(evidences)])
+        forge.add_summary(markdown.summary(evidences, links=to))
+    forge.set_outputs(told)
+    return code
+
+
+def outcome(evidences: Sequence[Evidence], state: Path) -> dict[str, str]:
+    """The outputs of every verb."""
+    code = exit_code(evidences)
+    return {
         "verdict": worst(e.verdict for e in evidences).value,
         "passed": str(code == 0).lower(),
         "exit-code": str(code),
         "evidence": relative(state / "evidence"),
-        "report": relative(report),
-        **outputs,
+        "report": relative(state / "report.html"),
     }
-    write_text(state / "mlgate.env", dotenv(told))
-    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    width = shutil.get_terminal_size((120, 40)).columns if sys.stdout.isatty() else 160
-    shown = terminal.show(evidences, color=color, width=width, report=told["report"])
-    sys.stdout.write(forges.quiet_commands(shown) if forge.name != "none" else shown)
+
+
+def files(evidences: Sequence[Evidence], to: Links, outputs: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """The renderings that every verb leaves in .mlgate, by name."""
+    from mlgate.render import annotations, html, junit, openmetrics  # noqa: PLC0415
+
+    yield ".gitignore", "*\n"  # none of this is ever committed
+    yield "report.html", html.page(evidences, links=to)
+    yield "junit.xml", junit.xml(evidences)
+    yield "metrics.txt", openmetrics.text(evidences)
+    yield "annotations.json", annotations.gitlab(to)
+    # Its variables reach every later job: nothing in it may be the variable of an option.
+    yield "mlgate.env", dotenv({key: outputs[key] for key in ("verdict", "passed", "exit-code")})
+
+
+def show(evidences: Sequence[Evidence], forge: Forge, report: str) -> None:
+    """Print the table, in colour on a terminal that wants it."""
+    from mlgate.render import terminal  # noqa: PLC0415
+
+    tty = sys.stdout.isatty()
+    width = shutil.get_terminal_size((120, 40)).columns if tty else 160
+    say(forge, terminal.show(evidences, color=tty and "NO_COLOR" not in os.environ, width=width, report=report))
+
+
+def say(forge: Forge, text: str) -> None:
+    """Print, so that no line of it is a command to the runner."""
+    sys.stdout.write(forges.quiet_commands(text) if forge.name != "none" else text)
     sys.stdout.flush()
-    if forge.name != "none":
-        forge.annotate([forges.Annotation(*note) for note in annotations.of(evidences)])
-        if summary:
-            forge.add_summary(markdown.summary(evidences, links=links(forge)))
-    forge.set_outputs(told)
-    return code
 
 
 def exit_code(evidences: Sequence[Evidence]) -> int:
@@ -235,18 +266,23 @@ def exit_code(evidences: Sequence[Evidence]) -> int:
     return max((e.exit_code for e in evidences), key=[0, 3, 1, 2].index, default=2)
 
 
-def links(forge: Forge) -> Links:
-    """Where commits and this run can be looked at."""
+def links(forge: Forge, state: Path) -> Links:
+    """Where commits, this run and what it leaves behind can be looked at."""
     from mlgate.render.layout import Links  # noqa: PLC0415
 
     event = forge.event
-    return Links(commit=event.commit_url, file=event.file_url, run=event.run_url)
+    return Links(
+        commit=event.commit_url,
+        file=event.file_url,
+        run=event.run_url,
+        report=forge.artifact_url(state / "report.html"),
+        evidence=forge.artifact_url(state / "evidence"),
+    )
 
 
 def dotenv(outputs: dict[str, str]) -> str:
-    """GitLab's dotenv report: short single-line values only, and no list that could grow past its 5 KB."""
-    fine = {k: v for k, v in outputs.items() if v.isprintable() and len(v) <= 200 and not v.startswith("[")}
-    return "".join(f"MLGATE_{k.upper().replace('-', '_')}={v}\n" for k, v in fine.items())
+    """GitLab's dotenv report."""
+    return "".join(f"MLGATE_{key.upper().replace('-', '_')}={value}\n" for key, value in outputs.items())
 
 
 def relative(path: Path) -> str:
@@ -259,8 +295,7 @@ def relative(path: Path) -> str:
 
 
 def save(state: Path, evidences: Sequence[Evidence]) -> None:
-    """One JSON file per model and verb, and a .gitignore so that none of it is ever committed."""
-    write_text(state / ".gitignore", "*\n")
+    """One JSON file per model and verb."""
     for evidence in evidences:
         write_text(state / "evidence" / evidence.model / f"{evidence.kind}.json", evidence.to_json())
 

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import click
 
 from mlgate.commands import _options
-from mlgate.commands._run import Run, Unloadable, failed, unloadable
+from mlgate.commands._run import Run, Unloadable, failed, file_name, unloadable
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.judge.comparison import Case, Side, compare
 from mlgate.model import Check, Evidence, Location, Verdict
-from mlgate.repo.champion import Chosen, Sides, find
+from mlgate.repo.champion import AUTO, Chosen, Sides, find
 from mlgate.repo.dvc import Pipeline
 from mlgate.repo.git import Snapshot
 
@@ -34,8 +34,10 @@ def command(config: str, working_directory: str, champion: str, *, summary: bool
     its base; what it changes in them is listed.
     """
     run = Run.start(config, working_directory, summary=summary)
-    judge = _Judge(run, champion.strip())
-    evidences = judge.all()
+    try:
+        evidences = _Judge(run, champion.strip()).all()
+    except MlgateError as error:
+        evidences = [failed("compare", file_name(run.patterns[0] if run.patterns else ""), error)]
     return run.finish("compare", evidences, _outputs(evidences))
 
 
@@ -56,6 +58,8 @@ class _Judge:
         files = self.run.config_files()
         evidences = [self._one(file) for file in files]
         evidences += self._removed(set(files))
+        if not evidences:
+            raise self.run.no_config()
         _unique(evidences)
         return evidences
 
@@ -64,20 +68,23 @@ class _Judge:
         if isinstance(own, Unloadable):
             return unloadable("compare", own)
         try:
-            return self._judge(file, own)
+            binding, proposed, notes = self._rules(file, own)
         except MlgateError as error:
             return failed("compare", own.model, error)
-
-    def _judge(self, file: str, own: Config) -> Evidence:
-        git = self.run.git
-        spec = self.named or own.compare.champion
-        sides = self._sides(spec)
-        binding, proposed, notes = self._rules(file, own, sides)
-        if not self.named and binding.compare.champion != spec:
-            sides = self._sides(binding.compare.champion)  # a change may not choose whom it is compared with
         if binding.mode == "off":
             return _off(binding)
-        champion = self._side(git.at(sides.champion.commit), file) if sides.champion.commit else None
+        try:
+            return self._judge(file, own, binding, proposed, notes)
+        except MlgateError as error:
+            mode = {"mode": binding.mode, "fail_on": binding.fail_on}
+            return failed("compare", own.model, error).model_copy(update=mode)
+
+    def _judge(
+        self, file: str, own: Config, binding: Config, proposed: Config | None, notes: tuple[Check, ...]
+    ) -> Evidence:
+        git = self.run.git
+        chosen = self._sides(self.named or binding.compare.champion).champion
+        champion = self._side(git.at(chosen.commit), file) if chosen.commit else None
         anchor = self._side(git.at(git.ensure(binding.compare.anchor)), file) if binding.compare.anchor else None
         return compare(
             Case(
@@ -86,8 +93,8 @@ class _Judge:
                 challenger=Side(self._pipeline(self.now), own),
                 champion=champion,
                 anchor=anchor,
-                chosen=sides.champion,
-                behind=self._behind(sides.champion),
+                chosen=chosen,
+                behind=self._behind(chosen),
                 dirty=self.dirty,
                 strict_tree=self.run.in_ci,
                 notes=notes,
@@ -99,11 +106,16 @@ class _Judge:
             self.sides[spec] = find(self.run.git, self.run.forge.event, spec)
         return self.sides[spec]
 
-    def _rules(self, file: str, own: Config, sides: Sides) -> tuple[Config, Config | None, tuple[Check, ...]]:
+    def _rules_commit(self, spec: str = AUTO) -> str:
+        """Whose rules bind. In CI the event says so alone: a change may not choose whom it is compared with."""
+        return self._sides(self.named or (AUTO if self.run.in_ci else spec)).rules
+
+    def _rules(self, file: str, own: Config) -> tuple[Config, Config | None, tuple[Check, ...]]:
         """The version that binds, the change's own where it differs, and what to say about it."""
-        if not sides.rules:
+        commit = self._rules_commit(own.compare.champion)
+        if not commit:
             return own, None, ()
-        base = self._config(self.run.git.at(sides.rules), file)
+        base = self._config(self.run.git.at(commit), file)
         if base is None:
             return own, None, (_note("judge.new", file, f"{file} is new: its rules bind from when it is merged."),)
         if isinstance(base, Unloadable):
@@ -136,7 +148,10 @@ class _Judge:
 
     def _removed(self, here: set[str]) -> list[Evidence]:
         """Models of the base that this change takes away: a gate cannot be passed by deleting it."""
-        rules = next((sides.rules for sides in self.sides.values()), "")  # what binds is the same for every model
+        try:
+            rules = self._rules_commit()
+        except MlgateError:
+            return []  # each model that is left says why; with none left, that there is none is an error itself
         if not rules:
             return []
         base = self.run.git.at(rules)

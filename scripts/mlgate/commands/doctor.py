@@ -6,8 +6,6 @@ import click
 
 from mlgate.commands import _options
 from mlgate.commands._run import Run, Unloadable, unloadable
-from mlgate.config import Config
-from mlgate.errors import MlgateError
 from mlgate.setup.doctor import Doctor, environ
 from mlgate.setup.worktree import WorkTree
 
@@ -37,12 +35,9 @@ def command(config: str, working_directory: str, python: str, *, summary: bool, 
     if "/" in python:
         python = str(run.cwd / python)
     doctor = Doctor(run.git, run.forge, files, environ(), python=python, ask_remote=remote)
-    missing = ""
-    loaded: list[Config | Unloadable] = []
-    try:
-        loaded = [run.load(file) for file in run.config_files()]
-    except MlgateError as error:
-        missing = error.message[0].upper() + error.message[1:]
+    loaded = [run.load(file) for file in run.config_files()]
+    said = run.no_config().message
+    missing = "" if loaded else said[0].upper() + said[1:]
     broken = [unloadable("doctor", one) for one in loaded if isinstance(one, Unloadable)]
     fine = [one for one in loaded if not isinstance(one, Unloadable)]
     return run.finish("doctor", doctor.evidence(fine, broken, missing))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +12,12 @@ import click
 from mlgate import __version__, forges
 from mlgate.commands import _options
 from mlgate.commands._collect import collect
-from mlgate.commands._run import STATE, dotenv, exit_code, folder, links, relative, write_text
+from mlgate.commands._run import STATE, exit_code, files, folder, links, outcome, relative, say, show, write_text
 from mlgate.forges import Forge, When
 from mlgate.forges.nouns import State
 from mlgate.model import Check, Evidence, Mode, Source, Tool, Verdict
 from mlgate.render import annotations as marks
-from mlgate.render import escape, html, junit, layout, markdown, openmetrics, sentences, terminal
+from mlgate.render import escape, layout, markdown, sentences
 from mlgate.render.layout import Links
 
 ENDED = ("success", "failure", "cancelled", "skipped")
@@ -118,59 +116,28 @@ def publish(evidences: Sequence[Evidence], forge: Forge, cwd: Path, wanted: Want
     Raises MlgateError when a report cannot be written.
     """
     state = cwd / STATE
-    to = links(forge)
+    to = links(forge, state)
     code = exit_code(evidences)
     verdict = layout.overall(evidences)
     body = markdown.comment(evidences, links=to)
     summary = markdown.summary(evidences, links=to)
-    outputs = {
-        "verdict": verdict.value,
-        "passed": str(code == 0).lower(),
-        "exit-code": str(code),
-        "evidence": relative(state / "evidence"),
-        "report": relative(state / "report.html"),
-    }
+    outputs = {**outcome(evidences, state), "verdict": verdict.value}
     if wanted.summary:
         forge.add_summary(summary)
     forge.set_outputs(outputs)
-    for name, text in _files(evidences, to, body, summary, outputs):
+    for name, text in (*files(evidences, to, outputs), ("report.md", body), ("summary.md", summary)):
         write_text(state / name, text)
-    _show(evidences, forge, outputs["report"])
+    show(evidences, forge, outputs["report"])
     if wanted.summary and not wanted.from_fork:
         forge.annotate([forges.Annotation(*note) for note in marks.of(evidences)])
     problems = [] if wanted.from_fork or not wanted.statuses else _statuses(evidences, forge, wanted.header, to)
     posted = forge.comment(body, header=wanted.header, when=wanted.comment, verdict=verdict, full=to.report or to.run)
     forge.set_outputs({"comment-url": posted.url or ""})
     said = dict.fromkeys(text for text in [*problems, posted.said] if text)
-    _print(forge, "".join(f"note: {text}\n" for text in said))
+    say(forge, "".join(f"note: {text}\n" for text in said))
     if wanted.summary and said:
         forge.add_summary("".join(f"- {escape.prose(text)}\n" for text in said))
     return code
-
-
-def _files(
-    evidences: Sequence[Evidence], to: Links, body: str, summary: str, outputs: dict[str, str]
-) -> Iterator[tuple[str, str]]:
-    yield ".gitignore", "*\n"  # none of this is ever committed
-    yield "report.html", html.page(evidences, links=to)
-    yield "report.md", body
-    yield "summary.md", summary
-    yield "junit.xml", junit.xml(evidences)
-    yield "metrics.txt", openmetrics.text(evidences)
-    yield "annotations.json", marks.gitlab(to)
-    # Its variables reach every later job: nothing in it may be the variable of an option.
-    yield "mlgate.env", dotenv({key: outputs[key] for key in ("verdict", "passed", "exit-code")})
-
-
-def _show(evidences: Sequence[Evidence], forge: Forge, report: str) -> None:
-    tty = sys.stdout.isatty()
-    width = shutil.get_terminal_size((120, 40)).columns if tty else 160
-    _print(forge, terminal.show(evidences, color=tty and "NO_COLOR" not in os.environ, width=width, report=report))
-
-
-def _print(forge: Forge, text: str) -> None:
-    sys.stdout.write(forges.quiet_commands(text) if forge.name != "none" else text)
-    sys.stdout.flush()
 
 
 def _statuses(evidences: Sequence[Evidence], forge: Forge, header: str, to: Links) -> list[str]:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import TextIO
 
 from mlgate.errors import MlgateError
@@ -38,6 +39,11 @@ class Forge(ABC):
     @abstractmethod
     def fetch_env(self) -> dict[str, str]:
         """Environment with which `git fetch` may read this repository, so for git only; empty without a token."""
+
+    def artifact_url(self, path: Path) -> str:
+        """Where a file or folder that this job leaves behind can be looked at; empty where that is not known yet."""
+        del path
+        return ""
 
     @abstractmethod
     def set_outputs(self, outputs: Mapping[str, str]) -> None:

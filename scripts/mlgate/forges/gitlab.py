@@ -7,6 +7,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mlgate.errors import MlgateError
@@ -61,6 +62,13 @@ class GitLab(Forge):
         if not self._job_token or not server:
             return {}
         return credentials(self._env, server, "gitlab-ci-token", self._job_token.value)
+
+    def artifact_url(self, path: Path) -> str:
+        job, project = self._env.get("CI_JOB_URL", ""), self._env.get("CI_PROJECT_DIR", "")
+        if not job or not project or not path.is_relative_to(project):
+            return ""
+        kind, inside = "browse" if path.is_dir() else "file", urllib.parse.quote(str(path.relative_to(project)))
+        return web_address(f"{job}/artifacts/{kind}/{inside}")
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:

@@ -258,9 +258,8 @@ class Git:
         local = self.resolve(ref) or self.resolve(f"refs/remotes/origin/{ref}")
         if fresh and local:
             return local
-        lines = said.decode(errors="replace").strip().splitlines()
         raise MlgateError(
-            f"{ref!r} is not a commit of this clone and could not be fetched ({lines[-1] if lines else 'no answer'}).",
+            f"{ref!r} is not a commit of this clone and could not be fetched ({_why(said)}).",
             fix="Check the name, or check out with full history (GitHub: `fetch-depth: 0`; GitLab: `GIT_DEPTH: 0`).",
         )
 
@@ -314,6 +313,12 @@ class Git:
             done = self.try_run("rev-list", "--count", f"{old}..{new}")
             self._counts[old, new] = int(done.stdout) if done.returncode == 0 else None
         return self._counts[old, new]
+
+
+def _why(stderr: bytes) -> str:
+    """The line of git's complaint that says most: the first `fatal:`, else the last."""
+    lines = stderr.decode(errors="replace").strip().splitlines()
+    return next((line for line in lines if line.startswith("fatal:")), lines[-1] if lines else "no answer")
 
 
 def _finish(process: subprocess.Popen[bytes]) -> None:
