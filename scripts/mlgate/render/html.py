@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +16,7 @@ from mlgate.render.layout import NOWHERE, Links
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from jinja2.bccache import Bucket
     from markupsafe import Markup
 
 GLYPH = {
@@ -56,13 +59,28 @@ def page(evidences: Sequence[Evidence], *, links: Links = NOWHERE) -> str:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment  # noqa: PLC0415 -- only this rendering needs it
+    from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader  # noqa: PLC0415 -- only here needed
 
-    text = Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
+    class Compiled(FileSystemBytecodeCache):
+        """Beside the modules' own bytecode, where that may be written: compiling takes longer than rendering."""
+
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            with suppress(OSError):
+                super().dump_bytecode(bucket)
+
+    here = Path(__file__).parent
+    compiled = None if sys.dont_write_bytecode else Compiled(str(here / "__pycache__"), "%s.j2c")
+    environment = Environment(
+        loader=FileSystemLoader(here),
+        bytecode_cache=compiled,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
     environment.filters["prose"] = _prose
     environment.filters["lines"] = _lines
-    return environment.from_string(text)
+    return environment.get_template("page.html.j2")
 
 
 def _shown(value: Any) -> Any:
