@@ -81,7 +81,26 @@ class Run:
 
     def config_files(self) -> list[str]:
         """The configurations that the patterns name, relative to the repository."""
-        return self.git.listed(self.repo_patterns(), untracked=not self.in_ci)
+        globs, found = self._split_patterns(lambda path: self.in_the_change(path))
+        return sorted({*found, *(self.git.listed(globs, untracked=not self.in_ci) if globs else [])})
+
+    def config_files_at(self, snapshot: Snapshot) -> list[str]:
+        """Those that a commit has."""
+        globs, found = self._split_patterns(lambda path: path in snapshot.files)
+        more = self.git.listed_at(snapshot.commit, globs) if globs else []
+        return sorted({*found, *(path for path in more if path in snapshot.files)})
+
+    def _split_patterns(self, there: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+        """Globs, which git expands, and the plain paths that are there."""
+        patterns = self.repo_patterns()
+        globs = [p for p in patterns if any(c in p for c in "*?[\\")]
+        return globs, [p for p in patterns if p not in globs and there(p)]
+
+    def in_the_change(self, path: str) -> bool:
+        """Whether the change has a file: in CI its commit, in a terminal the working tree."""
+        if self.in_ci:
+            return path in self.git.at(self.head).files
+        return (self.git.root / path).is_file() or (self.git.root / path).is_symlink()
 
     def no_config(self) -> MlgateError:
         """What to say when the patterns name none."""

@@ -149,13 +149,13 @@ class _Judge:
     def _removed(self, here: set[str]) -> list[Evidence]:
         """Models of the base that this change takes away: a gate cannot be passed by deleting it."""
         try:
-            rules = self._rules_commit()
+            rules = self._rules_commit(next(iter(self.sides), AUTO))
         except MlgateError:
             return []  # each model that is left says why; with none left, that there is none is an error itself
         if not rules:
             return []
         base = self.run.git.at(rules)
-        gone = [f for f in self.run.git.listed_at(rules, self.run.repo_patterns()) if f not in here]
+        gone = [f for f in self.run.config_files_at(base) if f not in here]
         found = []
         for file in gone:
             config = self._config(base, file)

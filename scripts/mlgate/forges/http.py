@@ -12,7 +12,6 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from mlgate import __version__
@@ -252,6 +251,8 @@ def _wait(headers: Mapping[str, str], now: float) -> float | None:
     if asked.isdecimal():
         return float(asked[:9])
     if asked:
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 -- rare, and slow to import
+
         try:
             return max(0.0, parsedate_to_datetime(asked).timestamp() - now)
         except (ValueError, OverflowError):
