@@ -81,7 +81,7 @@ class Run:
 
     def config_files(self) -> list[str]:
         """The configurations that the patterns name, relative to the repository."""
-        globs, found = self._split_patterns(lambda path: self.in_the_change(path))
+        globs, found = self._split_patterns(self.in_the_change)
         return sorted({*found, *(self.git.listed(globs, untracked=not self.in_ci) if globs else [])})
 
     def config_files_at(self, snapshot: Snapshot) -> list[str]:

@@ -6,7 +6,6 @@ stands for it. What neither knows (a URL, a path outside) is named, not assumed.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -98,6 +97,8 @@ def parameters(data: bytes, path: str) -> Mapping[str, Any] | None:
     """A parameters file as a mapping; None for Python files and for what cannot be read."""
     try:
         if path.endswith(".toml"):
+            import tomllib  # noqa: PLC0415 -- few repositories have one
+
             return tomllib.loads(data.decode())
         if path.endswith((".yaml", ".yml", ".json")):
             value = yaml.load(data.decode(), Loader=yaml.CSafeLoader)

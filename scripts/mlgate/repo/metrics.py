@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,6 +56,8 @@ def _reader(path: str) -> Callable[[str], Any]:
     if lower.endswith((".yaml", ".yml")):
         return lambda text: yaml.load(text, Loader=_OnceLoader)  # noqa: S506 -- a SafeLoader, see below
     if lower.endswith(".toml"):
+        import tomllib  # noqa: PLC0415 -- few repositories have one
+
         return tomllib.loads
     if lower.endswith((".csv", ".tsv")):
         return lambda text: _table(text, "\t" if lower.endswith(".tsv") else ",")
