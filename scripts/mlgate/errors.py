@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_PREDICATES = frozenset({"is", "has", "holds", "cannot", "does", "and"})
+
 
 class MlgateError(Exception):
     """Bad input or an unreachable need. Shown as one message, exit code 2, a trace only with `--debug`.
@@ -22,6 +24,8 @@ class MlgateError(Exception):
         return f"{self.file}:{self.line}" if self.file and self.line else self.file
 
     def __str__(self) -> str:
-        head = f"{self.where}: " if self.where else ""
+        # "m.json is empty" reads as a sentence; "m.json: auc is NaN" needs its colon.
+        joint = " " if self.message.split(" ", 1)[0] in _PREDICATES else ": "
+        head = f"{self.where}{joint}" if self.where else ""
         tail = f" {self.fix}" if self.fix else ""
         return f"{head}{self.message}{tail}"

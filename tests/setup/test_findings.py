@@ -77,7 +77,7 @@ def test_three_outcomes_for_the_champion() -> None:
         (ground.Metrics("m.json", False, False), Verdict.FAIL, "dvc repro"),
         (ground.Metrics("m.json", True, False, ignored_by=".gitignore"), Verdict.FAIL, "git add --force m.json"),
         (ground.Metrics("m.json", True, False), Verdict.FAIL, "git add m.json"),
-        (ground.Metrics("m.json", True, True, said="m.json: is empty."), Verdict.ERROR, ""),
+        (ground.Metrics("m.json", True, True, said="m.json is empty."), Verdict.ERROR, ""),
         (ground.Metrics("m.json", True, True, values={"a": "x", "b": True, "c": float("nan")}), Verdict.WARN, ""),
         (ground.Metrics("m.json", True, True, values={"auc": 0.7}), Verdict.PASS, ""),
     ],

@@ -271,7 +271,7 @@ def test_the_digest_is_over_the_merged_rules() -> None:
         ("model: m\nextends: mlgate.yaml\n", "", "mlgate.yaml:2: extends names this file itself."),
         ("model: m\nextends: [b.yaml]\n", "", "mlgate.yaml:2: extends must be text, but is a list."),
         ("model: m\nextends:\n", "", "mlgate.yaml:2: extends must be text, but is nothing."),
-        ("model: m\nextends: b.yaml\n", "", "b.yaml: is empty."),
+        ("model: m\nextends: b.yaml\n", "", "b.yaml is empty."),
         ("model: m\nextends: b.yaml\n", "schema: 1\nextends: c.yaml\n", "b.yaml:2: extends is not allowed"),
         ("extends: b.yaml\n", BASE + "model: shared\n", "mlgate.yaml: model is missing."),
         ("model: m\nextends: b.yaml\n", BASE + "colour: red\n", "b.yaml:8: colour is not a key."),

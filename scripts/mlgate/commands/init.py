@@ -94,7 +94,7 @@ def _said(plan: Plan, kept: list[str]) -> str:
         "  1. Take the # away from each rule whose numbers you accept.",
         "  2. mlgate doctor    finds what is missing, with the lines to paste",
         f"  3. git add {' '.join(written) or '<the files>'}",
-        "     Commit, and open a pull request: its first verdict is a warning, as there is no champion yet.",
+        "     Commit, and open a pull request: its first verdict is a warning, as these rules bind once they are merged.",
         "  4. Set `mode: enforce` and make the check required once the verdicts are right.",
     ]
     return "\n".join(lines) + "\n"

@@ -160,7 +160,8 @@ def _without_common_rows(lines: Sequence[_Line]) -> list[_Line]:
 
 def _finding(check: Check, columns: int, paint: _Paint) -> list[str]:
     said = _ascii(sentences.sentence(check.reason))
-    if not said or not layout.is_rule(check):
+    named = said.startswith(f"{_ascii(check.title)}:") or said.startswith(f"{_ascii(check.title)} ")
+    if not said or (not layout.is_rule(check) and not named):
         said = ": ".join(part for part in (_ascii(check.title), said) if part)
     if check.location and check.location.file not in said:
         line = f":{check.location.line}" if check.location.line else ""

@@ -346,8 +346,9 @@ class Doctor:
     def _forge(self, configs: Sequence[Config]) -> Found:
         found = Found()
         if self._shown_forge == "none":
+            either = "mlgate init --forge github\nmlgate init --forge gitlab"
             reason = "There is neither a GitHub workflow nor a .gitlab-ci.yml: nothing calls the gate."
-            found.add(finding.finding("caller", "caller", Verdict.WARN, reason, fix="mlgate init"))
+            found.add(finding.finding("caller", "caller", Verdict.WARN, reason, fix=either))
         enforced: bool | None = None
         callers: list[str] = []
         if self._shown_forge == "github":
@@ -455,9 +456,8 @@ def _no_job(what: str) -> str:
 
 def _unreadable(error: MlgateError) -> Check:
     what = f"dvc_files.{error.file}" if error.file else "dvc_files"
-    return finding.finding(
-        what, "DVC's files", Verdict.ERROR, error.message, fix=error.fix, file=error.file, line=error.line
-    )
+    said = str(MlgateError(error.message, file=error.file, line=error.line))  # the mending stands on a line of its own
+    return finding.finding(what, "DVC's files", Verdict.ERROR, said, fix=error.fix, file=error.file, line=error.line)
 
 
 def _evidence(config: Config, found: Found) -> Evidence:
