@@ -110,6 +110,22 @@ def test_twice_is_the_same_and_never_over_what_is_there(repo: builder.Repo) -> N
     assert sorted(p.name for p in repo.path.iterdir() if p.name.startswith(".mlgate")) == []
 
 
+def test_the_caller_can_be_added_later_and_the_rules_stay(repo: builder.Repo) -> None:
+    history(repo)
+    assert "add the caller with `mlgate init --forge github`" in repo.mlgate("init").stdout
+    repo.write("mlgate.yaml", "mine\n")
+    done = repo.mlgate("init", "--forge", "github")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(
+        "wrote .github/workflows/model-gate.yml\nkept  mlgate.yaml (it exists; --force writes over it)\n\nNext:"
+    )
+    assert written(repo) == "mine\n"
+    repo.write(".gitlab-ci.yml", "test: {script: [make]}\n")
+    done = repo.mlgate("init", "--forge", "gitlab")
+    assert ".gitlab-ci.yml exists and was not changed. Add to it:" in done.stdout
+    assert written(repo) == "mine\n"
+
+
 def test_a_caller_that_is_there_is_kept(repo: builder.Repo) -> None:
     history(repo)
     repo.write(".github/workflows/model-gate.yml", "name: mine\n")

@@ -56,11 +56,11 @@ def command(config: str, working_directory: str, forge: str, *, force: bool, sum
 
 
 def _kept(run: Run, plan: Plan, configs: list[str], *, force: bool) -> list[str]:
-    """Files that exist and are left alone. Raises MlgateError when those are all the configurations asked for."""
+    """Files that exist and are left alone. Raises MlgateError when there is nothing else to write or print."""
     if force:
         return []
     kept = [path for path in plan.files if os.path.lexists(run.git.root / path)]
-    if configs and all(path in kept for path in configs):
+    if configs and len(kept) == len(plan.files) and not plan.print_for:
         one = configs[0] if len(configs) == 1 else f"each of {', '.join(configs)}"
         raise MlgateError(f"{one} exists already; nothing was written.", fix="To write it anew: mlgate init --force")
     return kept
@@ -84,7 +84,7 @@ def _said(plan: Plan, kept: list[str]) -> str:
     written = [path for path in plan.files if path not in kept]
     lines = [f"wrote {path}" for path in written]
     lines += [f"kept  {path} (it exists; --force writes over it)" for path in kept]
-    lines += plan.said
+    lines += [line for line in plan.said if not line.startswith(tuple(f"{path}: " for path in kept))]
     for path, text in plan.print_for.items():
         lines += ["", f"{path} exists and was not changed. Add to it:", "", text.rstrip(), ""]
         lines.append("Under an `include:` that is there already, add only the list item.")
@@ -94,7 +94,7 @@ def _said(plan: Plan, kept: list[str]) -> str:
         "  1. Take the # away from each rule whose numbers you accept.",
         "  2. mlgate doctor    finds what is missing, with the lines to paste",
         f"  3. git add {' '.join(written) or '<the files>'}",
-        "     Commit, and open a pull request: its first verdict is a warning, as these rules bind once they are merged.",
+        "     Commit, and open a pull request: its first verdict is a warning: rules bind once they are merged.",
         "  4. Set `mode: enforce` and make the check required once the verdicts are right.",
     ]
     return "\n".join(lines) + "\n"
