@@ -320,8 +320,12 @@ def save(state: Path, evidences: Sequence[Evidence]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing: a temporary file beside it, then a rename. Raises MlgateError when it cannot."""
+    """Write a whole file or nothing: a temporary file beside it, then a rename.
+
+    Raises MlgateError when it cannot, or when what it leaves behind would land elsewhere by a link.
+    """
     temporary = ""
+    _refuse_links(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -335,3 +339,16 @@ def write_text(path: Path, text: str) -> None:
         raise MlgateError(
             f"cannot write {path} ({error.strerror or error}).", fix="Make room, or check the folder's permissions."
         ) from error
+
+
+def _refuse_links(path: Path) -> None:
+    """A change can commit .mlgate, or a folder in it, as a link: what a verb leaves behind stays where it works."""
+    if STATE not in path.parts:
+        return
+    for folder in path.parents:
+        if folder.is_symlink():
+            raise MlgateError(
+                "is a symbolic link; mlgate writes only where it works.", file=relative(folder), fix="Remove it."
+            )
+        if folder.name == STATE:
+            return

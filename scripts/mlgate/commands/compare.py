@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 
 import click
@@ -56,15 +57,16 @@ class _Judge:
 
     def all(self) -> list[Evidence]:
         files = self.run.config_files()
-        evidences = [self._one(file) for file in files]
+        loaded = {file: self.run.load(file) for file in files}
+        _unique([own.model for own in loaded.values()])
+        evidences = [self._one(file, own) for file, own in loaded.items()]
         evidences += self._removed(set(files))
         if not evidences:
             raise self.run.no_config()
-        _unique(evidences)
+        _unique([evidence.model for evidence in evidences])
         return evidences
 
-    def _one(self, file: str) -> Evidence:
-        own = self.run.load(file)
+    def _one(self, file: str, own: Config | Unloadable) -> Evidence:
         if isinstance(own, Unloadable):
             return unloadable("compare", own)
         try:
@@ -201,14 +203,11 @@ def _off(config: Config) -> Evidence:
     )  # fmt: skip
 
 
-def _unique(evidences: list[Evidence]) -> None:
-    seen: set[str] = set()
-    for evidence in evidences:
-        if evidence.model in seen:
-            raise MlgateError(
-                f"two configurations call their model {evidence.model!r}.", fix="Give each its own `model:`."
-            )
-        seen.add(evidence.model)
+def _unique(names: list[str]) -> None:
+    """Evidence is filed by model: two of one name would overwrite each other."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise MlgateError(f"{count} configurations call their model {name!r}.", fix="Give each its own `model:`.")
 
 
 def _outputs(evidences: list[Evidence]) -> dict[str, str]:
