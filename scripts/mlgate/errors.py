@@ -29,3 +29,12 @@ class MlgateError(Exception):
         head = f"{self.where}{joint}" if self.where else ""
         tail = f" {self.fix}" if self.fix else ""
         return f"{head}{self.message}{tail}"
+
+
+def why(error: Exception) -> str:
+    """What a parser says, in one line and without its own advice."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text (UTF-8)"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return " ".join(str(error).split(";")[0].split())[:200].rstrip(".")

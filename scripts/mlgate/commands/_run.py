@@ -147,6 +147,11 @@ class Run:
             return Unloadable(file, _name(None, file), error)
         return None if text is None else load(text, file, snapshot.read)
 
+    def forget(self, verb: str) -> None:
+        """Remove what an earlier run of this verb found here, so that it cannot be taken for what this one finds."""
+        for file in (self.cwd / STATE / "evidence").glob(f"*/{verb}.json"):
+            file.unlink(missing_ok=True)
+
     def source(self) -> Source:
         event = self.forge.event
         return Source(

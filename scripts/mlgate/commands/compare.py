@@ -35,6 +35,7 @@ def command(config: str, working_directory: str, champion: str, *, summary: bool
     its base; what it changes in them is listed.
     """
     run = Run.start(config, working_directory, summary=summary)
+    run.forget("compare")
     try:
         evidences = _Judge(run, champion.strip()).all()
     except MlgateError as error:
@@ -221,12 +222,17 @@ def _outputs(evidences: list[Evidence]) -> dict[str, str]:
     return {
         "models": json.dumps([e.model for e in evidences if not e.unchanged]),
         "unchanged": json.dumps([e.model for e in evidences if e.unchanged]),
-        "failed-rules": json.dumps(broken[:1000]),
+        "failed-rules": json.dumps(list(dict.fromkeys(broken))[:1000]),
         "champion": only.commit if only else "",
         "champion-age-days": _age(only.committed_at) if only else "",
-        "comparable": str(not any(c.id.startswith("judge.comparable") and c.verdict is not Verdict.PASS
-                                  for e in evidences for c in e.checks)).lower(),
-    }  # fmt: skip
+        "comparable": str(all(_comparable(e) for e in evidences)).lower(),
+    }
+
+
+def _comparable(evidence: Evidence) -> bool:
+    """Whether there was a champion, and it was measured on the same test set."""
+    other = [c for c in evidence.checks if c.id.startswith("judge.comparable") and c.verdict is not Verdict.PASS]
+    return evidence.champion is not None and not other
 
 
 def _age(committed_at: str) -> str:

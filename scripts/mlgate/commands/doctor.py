@@ -31,6 +31,7 @@ from mlgate.setup.worktree import WorkTree
 def command(config: str, working_directory: str, python: str, *, summary: bool, debug: bool, remote: bool) -> int:
     """Find what would make the gate fail or lie, each with the exact lines to paste."""
     run = Run.start(config, working_directory, summary=summary)
+    run.forget("doctor")
     files = run.git.at(run.head) if run.in_ci else WorkTree(run.git)
     if "/" in python:
         python = str(run.cwd / python)

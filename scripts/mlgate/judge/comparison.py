@@ -72,7 +72,8 @@ def compare(case: Case) -> Evidence:
             found.append(_broken_controls(controls))
         not_run += _unknown_test_set(config)
     if case.proposed is not None:
-        found += _judge(case, case.proposed, "proposed", against=config)
+        said = {c.reason for c in found if c.reason}
+        found += [c for c in _judge(case, case.proposed, "proposed", against=config) if c.reason not in said]
     verdict = worst(c.verdict for c in found)
     return Evidence(
         kind="compare",
@@ -205,7 +206,7 @@ def _compared(case: Case, config: Config, name: str, evaluation: EvaluationSet) 
         return None, [_unreadable(name, "challenger", challenger.broken)]
     if challenger.absent:
         missing = ", ".join(challenger.paths)
-        reason = f"{missing} is not in the challenger's commit {case.challenger.pipeline.snapshot.commit[:9]}."
+        reason = f"{missing} is not in the challenger's commit {case.challenger.pipeline.snapshot.commit[:7]}."
         return None, [
             Check(
                 id=f"judge.metrics.{name}",
@@ -231,7 +232,7 @@ def _champion_metrics(
         reason = f"No champion yet: {case.chosen.how}. This model becomes the first one when it is merged."
         return None, no_champion, [_judge_check(check_id, title, no_champion[0], reason)]
     champion = _Metrics(case.champion, config, name, evaluation)
-    commit = case.chosen.commit[:9]
+    commit = case.chosen.commit[:7]
     if champion.broken:
         unreadable = (Verdict.ERROR, "the champion's metrics cannot be read")
         return None, unreadable, [_unreadable(name, "champion", champion.broken)]
@@ -447,7 +448,7 @@ def _sentence(verdict: Verdict, found: list[Check], case: Case, *, unchanged: bo
     if verdict is not Verdict.PASS:
         return next(c.reason for c in found if c.verdict is verdict)
     if unchanged:
-        return f"Unchanged: the model is that of the champion {case.chosen.commit[:9]}."
+        return f"Unchanged: the model is that of the champion {case.chosen.commit[:7]}."
     count = sum(c.group == "rules" for c in found)
-    against = f" against the champion {case.chosen.commit[:9]}" if case.champion else ""
+    against = f" against the champion {case.chosen.commit[:7]}" if case.champion else ""
     return f"{count} {'limit holds' if count == 1 else 'limits hold'}{against}."

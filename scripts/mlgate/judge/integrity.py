@@ -88,7 +88,7 @@ def _metrics_file(pipeline: Pipeline, path: str) -> Check:
     check_id = f"integrity.lock.{path}"
     where = Location(file=path)
     data = pipeline.snapshot.read(path)
-    commit = pipeline.snapshot.commit[:9]
+    commit = pipeline.snapshot.commit[:7]
     if data is None:
         cached = path in pipeline.outs and any(m.path == path and m.cached for m in pipeline.metric_files)
         fix = (

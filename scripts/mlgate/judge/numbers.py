@@ -23,7 +23,7 @@ def problem(value: Any) -> str:
     if value is MISSING:
         return "missing"
     if isinstance(value, bool):
-        return f"{str(value).lower()}, not a number"
+        return str(value).lower()
     if isinstance(value, int):
         return "" if abs(value) < 2**1024 else "too large to be a measurement"
     if isinstance(value, float):
@@ -33,8 +33,8 @@ def problem(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, str):
-        return f"the text {value[:40]!r}, not a number"
-    return f"a {'list' if isinstance(value, list | tuple) else type(value).__name__}, not a number"
+        return f"the text {value[:40]!r}"
+    return f"a {'list' if isinstance(value, list | tuple) else type(value).__name__}"
 
 
 def exact(value: float) -> Decimal:

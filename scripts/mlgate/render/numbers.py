@@ -95,7 +95,7 @@ def age(then: str, now: str) -> str:
     except (ValueError, TypeError):
         return ""
     if seconds < 60:
-        return "moments"
+        return "just now"
     for limit, size, unit in (
         (5400, 60, "minute"),
         (129_600, 3600, "hour"),

@@ -102,7 +102,7 @@ def _before(git: Git, event: Event) -> str:
         if not event.forced:
             raise
         raise MlgateError(
-            f"the push was forced, and the commit before it ({event.before[:9]}) is gone: the champion is unreachable.",
+            f"the push was forced, and the commit before it ({event.before[:7]}) is gone: the champion is unreachable.",
             fix="Name the champion once: run the gate by hand with `champion` set to its commit or tag.",
         ) from error
 

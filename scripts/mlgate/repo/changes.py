@@ -7,8 +7,10 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
+from mlgate.errors import MlgateError
 from mlgate.model import Change
 from mlgate.repo.dvc import Out, Pipeline, Stage
 from mlgate.repo.fresh import parameters
@@ -55,8 +57,10 @@ def _parameters(then: Pipeline, now: Pipeline, stages: list[Stage]) -> Iterator[
 
 
 def _flat(pipeline: Pipeline, file: str) -> dict[str, str]:
-    data = pipeline.snapshot.read(file)
-    values = parameters(data, file) if data is not None else None
+    values = None
+    with suppress(MlgateError):  # a broken file of the challenger is an error of its own; the champion's is history
+        data = pipeline.snapshot.read(file)
+        values = parameters(data, file) if data is not None else None
     found: dict[str, str] = {}
 
     def walk(node: Mapping[str, Any], prefix: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from mlgate.errors import MlgateError
+from mlgate.errors import MlgateError, why
 from mlgate.repo.git import Snapshot
 
 _CONFLICT = (b"\n<<<<<<< ", b"\n=======\n", b"\n>>>>>>> ")
@@ -94,10 +94,6 @@ class Pipeline:
                 found[metric.path] = metric
         return list(found.values())
 
-    def out(self, path: str) -> Out | None:
-        """The output at a path."""
-        return self.outs.get(path)
-
     def upstream(self, path: str) -> list[Stage]:
         """The stages that made a path, the last one first."""
         found: list[Stage] = []
@@ -129,11 +125,9 @@ def _parse(data: bytes, path: str) -> dict[str, Any]:
         )
     try:
         value = yaml.load(data.decode(), Loader=yaml.CSafeLoader)
-    except (UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise MlgateError(
-            f"cannot be read as YAML: {said}", file=path, fix="Restore it, or run `dvc repro`."
-        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        fix = "Restore it, or run `dvc repro`."
+        raise MlgateError(f"cannot be read as YAML: {why(error)}.", file=path, fix=fix) from error
     if value is None:
         return {}
     if not isinstance(value, dict):

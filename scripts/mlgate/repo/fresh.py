@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from mlgate.errors import MlgateError, why
 from mlgate.repo import dvc
 from mlgate.repo.dvc import Out, Pipeline, Stage
 
@@ -94,7 +95,7 @@ def _parameters(pipeline: Pipeline, stage: Stage) -> Iterator[Staleness]:
 
 
 def parameters(data: bytes, path: str) -> Mapping[str, Any] | None:
-    """A parameters file as a mapping; None for Python files and for what cannot be read."""
+    """A parameters file as a mapping; None for a kind that only DVC reads. Raises MlgateError when it is broken."""
     try:
         if path.endswith(".toml"):
             import tomllib  # noqa: PLC0415 -- few repositories have one
@@ -103,8 +104,10 @@ def parameters(data: bytes, path: str) -> Mapping[str, Any] | None:
         if path.endswith((".yaml", ".yml", ".json")):
             value = yaml.load(data.decode(), Loader=yaml.CSafeLoader)
             return value if isinstance(value, dict) else {}
-    except (ValueError, yaml.YAMLError, RecursionError):
-        return None
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise MlgateError(
+            f"cannot be read: {why(error)}.", file=path, fix="Restore it, then run `dvc repro`."
+        ) from error
     return None
 
 

@@ -284,7 +284,7 @@ class Git:
             found = self._merge_base(a, b)
         if not found and self.shallow:
             raise MlgateError(
-                f"the common ancestor of {a[:9]} and {b[:9]} lies beyond this shallow clone.",
+                f"the common ancestor of {a[:7]} and {b[:7]} lies beyond this shallow clone.",
                 fix="Check out with full history (GitHub: `fetch-depth: 0`; GitLab: `GIT_DEPTH: 0`).",
             )
         return found
@@ -340,7 +340,7 @@ def discover(cwd: Path, fetch_env: Mapping[str, str] | None = None) -> Git:
     top, _, shallow = os.fsdecode(done.stdout).rstrip("\n").rpartition("\n")
     if done.returncode != 0 or not top:
         raise MlgateError(
-            f"{cwd} is not inside a git repository. The repository is mlgate's state.",
+            f"{cwd} is not inside a git repository; mlgate judges commits.",
             fix="Run it in a clone (in a container job, check out first).",
         )
     git = Git(Path(top), fetch_env)

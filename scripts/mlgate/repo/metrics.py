@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from mlgate.errors import MlgateError
+from mlgate.errors import MlgateError, why
 
 MAX_BYTES = 16 * 2**20
 MAX_KEYS = 100_000  # also stops YAML aliases that multiply
@@ -45,8 +45,7 @@ def parse(data: bytes, path: str) -> dict[str, Any]:
     except RecursionError as error:
         raise MlgateError("is nested too deeply to be a metrics file.", file=path) from error
     except (ValueError, yaml.YAMLError, csv.Error) as error:
-        said = " ".join(str(error).split())[:200]
-        raise MlgateError(f"cannot be read as {path.rsplit('.', 1)[-1].upper()}: {said}", file=path) from error
+        raise MlgateError(f"cannot be read as {path.rsplit('.', 1)[-1].upper()}: {why(error)}.", file=path) from error
 
 
 def _reader(path: str) -> Callable[[str], Any]:

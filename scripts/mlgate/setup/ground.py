@@ -60,7 +60,7 @@ def base(facts: Base) -> Check:
         reason = f"There is no champion yet: {facts.how}. The first verdict will be `warn`."
         return finding("base", title, Verdict.WARN, reason)
     shallow = " This clone is shallow; what is needed is fetched." if facts.shallow else ""
-    return finding("base", title, Verdict.PASS, f"`{facts.commit[:9]}`: {facts.how}.{shallow}")
+    return finding("base", title, Verdict.PASS, f"`{facts.commit[:7]}`: {facts.how}.{shallow}")
 
 
 def anchor(ref: str, said: str, *, shallow: bool, forge: str) -> Check:
