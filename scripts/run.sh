@@ -129,9 +129,12 @@ ensure_uv() {
       "${candidate}" -I -m venv "${tmp}/venv" >/dev/null 2>&1 || continue
       candidate="${tmp}/venv/bin/python"
     fi
-    if env -u PIP_TARGET -u PIP_PREFIX -u PIP_CONSTRAINT -u PYTHONPATH PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 \
+    # Judged by what it leaves: pip puts nothing there before every hash was right, and a wrapper around pip (pyenv's, when
+    # two jobs end at once) may fail after pip itself has succeeded.
+    env -u PIP_TARGET -u PIP_PREFIX -u PIP_CONSTRAINT -u PYTHONPATH PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 \
       "${candidate}" -I -m pip install --quiet --disable-pip-version-check --no-input --no-deps --only-binary :all: --require-hashes \
-      --target "${tmp}/uv" --requirement "${root}/requirements/uv.txt" >"${tmp}/log" 2>&1; then
+      --target "${tmp}/uv" --requirement "${root}/requirements/uv.txt" >"${tmp}/log" 2>&1 || true
+    if [[ -x "${tmp}/uv/bin/uv" ]]; then
       place "${tmp}/uv" "${candidate}" "${home}"
       return
     fi
