@@ -13,6 +13,7 @@ from mlgate.commands._run import Run, Unloadable, failed, file_name, unloadable
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.judge.comparison import Case, Side, compare
+from mlgate.judge.integrity import sources
 from mlgate.model import Check, Evidence, Location, Verdict
 from mlgate.repo.champion import AUTO, Chosen, Sides, find
 from mlgate.repo.dvc import Pipeline
@@ -55,13 +56,14 @@ class _Judge:
         self.configs: dict[tuple[str, str], Config | Unloadable | None] = {}
         self.behind: dict[tuple[str, str], frozenset[str]] = {}
         self.dirty = tuple(run.dirty)
+        self.files: frozenset[str] = frozenset()
 
     def all(self) -> list[Evidence]:
-        files = self.run.config_files()
-        loaded = {file: self.run.load(file) for file in files}
+        self.files = frozenset(self.run.config_files())
+        loaded = {file: self.run.load(file) for file in sorted(self.files)}
         _unique([own.model for own in loaded.values()])
         evidences = [self._one(file, own) for file, own in loaded.items()]
-        evidences += self._removed(set(files))
+        evidences += self._removed({own.model for own in loaded.values()})
         if not evidences:
             raise self.run.no_config()
         _unique([evidence.model for evidence in evidences])
@@ -87,8 +89,8 @@ class _Judge:
     ) -> Evidence:
         git = self.run.git
         chosen = self._sides(self.named or binding.compare.champion).champion
-        champion = self._side(git.at(chosen.commit), file) if chosen.commit else None
-        anchor = self._side(git.at(git.ensure(binding.compare.anchor)), file) if binding.compare.anchor else None
+        champion = self._side(git.at(chosen.commit), file, own) if chosen.commit else None
+        anchor = self._side(git.at(git.ensure(binding.compare.anchor)), file, own) if binding.compare.anchor else None
         return compare(
             Case(
                 binding=binding,
@@ -118,7 +120,8 @@ class _Judge:
         commit = self._rules_commit(own.compare.champion)
         if not commit:
             return own, None, ()
-        base = self._config(self.run.git.at(commit), file)
+        snapshot = self.run.git.at(commit)
+        base = self._config(snapshot, self._earlier(snapshot, file, own))
         if base is None:
             return own, None, (_note("judge.new", file, f"{file} is new: its rules bind from when it is merged."),)
         if isinstance(base, Unloadable):
@@ -126,14 +129,26 @@ class _Judge:
             return own, None, (_note("judge.base-config", file, said),)
         return base, (own if own.digest() != base.digest() else None), ()
 
+    def _earlier(self, snapshot: Snapshot, file: str, own: Config) -> str:
+        """Where a commit has this model's file: in its place, or where the file of that model name was moved from."""
+        if file in snapshot.files:
+            return file
+        gone = self._gone(snapshot)
+        return next((there for there, config in gone.items() if config and config.model == own.model), file)
+
+    def _gone(self, snapshot: Snapshot) -> dict[str, Config | Unloadable | None]:
+        """Configurations of a commit that are not in their place any more."""
+        there = [file for file in self.run.config_files_at(snapshot) if file not in self.files]
+        return {file: self._config(snapshot, file) for file in there}
+
     def _config(self, snapshot: Snapshot, file: str) -> Config | Unloadable | None:
         key = (snapshot.commit, file)
         if key not in self.configs:
             self.configs[key] = self.run.load_at(snapshot, file)
         return self.configs[key]
 
-    def _side(self, snapshot: Snapshot, file: str) -> Side:
-        config = self._config(snapshot, file)
+    def _side(self, snapshot: Snapshot, file: str, own: Config) -> Side:
+        config = self._config(snapshot, self._earlier(snapshot, file, own))
         return Side(self._pipeline(snapshot), config if isinstance(config, Config) else None)
 
     def _pipeline(self, snapshot: Snapshot) -> Pipeline:
@@ -149,7 +164,7 @@ class _Judge:
             self.behind[key] = frozenset(p for p in {*then, *tip} if then.get(p) != tip.get(p))
         return self.behind[key]
 
-    def _removed(self, here: set[str]) -> list[Evidence]:
+    def _removed(self, models: set[str]) -> list[Evidence]:
         """Models of the base that this change takes away: a gate cannot be passed by deleting it."""
         try:
             rules = self._rules_commit(next(iter(self.sides), AUTO))
@@ -157,24 +172,25 @@ class _Judge:
             return []  # each model that is left says why; with none left, that there is none is an error itself
         if not rules:
             return []
-        base = self.run.git.at(rules)
-        gone = [f for f in self.run.config_files_at(base) if f not in here]
-        found = []
-        for file in gone:
-            config = self._config(base, file)
-            if isinstance(config, Config):
-                found.append(_retired(config, self.now))
-        return found
+        gone = self._gone(self.run.git.at(rules)).values()
+        now = self._pipeline(self.now)
+        return [
+            _retired(config, now, last=not models)
+            for config in gone
+            if isinstance(config, Config) and config.model not in models
+        ]
 
 
-def _retired(config: Config, now: Snapshot) -> Evidence:
-    """Gone with its metrics, a model is retired; without them, only its gate was removed."""
-    left = [p for s in config.evaluate.values() for m in s.metrics if (p := config.path(m)) in now.files]
+def _retired(config: Config, now: Pipeline, *, last: bool) -> Evidence:
+    """Gone with all that it makes, a model is retired; else, or with no other model left, its gate was switched off."""
+    left = next((path for path in sources(config) if path in now.snapshot.files or path in now.outs), "")
+    verdict = Verdict.ERROR
     if left:
-        reason = f"{config.file} was removed while {left[0]} is still here: that would switch the gate off. Restore it."
-        verdict = Verdict.ERROR
+        reason = f"{config.file} was removed while {left} is still here: that would switch the gate off. Restore it."
+    elif last:
+        reason = f"{config.file} was removed and no other configuration is left: nothing was judged. Restore it."
     else:
-        reason = f"{config.file} was removed together with its metrics: {config.model} is no longer judged."
+        reason = f"{config.file} was removed together with what it judged: {config.model} is no longer judged."
         verdict = Verdict.WARN
     check = Check(
         id="judge.removed", group="judge", title=config.file, verdict=verdict, reason=reason,
@@ -205,9 +221,10 @@ def _off(config: Config) -> Evidence:
 
 
 def _unique(names: list[str]) -> None:
-    """Evidence is filed by model: two of one name would overwrite each other."""
-    for name, count in Counter(names).items():
+    """Evidence is filed by model: two of one name would overwrite each other, in any case where disks ignore it."""
+    for folded, count in Counter(map(str.casefold, names)).items():
         if count > 1:
+            name = next(name for name in names if name.casefold() == folded)
             raise MlgateError(f"{count} configurations call their model {name!r}.", fix="Give each its own `model:`.")
 
 
