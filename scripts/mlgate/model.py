@@ -54,7 +54,8 @@ def exit_code(verdict: Verdict, *, mode: Mode = "enforce", fail_on: FailOn = "in
 
 
 class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+    # Built on first use: no verb needs all of these.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True, defer_build=True)
 
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
