@@ -15,6 +15,7 @@ from mlgate import config
 from mlgate.judge.numbers import MISSING, NO_SIDE
 from mlgate.judge.rules import Values, Where, check, controls
 from mlgate.model import Check, Verdict, worst
+from mlgate.repo import metrics
 
 WHERE = Where(key="auc", id="rules.auc", title="auc", file="metrics/eval.json")
 
@@ -206,3 +207,22 @@ def test_controls_notice_a_rule_that_cannot_fail(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("mlgate.judge.rules._Judged._graded", staticmethod(lambda *_: Verdict.PASS))
     passed, total = controls(loaded.compare.rules["auc"], loaded.compare.policy, WHERE)
     assert passed < total
+
+
+@given(st.permutations(["auc", "log_loss", "f1", "nested.rmse"]), st.permutations([0, 1, 2]))
+def test_the_order_of_rules_and_of_metrics_changes_nothing(names: list[str], places: list[int]) -> None:
+    values = {"auc": 0.7, "log_loss": 0.61, "f1": 0.3, "nested.rmse": 2.0}
+    limits = ["auc: {is: roc_auc, threshold: 0.7}", "log_loss: {threshold: 0.6}", "f1: {max_absolute_regression: 0}"]
+    text = "schema: 1\nmodel: m\nevaluate: {s: {metrics: [m.json]}}\ncompare:\n  rules:\n"
+    loaded = config.load(
+        text + "".join(f"    {limits[at]}\n" for at in places), file="mlgate.yaml", base=lambda _: None
+    )
+    read = metrics.parse(json.dumps({name: values[name] for name in names}).encode(), "m.json")
+    found = {
+        key: [
+            c.verdict.value
+            for c in check(rule, Values(read[key], 0.31), loaded.compare.policy, replace(WHERE, key=key, id=key))
+        ]
+        for key, rule in loaded.compare.rules.items()
+    }
+    assert found == {"auc": ["pass"], "log_loss": ["fail"], "f1": ["fail"]}
