@@ -5,15 +5,13 @@ The event is a pull request, as the forge would describe it; only the change's o
 
 from __future__ import annotations
 
-import json
-import subprocess
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 
-from builder import MLGATE, Repo, consumer
+from builder import MLGATE, Repo, consumer, md5
+from pulls import edit, pull_request, reasons
 
 BAD = {"auc": 0.10, "log_loss": 9.0}
 LOOSE = MLGATE.replace("0.70", "0.05").replace("0.01", "0.9").replace("2%", "90%").replace("1%", "80%")
@@ -22,36 +20,6 @@ LOOSE = MLGATE.replace("0.70", "0.05").replace("0.01", "0.9").replace("2%", "90%
 @pytest.fixture
 def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     return consumer(tmp_path_factory.mktemp("trick") / "repo")
-
-
-def edit(repo: Repo, path: str, change: Callable[[dict[str, Any]], object]) -> None:
-    value = yaml.safe_load((repo.path / path).read_text())
-    change(value)
-    repo.write(path, yaml.safe_dump(value, sort_keys=False))
-
-
-def on_github(
-    repo: Repo, name: str, payload: dict[str, Any], *args: str, **env: str
-) -> subprocess.CompletedProcess[str]:
-    file = repo.path.parent / "event.json"
-    file.write_text(json.dumps({"repository": {"default_branch": "main", "full_name": "o/r"}, **payload}))
-    known = {"GITHUB_SHA": repo.head, "GITHUB_REPOSITORY": "o/r", **env}
-    return repo.mlgate(
-        "compare", *args, GITHUB_ACTIONS="true", GITHUB_EVENT_NAME=name, GITHUB_EVENT_PATH=str(file), **known
-    )
-
-
-def pull_request(
-    repo: Repo, *args: str, head: str = "", name: str = "pull_request", **env: str
-) -> subprocess.CompletedProcess[str]:
-    """`mlgate compare` for a pull request of what is committed, into main."""
-    base = {"sha": repo.git("rev-parse", "main"), "ref": "main"}
-    pull = {"number": 1, "head": {"sha": head or repo.head, "ref": "change"}, "base": base}
-    return on_github(repo, name, {"number": 1, "pull_request": pull}, *args, **env)
-
-
-def reasons(repo: Repo, verdict: str, model: str = "visits") -> str:
-    return "\n".join(c["reason"] for c in repo.evidence(model)["checks"] if c["verdict"] == verdict)
 
 
 # -- the gate itself -------------------------------------------------------------------------------------------------
@@ -100,3 +68,91 @@ def test_a_second_model_whose_name_differs_in_case_only(repo: Repo) -> None:
     repo.model(folder="b", config=MLGATE.replace("model: visits", "model: Visits"))
     repo.commit()
     assert pull_request(repo, "--config", "**/mlgate.yaml").returncode == 2
+
+
+# -- other files before the judge ------------------------------------------------------------------------------------
+
+
+def test_edited_metrics_leave_the_lock_that_would_tell(repo: Repo) -> None:
+    repo.model(BAD)
+    repo.write("metrics/eval.json", {"auc": 0.99, "log_loss": 0.1})
+    edit(repo, "dvc.lock", lambda lock: lock["stages"].pop("evaluate"))
+    repo.commit()
+    assert pull_request(repo).returncode == 2
+    assert "made by no stage of a dvc.lock, as the champion's was" in reasons(repo, "error")
+
+
+def test_the_metrics_path_moves_to_better_numbers(repo: Repo) -> None:
+    repo.model(BAD, config=MLGATE.replace("metrics/eval.json", "metrics/fake.json"))
+    repo.write("metrics/fake.json", {"auc": 0.99, "log_loss": 0.1})
+    repo.commit()
+    assert pull_request(repo).returncode == 2
+    assert "auc is 0.1; at least 0.70 is required" in reasons(repo, "fail")
+
+
+def test_the_test_set_moves_to_a_copy_of_the_old_one(repo: Repo) -> None:
+    repo.model({"auc": 0.99, "log_loss": 0.1}, data="easy", config=MLGATE.replace("data/test.csv", "data/old.csv"))
+    old = {"path": "old.csv", "hash": "md5", "md5": md5(b"test rows"), "size": 1}
+    repo.write("data/old.csv.dvc", yaml.safe_dump({"outs": [old]}))
+    repo.commit()
+    assert pull_request(repo).returncode == 3
+    assert "Not the same test set: data/test.csv was" in reasons(repo, "inconclusive")
+
+
+def swap(repo: Repo, old: str, new: str) -> None:
+    """Let the evaluation depend on another file than it did, as if it had run so."""
+    repo.write(new, "other")
+
+    def lock(value: dict[str, Any]) -> None:
+        for dep in value["stages"]["evaluate"]["deps"]:
+            if dep["path"] == old:
+                dep |= {"path": new, "md5": md5(b"other")}
+
+    def stages(value: dict[str, Any]) -> None:
+        deps = value["stages"]["evaluate"]["deps"]
+        deps[deps.index(old)] = new
+
+    edit(repo, "dvc.lock", lock)
+    edit(repo, "dvc.yaml", stages)
+
+
+def test_the_evaluation_reads_other_rows_than_the_test_set(repo: Repo) -> None:
+    repo.model({"auc": 0.99, "log_loss": 0.1})
+    swap(repo, "data/test.csv", "data/easy.csv")
+    repo.commit()
+    assert pull_request(repo).returncode == 3
+    assert "the champion was measured on data/test.csv, but no stage" in reasons(repo, "inconclusive")
+
+
+def test_the_evaluation_measures_another_model(repo: Repo) -> None:
+    repo.model({"auc": 0.99, "log_loss": 0.1})
+    swap(repo, "models/visits.joblib", "models/good.joblib")
+    repo.commit()
+    assert pull_request(repo).returncode == 2
+    assert "does not come from models/visits.joblib" in reasons(repo, "error")
+
+
+def test_the_leak_check_goes_with_the_key_it_needs(repo: Repo) -> None:
+    repo.git("checkout", "--quiet", "main")
+    repo.model(data="train rows")
+    repo.commit()
+    repo.git("checkout", "--quiet", "-B", "change")
+    repo.model({"auc": 0.73, "log_loss": 0.5}, data="train rows", config=MLGATE.replace("train: {data", "#"))
+    repo.commit()
+    assert pull_request(repo).returncode == 2
+    assert "the metrics measure memory" in reasons(repo, "error")
+
+
+def test_the_evaluation_set_is_renamed_and_its_rules_loosened(repo: Repo) -> None:
+    repo.model({"auc": 0.65, "log_loss": 0.58}, config=LOOSE.replace("holdout", "other"))
+    repo.commit()
+    assert pull_request(repo).returncode == 1
+
+
+@pytest.mark.parametrize("value", [2**1024 - 1, -1e308])
+def test_a_number_that_no_double_holds(repo: Repo, value: float) -> None:
+    repo.model({"auc": value, "log_loss": 0.5})
+    repo.commit()
+    done = pull_request(repo)
+    assert done.returncode in (1, 2)
+    assert "fault" not in done.stderr

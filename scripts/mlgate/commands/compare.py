@@ -152,7 +152,7 @@ class _Judge:
 
     def _side(self, snapshot: Snapshot, file: str, own: Config) -> Side:
         config = self._config(snapshot, self._earlier(snapshot, file, own))
-        return Side(self._pipeline(snapshot), config if isinstance(config, Config) else None)
+        return Side(self._pipeline(snapshot), config if isinstance(config, Config) else None, trusted=True)
 
     def _pipeline(self, snapshot: Snapshot) -> Pipeline:
         return self.pipelines.setdefault(snapshot.commit, Pipeline(snapshot))

@@ -19,10 +19,15 @@ from mlgate.repo.dvc import Pipeline
 
 @dataclass(frozen=True)
 class Side:
-    """One commit's view of the model. `config` is None where that commit has no mlgate.yaml for it."""
+    """One commit's view of the model. `config` is None where that commit has no mlgate.yaml for it.
+
+    A champion is `trusted` to say where its files are. A challenger is asked where the version that judges it says, and
+    only for what is not there where it says itself: else a change could put other files before the judge.
+    """
 
     pipeline: Pipeline
     config: Config | None
+    trusted: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ def compare(case: Case) -> Evidence:
     config = case.binding
     own = case.challenger.config or config
     now = case.challenger.pipeline
-    found = [*case.notes, *integrity.checks(own, now, dirty=case.dirty, strict_tree=case.strict_tree)]
+    found = [*case.notes, *integrity.checks(own, config, now, dirty=case.dirty, strict_tree=case.strict_tree)]
     rule_changes = _rule_changes(case)
     if rule_changes:
         found.append(_rules_changed(rule_changes, case))
@@ -102,8 +107,10 @@ class _Metrics:
 
     def __init__(self, side: Side, config: Config, name: str, evaluation: EvaluationSet) -> None:
         own = side.config.evaluate.get(name) if side.config else None
-        at = side.config if own is not None and side.config is not None else config
-        self.paths = [at.path(p) for p in (own or evaluation).metrics]
+        self.paths = [config.path(p) for p in evaluation.metrics]
+        moved = side.trusted or not all(path in side.pipeline.snapshot.files for path in self.paths)
+        if own is not None and side.config is not None and moved:
+            self.paths = [side.config.path(p) for p in own.metrics]
         self.values: dict[str, tuple[Any, str]] = {}
         self.broken: MlgateError | None = None
         self.absent = True
@@ -176,8 +183,8 @@ def _judge(case: Case, config: Config, prefix: str, *, against: Config | None = 
                 anchor=compared.anchor.get(key) if compared.anchor else NO_SIDE,
                 absent=compared.absent,
             )
-            if against is not None and values.champion is MISSING and key not in against.compare.rules:
-                # A metric that this change introduces: its champion cannot have measured it.
+            if values.champion is MISSING and not (case.champion and _ruled(case.champion, key)):
+                # A metric that came with its rule: the champion cannot have measured it.
                 values = Values(
                     challenger=values.challenger,
                     anchor=values.anchor,
@@ -188,6 +195,10 @@ def _judge(case: Case, config: Config, prefix: str, *, against: Config | None = 
 
 def _has(side: _Metrics | None, key: str) -> bool:
     return side is not None and key in side.values
+
+
+def _ruled(side: Side, key: str) -> bool:
+    return side.config is not None and key in side.config.compare.rules
 
 
 def _differs(ours: Config, theirs: Config, key: str) -> bool:
@@ -228,6 +239,7 @@ def _champion_metrics(
     policy = config.compare.policy
     no_champion = (Verdict(policy.missing_champion), "there is no champion yet")
     check_id, title = f"judge.champion.{name}", f"champion of {name}"
+    checks: list[Check] = []
     if case.champion is None:
         reason = f"No champion yet: {case.chosen.how}. This model becomes the first one when it is merged."
         return None, no_champion, [_judge_check(check_id, title, no_champion[0], reason)]
@@ -250,36 +262,67 @@ def _champion_metrics(
             )
         reason = f"No champion yet: {commit} has no {', '.join(champion.paths)}. This model becomes the first one."
         return None, no_champion, [_judge_check(check_id, title, no_champion[0], reason)]
-    if evaluation.data:
-        then, now = (
-            _test_set(case.champion, config, name, evaluation),
-            _test_set(case.challenger, config, name, evaluation),
-        )
-        if then and now and then != now:
-            verdict = Verdict(policy.not_comparable)
-            reason = (
-                f"Not the same test set: {config.path(evaluation.data)} was {_short(then)} for the champion and is "
-                f"{_short(now)} now. A difference would be the data's, not the model's. "
-                "Evaluate the champion on the new data in a commit of its own first."
-            )
-            return (
-                None,
-                (verdict, "it was measured on another test set"),
-                [_judge_check(f"judge.comparable.{name}", f"same test set ({name})", verdict, reason)],
-            )
+    now = _Metrics(case.challenger, config, name, evaluation).paths
+    lost = _lost_lineage(case, case.champion, now, champion.paths)
+    if lost:
+        checks.append(_judge_check(f"judge.lineage.{name}", f"what {name} rests on", Verdict.ERROR, lost))
+    if not evaluation.data:
+        return champion, no_champion, checks
+    data = (_test_set(case.champion, config, name, evaluation), _test_set(case.challenger, config, name, evaluation))
+    reason = _other_test_set(case, case.champion, data, (champion.paths, now))
+    verdict = Verdict(policy.not_comparable) if reason else Verdict.PASS
+    checks.append(_judge_check(f"judge.comparable.{name}", f"same test set ({name})", verdict, reason))
+    if reason:
+        return None, (verdict, "it was measured on another test set"), checks
+    return champion, no_champion, checks
+
+
+def _lost_lineage(case: Case, champion: Side, now: list[str], then: list[str]) -> str:
+    """What the lock said of the champion's metrics and does not say of the challenger's, as a sentence."""
+    before, after = champion.pipeline, case.challenger.pipeline
+    if all(path in before.producers for path in then) and not all(path in after.producers for path in now):
         return (
-            champion,
-            no_champion,
-            [_judge_check(f"judge.comparable.{name}", f"same test set ({name})", Verdict.PASS, "")],
+            f"{', '.join(now)} is made by no stage of a dvc.lock, as the champion's was: nothing attests it any more. "
+            "Make it a `metrics:` output of the stage that writes it, and run `dvc repro`."
         )
-    return champion, no_champion, []
+    own = case.challenger.config if case.challenger.config and case.challenger.config.artifact else case.binding
+    config = champion.config or case.binding
+    if not own.artifact or not config.artifact:
+        return ""
+    artifact = own.path(own.artifact)
+    if before.reads(then, config.path(config.artifact)) and not after.reads(now, artifact):
+        return (
+            f"{', '.join(now)} does not come from {artifact}: no stage that made it depends on that model, as the "
+            "champion's did. Let the stage that evaluates it list it under `deps:`, and run `dvc repro`."
+        )
+    return ""
 
 
-def _test_set(side: Side, config: Config, name: str, evaluation: EvaluationSet) -> dict[str, str]:
+def _other_test_set(case: Case, champion: Side, data: tuple[str, str], metrics: tuple[list[str], list[str]]) -> str:
+    """Why both sides were not measured on the same rows, as far as digests say. Each pair is then and now."""
+    (path_then, path_now), (then, now) = data, metrics
+    old = integrity.named(champion.pipeline, path_then, "").digest
+    new = integrity.named(case.challenger.pipeline, path_now, "").digest
+    if old and new and old != new:
+        return (
+            f"Not the same test set: {path_now} was {_short(old)} for the champion and is {_short(new)} now. "
+            "A difference would be the data's, not the model's. "
+            "Evaluate the champion on the new data in a commit of its own first."
+        )
+    if champion.pipeline.reads(then, path_then) and not case.challenger.pipeline.reads(now, path_now):
+        return (
+            f"Not the same test set: the champion was measured on {path_then}, but no stage that made "
+            f"{', '.join(now)} depends on {path_now}."
+        )
+    return ""
+
+
+def _test_set(side: Side, config: Config, name: str, evaluation: EvaluationSet) -> str:
+    """Where a side has the rows of an evaluation set."""
     own = side.config.evaluate.get(name) if side.config else None
-    at = side.config if own is not None and own.data and side.config is not None else config
-    data = own.data if own is not None and own.data else evaluation.data
-    return integrity.named(side.pipeline, at.path(data or ""), "evaluate").digest
+    path = config.path(evaluation.data or "")
+    moved = side.trusted or not integrity.named(side.pipeline, path, "").digest
+    return side.config.path(own.data) if moved and own is not None and own.data and side.config else path
 
 
 def _short(digest: dict[str, str]) -> str:
@@ -400,7 +443,7 @@ def _fingerprint(config: Config, pipeline: Pipeline) -> tuple[object, ...]:
     if any(entry is None for _, entry in blobs):
         return ()
     data = [config.path(s.data) for s in config.evaluate.values() if s.data]
-    produced = [config.path(config.artifact)] if config.artifact else []
+    produced = [p for p in integrity.sources(config) if p not in paths]
     known = tuple((p, tuple(integrity.named(pipeline, p, "").digest.items())) for p in (*data, *produced))
     return () if any(not digest for _, digest in known) else (*blobs, *known)
 

@@ -12,7 +12,10 @@ from mlgate.repo.dvc import Pipeline
 
 
 def named(pipeline: Pipeline, path: str, role: str) -> Named:
-    """A path and its digests: DVC's md5 from lock or pointer, else sha256 of the bytes git has; none when unknown."""
+    """A path and its digests: DVC's md5 from lock or pointer, else sha256 of the bytes git has; none when unknown.
+
+    Of a file inside a folder that DVC tracks, the lock knows the digest where a stage depends on just that file.
+    """
     out = pipeline.outs.get(path)
     if out is not None and out.md5:
         return Named(name=path, digest={"dvc-md5": out.md5}, role=role)
@@ -22,7 +25,11 @@ def named(pipeline: Pipeline, path: str, role: str) -> Named:
     inside = pipeline.snapshot.below(path)
     if inside:
         listing = "".join(f"{relpath}\0{entry.blob}\n" for relpath, entry in sorted(inside.items()))
-        return Named(name=path, digest={"git-tree-sha256": hashlib.sha256(listing.encode()).hexdigest()}, role=role)
+        octets = listing.encode(errors="surrogateescape")
+        return Named(name=path, digest={"git-tree-sha256": hashlib.sha256(octets).hexdigest()}, role=role)
+    read = {dep.md5 for stage in pipeline.stages for dep in stage.deps if dep.path == path and dep.md5}
+    if len(read) == 1:
+        return Named(name=path, digest={"dvc-md5": read.pop()}, role=role)
     return Named(name=path, role=role)
 
 
@@ -43,21 +50,29 @@ def gated(config: Config, pipeline: Pipeline) -> set[str]:
 
 def sources(config: Config) -> list[str]:
     """The files of a model that stages make: metrics, predictions and the artifact."""
-    paths = [config.path(p) for s in config.evaluate.values() for p in s.metrics]
+    paths = _metrics(config)
     paths += [config.path(s.predictions.path) for s in config.evaluate.values() if s.predictions]
     return paths + ([config.path(config.artifact)] if config.artifact else [])
 
 
-def checks(config: Config, pipeline: Pipeline, *, dirty: Sequence[str], strict_tree: bool) -> Iterator[Check]:
-    """All integrity checks of one model at the challenger's commit."""
+def checks(
+    config: Config, binding: Config, pipeline: Pipeline, *, dirty: Sequence[str], strict_tree: bool
+) -> Iterator[Check]:
+    """All integrity checks of one model at the challenger's commit: of what its own version names, and of what is
+    still there of what the binding version names, since that is judged too."""
     yield _tree(gated(config, pipeline), dirty, strict=strict_tree)
-    metrics = [config.path(p) for s in config.evaluate.values() for p in s.metrics]
-    for path in dict.fromkeys(metrics):
+    metrics = dict.fromkeys([*_metrics(config), *(p for p in _metrics(binding) if p in pipeline.snapshot.files)])
+    for path in metrics:
         yield _metrics_file(pipeline, path)
-    yield from _stages(pipeline, sources(config))
+    yield from _stages(pipeline, [*sources(config), *metrics])
     yield from _dvc_metrics(config, pipeline, set(metrics))
     yield from _attested(config, pipeline)
-    yield from _leak(config, pipeline)
+    leaks = {check.id: check for version in (config, binding) for check in _leak(version, pipeline)}
+    yield from leaks.values()
+
+
+def _metrics(config: Config) -> list[str]:
+    return [config.path(p) for s in config.evaluate.values() for p in s.metrics]
 
 
 def not_compared(config: Config, pipeline: Pipeline) -> list[str]:
@@ -65,6 +80,15 @@ def not_compared(config: Config, pipeline: Pipeline) -> list[str]:
     found = []
     for stage in _chain(pipeline, sources(config)):
         found += [f"Stage {s.stage}: {s.what}." for s in fresh.check(pipeline, stage) if not s.known]
+    for name, evaluation in config.evaluate.items():
+        metrics = [config.path(p) for p in evaluation.metrics]
+        attested = all(path in pipeline.producers for path in metrics)
+        for path, key in ((evaluation.data, f"evaluate.{name}.data"), (config.artifact, "artifact")):
+            if path and attested and not pipeline.reads(metrics, config.path(path)):
+                found.append(
+                    f"Whether {', '.join(metrics)} was measured with {config.path(path)} ({key}): "
+                    "no stage that made it lists it under `deps:`."
+                )
     return found
 
 

@@ -25,7 +25,7 @@ def problem(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
-        return "" if abs(value) < 2**1024 else "too large to be a measurement"
+        return "" if abs(value) < 2**1023 else "too large to be a measurement"
     if isinstance(value, float):
         if math.isnan(value):
             return "NaN"

@@ -5,6 +5,7 @@ A boundary value passes. What cannot be judged (missing, NaN, text, a ratio to z
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
@@ -97,7 +98,9 @@ def _unjudged(where: Where, wrong: str, side: str, verdict: Verdict, observed: D
 
 
 def _number(value: Decimal | None) -> float | None:
-    return None if value is None else float(value)
+    """For the evidence, which holds doubles: None for what is too large for one."""
+    number = None if value is None else float(value)
+    return None if number is None or math.isinf(number) else number
 
 
 @dataclass(frozen=True)
@@ -264,7 +267,7 @@ class _Judged:
             title=where.title,
             verdict=verdict,
             reason=reason,
-            observed=float(self.observed),
+            observed=_number(self.observed),
             champion=_number(champion),
             expected=expected,
             limit=_number(limit),

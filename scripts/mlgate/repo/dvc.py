@@ -105,6 +105,11 @@ class Pipeline:
                 queue += [dep.path for dep in stage.deps]
         return found
 
+    def reads(self, produced: Iterable[str], path: str) -> bool:
+        """Whether a stage behind one of these files depends on a path: on itself, a folder around it, or inside it."""
+        deps = {dep.path for file in produced for stage in self.upstream(file) for dep in stage.deps}
+        return any(f"{path}/".startswith(f"{dep}/") or dep.startswith(f"{path}/") for dep in deps)
+
     def _named(self, name: str) -> list[str]:
         return [p for p in self.snapshot.files if p == name or p.endswith(f"/{name}")]
 
