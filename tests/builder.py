@@ -105,7 +105,7 @@ class Repo:
         text = values if isinstance(values, str) else json.dumps(values, indent=2) + "\n"
         seed = seed or md5(text.encode())
         self.write(f"{at}src/train.py", f"# trains {seed}\n")
-        self.write(f"{at}params.yaml", f"train:\n  seed: {seed!r}\n")
+        self.write(f"{at}params.yaml", yaml.safe_dump({"train": {"seed": seed}}))
         self.write(f"{at}metrics/eval.json", text)
         self.write(f"{at}dvc.yaml", yaml.safe_dump(_PIPELINE, sort_keys=False))
         if config is not None:

@@ -234,7 +234,7 @@ def pushed(repo: Repo, job: Job, *, before: str, forced: bool) -> dict[str, str]
 @pytest.mark.parametrize(
     ("forced", "said"),
     [
-        (True, "the push was forced, and the commit before it (dddddddd"),
+        (True, "the push was forced, and the commit before it (ddddddd"),
         (False, "is not a commit of this clone and could not be fetched"),
     ],
 )
@@ -282,7 +282,7 @@ def test_no_repository_and_nothing_is_left_behind(tmp_path: Path, verb: str) -> 
         cwd=tmp_path, env=environment(PYTHONPATH=str(ROOT / "scripts")), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"error: {tmp_path} is not inside a git repository.")
+    assert done.stderr.startswith(f"error: {tmp_path} is not inside a git repository")
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
