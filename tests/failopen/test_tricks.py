@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from builder import MLGATE, Repo, consumer, md5
-from pulls import edit, pull_request, reasons
+from pulls import edit, on_github, pull_request, reasons
 
 BAD = {"auc": 0.10, "log_loss": 9.0}
 LOOSE = MLGATE.replace("0.70", "0.05").replace("0.01", "0.9").replace("2%", "90%").replace("1%", "80%")
@@ -156,3 +156,33 @@ def test_a_number_that_no_double_holds(repo: Repo, value: float) -> None:
     done = pull_request(repo)
     assert done.returncode in (1, 2)
     assert "fault" not in done.stderr
+
+
+# -- another event, another commit -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["pull_request_target", "pull_request"])
+def test_the_target_is_checked_out_in_place_of_the_change(repo: Repo, name: str) -> None:
+    repo.model(BAD)
+    head = repo.commit()
+    repo.git("checkout", "--quiet", "main")
+    assert pull_request(repo, head=head, name=name).returncode == 2
+    assert "does not hold the change" in reasons(repo, "error")
+
+
+def test_a_run_that_follows_another_judges_the_default_branch(repo: Repo) -> None:
+    repo.model(BAD)
+    run = {"head_sha": repo.commit(), "head_branch": "main", "event": "pull_request", "pull_requests": []}
+    repo.git("checkout", "--quiet", "main")
+    assert on_github(repo, "workflow_run", {"workflow_run": run}, GITHUB_REF="refs/heads/main").returncode == 2
+    assert "does not hold the change" in reasons(repo, "error")
+
+
+@pytest.mark.parametrize(
+    ("name", "ref"), [("push", "refs/tags/v1"), ("workflow_dispatch", "refs/tags/main"), ("schedule", "refs/heads/x")]
+)
+def test_rules_loosened_on_a_commit_that_nobody_merged(repo: Repo, name: str, ref: str) -> None:
+    repo.model({"auc": 0.65, "log_loss": 0.58}, config=LOOSE)
+    repo.commit()
+    assert on_github(repo, name, {"before": "0" * 40, "created": True}, GITHUB_REF=ref).returncode == 1
+    assert "compare.rules.auc.threshold: 0.7 → 0.05" in reasons(repo, "warn")

@@ -100,3 +100,15 @@ def test_data_in_a_folder_that_dvc_tracks_as_one(repo: Repo) -> None:
     both_sides(repo, change)
     assert pull_request(repo).returncode == 0
     assert repo.evidence()["verdict"] == "pass"
+
+
+# -- events ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_tag_on_the_default_branch_is_judged_by_its_own_rules(repo: Repo) -> None:
+    repo.model(BETTER, config=MLGATE.replace("0.70", "0.71"))
+    repo.commit()
+    repo.git("checkout", "--quiet", "main")
+    repo.git("merge", "--quiet", "--ff-only", "change")
+    assert on_github(repo, "push", {"created": True}, GITHUB_REF="refs/tags/v1").returncode == 0
+    assert repo.evidence()["verdict"] == "pass"

@@ -274,6 +274,8 @@ def read_event(env: Mapping[str, str], payload: Mapping[str, Any], *, gitea: boo
         facts |= _from_push(payload, ref)
     elif name == "workflow_run":
         facts |= _from_workflow_run(payload)
+    elif ref.startswith("refs/tags/"):
+        facts["kind"] = "tag"  # a tag may have the name of a branch
     elif name == "schedule" and not facts["default_branch"]:
         facts["default_branch"] = facts["ref"]  # schedules run on the default branch only
     return Event(**facts)

@@ -6,8 +6,8 @@
 | pull request, head checked out; merge request | the fetched tip of the target branch, if the source has its changes |
 | merge queue | the commit the entry was built on |
 | push to the default branch | the commit before the push, else the first parent |
-| push to another branch, manual run there | the merge base with the default branch |
-| tag, schedule, manual run on the default branch | the first parent |
+| push, schedule or manual run elsewhere, tag on what is not merged | the merge base with the default branch |
+| tag on the default branch, schedule, manual run there | the first parent |
 | terminal | the merge base with the ref; on that branch itself, the commit before |
 """
 
@@ -46,6 +46,8 @@ class Sides:
 
 def find(git: Git, event: Event, spec: str = AUTO) -> Sides:
     """Raises MlgateError when a commit that the event names can be had neither here nor from the remote."""
+    if event.name == "workflow_run" and git.head() != event.head_sha:
+        raise _elsewhere(git.head(), event)
     by_event = _by_event(git, event, spec)
     # On the default branch the rules are merged already; elsewhere a change cannot bend the rules it is judged by.
     rules = "" if _on_default(git, event) else by_event.commit
@@ -66,19 +68,18 @@ def _by_event(git: Git, event: Event, spec: str) -> Chosen:
         return _first_parent(git, head)
     if event.kind == "terminal":
         return _terminal(git, head, spec)
-    if event.kind in ("push", "manual") and not _on_default(git, event):
+    if not _on_default(git, event):
         return _fork_point(git, head, event.default_branch)
     return _first_parent(git, head)
 
 
 def _on_default(git: Git, event: Event) -> bool:
-    if event.kind in ("pull_request", "merge_group"):
+    if event.kind in ("pull_request", "merge_group", "terminal"):
         return False
-    if event.kind in ("schedule", "tag"):
-        return True
-    if event.kind == "terminal":
-        return False
-    return not event.ref or event.ref == (event.default_branch or git.default_branch())
+    branch = event.default_branch or git.default_branch()
+    if event.kind == "tag":  # anyone who may push a tag can put it on a commit that nobody reviewed
+        return not branch or git.merge_base(git.head(), git.ensure(branch, fresh=True)) == git.head()
+    return not event.ref or event.ref == branch
 
 
 def _pull_request(git: Git, event: Event, head: str) -> Chosen:
@@ -92,7 +93,18 @@ def _pull_request(git: Git, event: Event, head: str) -> Chosen:
             f"this branch and {event.base_ref!r} share no history, so there is no champion to compare with.",
             fix="Rebase it onto the target branch.",
         )
+    if base == head and event.head_sha not in ("", head):
+        raise _elsewhere(head, event)
     return Chosen(tip, "tip of the target branch", ref=event.base_ref, fork_point="" if base == tip else base)
+
+
+def _elsewhere(head: str, event: Event) -> MlgateError:
+    return MlgateError(
+        f"the commit that is checked out ({head[:9]}) does not hold the change ({event.head_sha[:9]}): "
+        "its verdict would be another commit's.",
+        fix="Run the gate on `pull_request`, whose checkout is the change merged into its target; "
+        f"`{event.name}` checks out the target.",
+    )
 
 
 def _before(git: Git, event: Event) -> str:
