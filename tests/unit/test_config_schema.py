@@ -251,8 +251,8 @@ def test_the_page_lists_every_estimator_and_what_is_refused() -> None:
 
 
 def test_the_page_shows_errors_as_they_are() -> None:
-    (example,) = [block for block in blocks("console") if "error:" in block]
-    said = example.splitlines()[1].removeprefix("error: mlgate.yaml:21: ")
+    (example,) = [block for block in blocks("console") if "verdict: error" in block]
+    said = example.splitlines()[2].removeprefix("  error  mlgate.yaml:21: ")
     with pytest.raises(MlgateError) as caught:
         read(FULL.replace("threshold: 0.70", "treshold: 0.70", 1))
     assert str(caught.value) == f"mlgate.yaml:21: {said}"
