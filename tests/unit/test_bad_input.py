@@ -332,14 +332,17 @@ def everything(repo: Repo) -> dict[Path, bytes]:
 @pytest.mark.parametrize("path", [".mlgate", ".mlgate/evidence", ".mlgate/evidence/visits"])
 def test_what_is_left_behind_follows_no_link(repo: Repo, tmp_path: Path, path: str) -> None:
     outside = tmp_path / "outside"
-    outside.mkdir()
+    theirs = outside / Path(".mlgate/evidence/visits/compare.json").relative_to(path)
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
     at = repo.path / path
     at.parent.mkdir(parents=True, exist_ok=True)
     os.symlink(outside, at)
     done = repo.mlgate("compare")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"error: {path} is a symbolic link; mlgate writes only where it works. Remove it.\n"
-    assert list(outside.iterdir()) == []
+    assert [p for p in outside.rglob("*") if p.is_file()] == [theirs]
+    assert theirs.read_text() == "theirs"
 
 
 def test_a_file_in_the_place_of_the_folder(repo: Repo) -> None:

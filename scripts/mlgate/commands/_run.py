@@ -150,6 +150,7 @@ class Run:
     def forget(self, verb: str) -> None:
         """Remove what an earlier run of this verb found here, so that it cannot be taken for what this one finds."""
         for file in (self.cwd / STATE / "evidence").glob(f"*/{verb}.json"):
+            _refuse_links(file)
             file.unlink(missing_ok=True)
 
     def source(self) -> Source:
