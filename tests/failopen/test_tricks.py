@@ -149,6 +149,34 @@ def test_the_evaluation_set_is_renamed_and_its_rules_loosened(repo: Repo) -> Non
     assert pull_request(repo).returncode == 1
 
 
+def test_a_second_file_vouches_for_edited_metrics(repo: Repo) -> None:
+    repo.model(BAD)
+    edited = b'{"auc": 0.99, "log_loss": 0.1}'
+    repo.write("metrics/eval.json", edited)
+    claim = {"path": "metrics/eval.json", "hash": "md5", "md5": md5(edited), "size": len(edited)}
+    repo.write("elsewhere/any.dvc", yaml.safe_dump({"wdir": "..", "outs": [claim]}))
+    repo.commit()
+    assert pull_request(repo).returncode == 2
+    assert "another digest in stage evaluate of dvc.lock than in elsewhere/any.dvc" in reasons(repo, "error")
+
+
+def test_a_command_hides_behind_a_template(repo: Repo) -> None:
+    repo.model({"auc": 0.9, "log_loss": 0.1})
+    edit(repo, "dvc.yaml", lambda file: file["stages"]["train"].update(cmd="python other.py # ${any}"))
+    repo.commit()
+    assert pull_request(repo).returncode == 2
+    assert "its command changed in dvc.yaml" in reasons(repo, "error")
+
+
+def test_a_dependency_is_added_and_nothing_run(repo: Repo) -> None:
+    repo.model({"auc": 0.9, "log_loss": 0.1})
+    edit(repo, "dvc.yaml", lambda file: file["stages"]["train"]["deps"].append("src/more.py"))
+    repo.write("src/more.py", "more\n")
+    repo.commit()
+    assert pull_request(repo).returncode == 2
+    assert "src/more.py was added to it in dvc.yaml after it ran" in reasons(repo, "error")
+
+
 @pytest.mark.parametrize("value", [2**1024 - 1, -1e308])
 def test_a_number_that_no_double_holds(repo: Repo, value: float) -> None:
     repo.model({"auc": value, "log_loss": 0.5})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -100,6 +101,78 @@ def test_data_in_a_folder_that_dvc_tracks_as_one(repo: Repo) -> None:
     both_sides(repo, change)
     assert pull_request(repo).returncode == 0
     assert repo.evidence()["verdict"] == "pass"
+
+
+@pytest.mark.parametrize(("written", "locked"), [("1e-3", 0.001), ("1e-05", 0.00001), ("yes", "yes"), ("010", 10)])
+def test_parameters_as_dvc_reads_them(repo: Repo, written: str, locked: object) -> None:
+    repo.model(BETTER)
+    repo.write("params.yaml", f"train:\n  seed: {written}\n")
+    params = {"params.yaml": {"train.seed": locked}}
+    edit(repo, "dvc.lock", lambda lock: lock["stages"]["train"].update(params=params))
+    repo.commit()
+    assert pull_request(repo).returncode == 0
+    assert repo.evidence()["verdict"] == "pass"
+
+
+def test_a_renamed_stage_leaves_its_old_entry_in_the_lock(repo: Repo) -> None:
+    repo.model(BETTER)
+
+    def rename(lock: dict[str, Any]) -> None:
+        train = lock["stages"].pop("train")
+        old = {**train, "outs": [{**train["outs"][0], "md5": "0" * 32}]}
+        lock["stages"] = {"fit": train, **lock["stages"], "train": old}
+
+    edit(repo, "dvc.lock", rename)
+    edit(repo, "dvc.yaml", lambda file: file["stages"].update(fit=file["stages"].pop("train")))
+    repo.commit()
+    assert pull_request(repo).returncode == 0
+    assert repo.evidence()["verdict"] == "pass"
+
+
+def test_broken_files_of_another_project_in_the_same_repository(repo: Repo) -> None:
+    repo.model(BETTER)
+    repo.write("template/{{name}}/dvc.yaml", "stages: {{ cookiecutter.stages }}: [\n")
+    repo.write("other/dvc.lock", ": : :\n\t")
+    repo.write("other/notes.dvc", "[1, 2]\n")
+    repo.write("third/dvc.yaml", "metrics: 5\n")
+    repo.commit()
+    assert pull_request(repo).returncode == 0
+    assert repo.evidence()["verdict"] == "pass"
+
+
+def test_a_broken_file_beside_the_model_is_still_an_error(repo: Repo) -> None:
+    repo.model(BETTER)
+    repo.write("metrics/eval.json.dvc", "[1, 2]\n")
+    repo.commit()
+    assert pull_request(repo).returncode == 2
+
+
+def test_a_source_folder_with_files_that_git_ignores(repo: Repo) -> None:
+    repo.model(BETTER)
+    folder = {"path": "src", "hash": "md5", "md5": f"{'2' * 32}.dir", "size": 3, "nfiles": 5}
+    edit(repo, "dvc.lock", lambda lock: lock["stages"]["train"]["deps"].append(folder))
+    repo.commit()
+    assert pull_request(repo).returncode == 0
+    assert "src/ held 5 files when it ran and git has 1" in reasons(repo, "warn")
+
+
+@pytest.mark.parametrize("more", ["loop: &a {b: *a}\n", "loop: &a [*a]\n", "list: [{2020-01-01: 1}]\n"])
+def test_odd_but_valid_parameters(repo: Repo, more: str) -> None:
+    repo.model(BETTER)
+    repo.write("params.yaml", (repo.path / "params.yaml").read_text() + more)
+    repo.commit()
+    assert pull_request(repo).returncode == 0
+
+
+def test_file_names_that_are_not_utf_8(repo: Repo) -> None:
+    repo.model(BETTER)
+    with open(os.fsencode(repo.path) + b"/src/caf\xe9.py", "w", encoding="utf-8") as file:
+        file.write("x")
+    folder = {"path": "src", "hash": "md5", "md5": f"{'2' * 32}.dir", "size": 3, "nfiles": 5}
+    edit(repo, "dvc.lock", lambda lock: lock["stages"]["train"]["deps"].append(folder))
+    repo.commit()
+    assert pull_request(repo).returncode == 0
+    assert "src/caf\\xe9.py" in [change["what"] for change in repo.evidence()["changes"]]
 
 
 # -- events ----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from mlgate.repo.metrics import parse
         ("m.json", '{"weighted avg": {"f1-score": 0.8}}', {"weighted avg.f1-score": 0.8}),
         ("m.json", '{"a": {"b": {"c": 1}}, "list": [1, 2]}', {"a.b.c": 1, "list": [1, 2]}),
         ("m.json", '\ufeff{"auc": 1}', {"auc": 1}),
-        ("m.yaml", "auc: 0.7\nnested:\n  log loss: 1e-3\n", {"auc": 0.7, "nested.log loss": "1e-3"}),
+        ("m.yaml", "auc: 0.7\nnested:\n  log loss: 1e-3\n", {"auc": 0.7, "nested.log loss": 0.001}),
         ("m.yml", "auc: .5\n", {"auc": 0.5}),
         ("m.toml", "auc = 0.7\n[test]\nrmse = 2\n", {"auc": 0.7, "test.rmse": 2}),
         ("m.csv", "auc,log_loss\n0.7,0.5\n", {"auc": 0.7, "log_loss": 0.5}),

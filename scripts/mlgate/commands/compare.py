@@ -155,7 +155,7 @@ class _Judge:
         return Side(self._pipeline(snapshot), config if isinstance(config, Config) else None, trusted=True)
 
     def _pipeline(self, snapshot: Snapshot) -> Pipeline:
-        return self.pipelines.setdefault(snapshot.commit, Pipeline(snapshot))
+        return self.pipelines.setdefault(snapshot.commit, Pipeline(snapshot, lenient=True))
 
     def _behind(self, chosen: Chosen) -> frozenset[str]:
         """What the target changed after the source left it."""

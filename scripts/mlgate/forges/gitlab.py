@@ -212,7 +212,7 @@ def read_event(env: Mapping[str, str]) -> Event:
     before = commit_id(env.get("CI_COMMIT_BEFORE_SHA", ""))
     url = env.get("CI_PROJECT_URL", "").rstrip("/")
     kind = _KINDS.get(source, "manual")
-    if source == "push" and env.get("CI_COMMIT_TAG"):
+    if env.get("CI_COMMIT_TAG"):
         kind = "tag"
     # A child pipeline is judged as its parent: it inherits the merge request, or the commit before the push.
     if source == "parent_pipeline" and env.get("CI_MERGE_REQUEST_IID"):

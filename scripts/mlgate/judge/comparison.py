@@ -51,10 +51,17 @@ class Case:
 
 
 def compare(case: Case) -> Evidence:
-    """The evidence of `mlgate compare` for one model. Raises nothing for bad metrics: they become `error` checks."""
+    """The evidence of `mlgate compare` for one model. Bad metrics become `error` checks.
+
+    Raises MlgateError when a file of DVC around the model is broken.
+    """
     config = case.binding
     own = case.challenger.config or config
     now = case.challenger.pipeline
+    for side in (case.challenger, case.champion, case.anchor):
+        if side is not None:
+            versions = (own, config) if side is case.challenger else (side.config or config,)
+            side.pipeline.require(path for version in versions for path in integrity.needed(version))
     found = [*case.notes, *integrity.checks(own, config, now, dirty=case.dirty, strict_tree=case.strict_tree)]
     rule_changes = _rule_changes(case)
     if rule_changes:

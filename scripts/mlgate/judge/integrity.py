@@ -25,8 +25,7 @@ def named(pipeline: Pipeline, path: str, role: str) -> Named:
     inside = pipeline.snapshot.below(path)
     if inside:
         listing = "".join(f"{relpath}\0{entry.blob}\n" for relpath, entry in sorted(inside.items()))
-        octets = listing.encode(errors="surrogateescape")
-        return Named(name=path, digest={"git-tree-sha256": hashlib.sha256(octets).hexdigest()}, role=role)
+        return Named(name=path, digest={"git-tree-sha256": hashlib.sha256(listing.encode()).hexdigest()}, role=role)
     read = {dep.md5 for stage in pipeline.stages for dep in stage.deps if dep.path == path and dep.md5}
     if len(read) == 1:
         return Named(name=path, digest={"dvc-md5": read.pop()}, role=role)
@@ -65,10 +64,35 @@ def checks(
     for path in metrics:
         yield _metrics_file(pipeline, path)
     yield from _stages(pipeline, [*sources(config), *metrics])
+    deps = {dep.path for stage in _chain(pipeline, [*sources(config), *metrics]) for dep in stage.deps}
+    yield from _contested(pipeline, {*sources(config), *metrics, *deps} | _data(config) | _data(binding))
     yield from _dvc_metrics(config, pipeline, set(metrics))
     yield from _attested(config, pipeline)
     leaks = {check.id: check for version in (config, binding) for check in _leak(version, pipeline)}
     yield from leaks.values()
+
+
+def _contested(pipeline: Pipeline, files: set[str]) -> Iterator[Check]:
+    for path in sorted(files & pipeline.contested.keys()):
+        claims = pipeline.contested[path]
+        yield Check(
+            id=f"integrity.contested.{path}",
+            group="integrity",
+            title=f"{path} is told one digest",
+            verdict=Verdict.ERROR,
+            reason=f"{path} has another digest in {' than in '.join(claims)}: which one counts cannot be known. "
+            "Keep one.",
+            location=Location(file=path),
+        )
+
+
+def _data(config: Config) -> set[str]:
+    return {config.path(s.data) for s in config.evaluate.values() if s.data}
+
+
+def needed(config: Config) -> set[str]:
+    """Every path of a model that DVC's files can speak of."""
+    return {*sources(config), *_data(config), *([config.path(config.train.data)] if config.train.data else [])}
 
 
 def _metrics(config: Config) -> list[str]:
@@ -147,8 +171,11 @@ def _chain(pipeline: Pipeline, produced: Iterable[str]) -> list[dvc.Stage]:
 
 def _stages(pipeline: Pipeline, produced: list[str]) -> Iterator[Check]:
     for stage in _chain(pipeline, produced):
-        stale = [s.what for s in fresh.check(pipeline, stage) if s.known]
-        reason = ""
+        found = list(fresh.check(pipeline, stage))
+        stale = [s.what for s in found if s.known]
+        verdict, reason = Verdict.PASS, ""
+        if doubtful := [s.what for s in found if s.doubtful]:
+            verdict, reason = Verdict.WARN, f"Stage {stage.name} may be stale: {'; '.join(doubtful[:5])}."
         if stale:
             listed = "; ".join(stale[:5]) + (f"; and {len(stale) - 5} more" if len(stale) > 5 else "")
             reason = f"Stage {stage.name} is stale: {listed}. Run `dvc repro {stage.name}` and commit dvc.lock."
@@ -156,9 +183,9 @@ def _stages(pipeline: Pipeline, produced: list[str]) -> Iterator[Check]:
             id=f"integrity.stage.{stage.lock}.{stage.name}",
             group="integrity",
             title=f"stage {stage.name} is fresh",
-            verdict=Verdict.ERROR if stale else Verdict.PASS,
+            verdict=Verdict.ERROR if stale else verdict,
             reason=reason,
-            location=Location(file=stage.lock, key=f"stages.{stage.name}") if stale else None,
+            location=Location(file=stage.lock, key=f"stages.{stage.name}") if reason else None,
         )
 
 

@@ -63,15 +63,22 @@ def _flat(pipeline: Pipeline, file: str) -> dict[str, str]:
         values = parameters(data, file) if data is not None else None
     found: dict[str, str] = {}
 
-    def walk(node: Mapping[str, Any], prefix: str) -> None:
+    def walk(node: Mapping[str, Any], prefix: str, depth: int = 0) -> None:
         for key, value in node.items():
-            if isinstance(value, Mapping) and len(found) < 10_000:
-                walk(value, f"{prefix}{key}.")
+            if isinstance(value, Mapping) and len(found) < 10_000 and depth < 24:  # YAML can hold what holds itself
+                walk(value, f"{prefix}{key}.", depth + 1)
             else:
-                found[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value, default=str)
+                found[f"{prefix}{key}"] = value if isinstance(value, str) else _spelled(value)
 
     walk(values or {}, "")
     return found
+
+
+def _spelled(value: Any) -> str:
+    try:
+        return json.dumps(value, default=str)
+    except (TypeError, ValueError, RecursionError):  # keys that are dates, lists that hold themselves
+        return str(value)
 
 
 def _data(then: Pipeline, now: Pipeline, stages: list[Stage], data: list[str]) -> Iterator[Change]:

@@ -19,6 +19,7 @@ import yaml
 
 from mlgate.errors import MlgateError, why
 from mlgate.repo.git import Snapshot
+from mlgate.repo.yaml12 import Loader
 
 _CONFLICT = (b"\n<<<<<<< ", b"\n=======\n", b"\n>>>>>>> ")
 _PARSED: dict[str, Any] = {}  # blob id -> parsed file; the same lock is read for both sides of a comparison
@@ -33,6 +34,7 @@ class Out:
     size: int | None = None
     stage: str = ""  # "" for a plain .dvc file
     file: str = ""  # the dvc.lock or .dvc that says so
+    files: int | None = None  # how many a folder held
     legacy: bool = False  # DVC 2: text files were hashed with CRLF read as LF
 
 
@@ -61,26 +63,45 @@ class MetricFile:
 
 @dataclass(eq=False)
 class Pipeline:
-    """All that DVC's files of one commit say."""
+    """All that DVC's files of one commit say.
+
+    A broken one raises MlgateError; a `lenient` pipeline keeps it for `require`, because in a repository of many
+    projects a file of another project is nobody's reason to stop.
+    """
 
     snapshot: Snapshot
+    lenient: bool = False
+    broken: dict[str, MlgateError] = field(default_factory=dict)
 
     @cached_property
     def stages(self) -> list[Stage]:
         found: list[Stage] = []
         for path in self._named("dvc.lock"):
-            found += _stages(self._load(path), path, self._load(_sibling(path, "dvc.yaml")) or {})
-        return found
+            found += _stages(self._try(path), path, self._try(_sibling(path, "dvc.yaml")))
+        # What dvc.yaml has no stage for any more is left over from an earlier name: a later entry stands before it.
+        return sorted(found, key=lambda stage: stage.defined is not None)
 
     @cached_property
     def outs(self) -> dict[str, Out]:
         """Every locked output and every target of a .dvc file, by path."""
         found = {out.path: out for stage in self.stages for out in stage.outs}
-        for path in self.snapshot.files:
-            if path.endswith(".dvc") and posixpath.basename(path) != ".dvc":
-                for out in _pointers(self._load(path), path):
-                    found[out.path] = out
-        return found
+        return found | {out.path: out for out in self._pointed}
+
+    @cached_property
+    def _pointed(self) -> list[Out]:
+        files = [p for p in self.snapshot.files if p.endswith(".dvc") and posixpath.basename(p) != ".dvc"]
+        return [out for file in files for out in _pointers(self._try(file), file)]
+
+    @cached_property
+    def contested(self) -> dict[str, list[str]]:
+        """Paths that several files claim with different digests, which DVC refuses: path -> who claims it."""
+        claims: dict[str, dict[str, str]] = {}
+        for stage in self.stages:
+            for out in stage.outs if stage.defined is not None else ():
+                claims.setdefault(out.path, {})[f"stage {stage.name} of {out.file}"] = out.md5
+        for out in self._pointed:
+            claims.setdefault(out.path, {})[out.file] = out.md5
+        return {path: list(said) for path, said in claims.items() if len(set(said.values())) > 1}
 
     @cached_property
     def producers(self) -> dict[str, Stage]:
@@ -90,9 +111,18 @@ class Pipeline:
     def metric_files(self) -> list[MetricFile]:
         found: dict[str, MetricFile] = {}
         for path in self._named("dvc.yaml"):
-            for metric in _metric_files(self._load(path), path):
+            for metric in _metric_files(self._try(path), path):
                 found[metric.path] = metric
         return list(found.values())
+
+    def require(self, paths: Iterable[str]) -> None:
+        """Raises MlgateError for a broken file of DVC that lies beside or above one of these paths."""
+        _ = self.outs, self.metric_files
+        wanted = list(paths)
+        for file, error in sorted(self.broken.items()):
+            folder = posixpath.dirname(file)
+            if not folder or any(path.startswith(f"{folder}/") for path in wanted):
+                raise error
 
     def upstream(self, path: str) -> list[Stage]:
         """The stages that made a path, the last one first."""
@@ -113,6 +143,15 @@ class Pipeline:
     def _named(self, name: str) -> list[str]:
         return [p for p in self.snapshot.files if p == name or p.endswith(f"/{name}")]
 
+    def _try(self, path: str) -> dict[str, Any]:
+        try:
+            return self._load(path)
+        except MlgateError as error:
+            if not self.lenient:
+                raise
+            self.broken[path] = error
+            return {}
+
     def _load(self, path: str) -> dict[str, Any]:
         entry = self.snapshot.files.get(path)
         if entry is None:
@@ -129,7 +168,7 @@ def _parse(data: bytes, path: str) -> dict[str, Any]:
             "still has merge conflict markers.", file=path, fix="Resolve them, run `dvc repro`, and commit the result."
         )
     try:
-        value = yaml.load(data.decode(), Loader=yaml.CSafeLoader)
+        value = yaml.load(data.decode(), Loader=Loader)  # noqa: S506 -- a safe one
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         fix = "Restore it, or run `dvc repro`."
         raise MlgateError(f"cannot be read as YAML: {why(error)}.", file=path, fix=fix) from error
@@ -152,16 +191,21 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _outs(entries: Any, folder: str, *, stage: str, file: str) -> Iterator[Out]:
-    for entry in entries if isinstance(entries, list) else []:
+    for entry in _list(entries):
         item = _mapping(entry)
         path = item.get("path")
         if isinstance(path, str):
-            size = item.get("size")
+            size, count = item.get("size"), item.get("nfiles")
             yield Out(
                 path=path if "://" in path else _under(folder, path),
                 md5=str(item.get("md5") or item.get("etag") or item.get("checksum") or ""),
                 size=size if isinstance(size, int) else None,
+                files=count if isinstance(count, int) else None,
                 stage=stage,
                 file=file,
                 legacy="hash" not in item,
@@ -207,14 +251,14 @@ def _pointers(parsed: dict[str, Any], path: str) -> Iterator[Out]:
 
 def _metric_files(pipeline: dict[str, Any], path: str) -> Iterator[MetricFile]:
     top = posixpath.dirname(path)
-    for entry in pipeline.get("metrics") or []:
+    for entry in _list(pipeline.get("metrics")):
         if isinstance(entry, str) and "${" not in entry:
             yield MetricFile(_under(top, entry), cached=False, file=path)
     for raw in _mapping(pipeline.get("stages")).values():
         stage = _mapping(raw)
         stage = _mapping(stage.get("do")) or stage
         folder = _under(top, stage["wdir"]) if isinstance(stage.get("wdir"), str) else top
-        for entry in stage.get("metrics") or []:
+        for entry in _list(stage.get("metrics")):
             name, options = next(iter(entry.items())) if isinstance(entry, dict) and entry else (entry, {})
             if isinstance(name, str) and "${" not in f"{folder}{name}":
                 yield MetricFile(

@@ -6,6 +6,8 @@ stands for it. What neither knows (a URL, a path outside) is named, not assumed.
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,15 +17,20 @@ import yaml
 from mlgate.errors import MlgateError, why
 from mlgate.repo import dvc
 from mlgate.repo.dvc import Out, Pipeline, Stage
+from mlgate.repo.yaml12 import Loader
 
 
 @dataclass(frozen=True)
 class Staleness:
-    """One way in which a stage no longer matches the commit, or could not be compared with it (`known` false)."""
+    """One way in which a stage no longer matches the commit, or could not be compared with it (`known` false).
+
+    `doubtful`: it could not be compared although it differs, so it may well have changed.
+    """
 
     stage: str
     what: str
     known: bool = True
+    doubtful: bool = False
 
 
 def check(pipeline: Pipeline, stage: Stage) -> Iterator[Staleness]:
@@ -32,17 +39,41 @@ def check(pipeline: Pipeline, stage: Stage) -> Iterator[Staleness]:
         yield Staleness(stage.name, f"dvc.yaml has no stage {stage.name!r} any more")
         return
     yield from _command(stage)
+    yield from _declared(stage)
     for dep in stage.deps:
         yield from _dependency(pipeline, stage, dep)
     yield from _parameters(pipeline, stage)
 
 
+_TEMPLATED = re.compile(r"\\?\$\{[^}]*\}")
+
+
 def _command(stage: Stage) -> Iterator[Staleness]:
     command = (stage.defined or {}).get("cmd")
-    if "${" in str(command):
-        return  # DVC writes the resolved command into the lock; the parameters behind it are compared below
-    if _words(command) != _words(stage.cmd):
+    # DVC writes the resolved command into the lock. What `${}` stood for is a parameter, and those are compared below.
+    pattern = ".*".join(re.escape(part) for part in _TEMPLATED.split(_words(command)))
+    if not re.fullmatch(pattern, _words(stage.cmd), re.DOTALL):
         yield Staleness(stage.name, "its command changed in dvc.yaml")
+
+
+def _declared(stage: Stage) -> Iterator[Staleness]:
+    """What dvc.yaml lists and the lock has never seen."""
+    locked = {out.path for out in (*stage.deps, *stage.outs)}
+    defined = stage.defined or {}
+    listed = [entry for key in ("deps", "outs", "metrics", "plots") for entry in _entries(defined.get(key))]
+    for path, _ in listed:
+        if "${" not in f"{defined.get('wdir')}{path}" and "://" not in path:
+            full = posixpath.normpath(posixpath.join(stage.folder, path))
+            if full not in locked:
+                yield Staleness(stage.name, f"{full} was added to it in dvc.yaml after it ran")
+
+
+def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+    """`deps:`, `outs:` and the like: names, or names with their options."""
+    for entry in value if isinstance(value, list) else []:
+        name, options = next(iter(entry.items())) if isinstance(entry, dict) and entry else (entry, None)
+        if isinstance(name, str):
+            yield name, options
 
 
 def _words(command: Any) -> str:
@@ -63,8 +94,16 @@ def _dependency(pipeline: Pipeline, stage: Stage, dep: Out) -> Iterator[Stalenes
         return
     inside = snapshot.below(dep.path)
     if inside and dep.md5.endswith(".dir"):
-        files = ((relpath, snapshot.read(f"{dep.path}/{relpath}") or b"") for relpath in inside)
-        if dvc.folder_md5(files) != dep.md5:
+        files = [(relpath, snapshot.read(f"{dep.path}/{relpath}") or b"") for relpath in inside]
+        if dvc.folder_md5(files) != dep.md5 and dep.files is not None and dep.files > len(inside):
+            yield Staleness(
+                stage.name,
+                f"{dep.path}/ held {dep.files} files when it ran and git has {len(inside)}, so it was not compared "
+                "(list what git ignores, such as __pycache__, in .dvcignore)",
+                known=False,
+                doubtful=True,
+            )
+        elif dvc.folder_md5(files) != dep.md5:
             yield Staleness(stage.name, f"{dep.path}/ changed after it ran")
         return
     if not dep.md5 or "://" in dep.path or dep.path.startswith("../") or _within_tracked_folder(pipeline, dep.path):
@@ -102,7 +141,7 @@ def parameters(data: bytes, path: str) -> Mapping[str, Any] | None:
 
             return tomllib.loads(data.decode())
         if path.endswith((".yaml", ".yml", ".json")):
-            value = yaml.load(data.decode(), Loader=yaml.CSafeLoader)
+            value = yaml.load(data.decode(), Loader=Loader)  # noqa: S506 -- a safe one
             return value if isinstance(value, dict) else {}
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise MlgateError(

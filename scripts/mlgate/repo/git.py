@@ -53,7 +53,7 @@ class Snapshot:
             mode, _, name = data[at:end].partition(b" ")
             at = end + 1 + size
             entry = Entry(mode.decode(), data[end + 1 : at].hex())
-            path = f"{prefix}{os.fsdecode(name)}"
+            path = f"{prefix}{_name(name)}"
             if entry.mode == FOLDER:
                 yield from self._walk(entry.blob, f"{path}/")
             else:
@@ -298,7 +298,7 @@ class Git:
     def dirty(self) -> list[str]:
         """Tracked files that differ from HEAD."""
         out = self.run("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no")
-        return sorted(os.fsdecode(line[3:]) for line in out.split(b"\0") if line)
+        return sorted(_name(line[3:]) for line in out.split(b"\0") if line)
 
     def listed(self, patterns: Iterable[str], *, untracked: bool) -> list[str]:
         """Files of the index that match git globs (`models/*/mlgate.yaml`), and untracked ones when asked for."""
@@ -311,7 +311,7 @@ class Git:
     def _listed(self, patterns: Iterable[str], *options: str) -> list[str]:
         specs = [f":(top,glob){p}" for p in patterns]
         out = self.run("ls-files", "--full-name", "--cached", *options, "-z", "--", *specs)
-        return sorted({os.fsdecode(p) for p in out.split(b"\0") if p})
+        return sorted({_name(p) for p in out.split(b"\0") if p})
 
     def count_between(self, old: str, new: str) -> int | None:
         """Commits reachable from `new` and not from `old`; None where a shallow clone hides some."""
@@ -321,6 +321,11 @@ class Git:
             done = self.try_run("rev-list", "--count", f"{old}..{new}")
             self._counts[old, new] = int(done.stdout) if done.returncode == 0 else None
         return self._counts[old, new]
+
+
+def _name(raw: bytes) -> str:
+    """A path as text that can be printed and filed, whatever its bytes are."""
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def _why(stderr: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from mlgate.errors import MlgateError, why
+from mlgate.repo.yaml12 import Loader
 
 MAX_BYTES = 16 * 2**20
 MAX_KEYS = 100_000  # also stops YAML aliases that multiply
@@ -74,7 +75,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-class _OnceLoader(yaml.CSafeLoader):
+class _OnceLoader(Loader):
     """A safe loader that refuses the same key twice instead of keeping the last."""
 
 
