@@ -90,6 +90,7 @@ PUSH = {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"}
         ({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_TAG": "v1"}, "tag", "", "v1"),
         ({"CI_PIPELINE_SOURCE": "schedule", "CI_COMMIT_BRANCH": "main"}, "schedule", "", "main"),
         ({"CI_PIPELINE_SOURCE": "web", "CI_COMMIT_BRANCH": "main"}, "manual", "", "main"),
+        ({"CI_PIPELINE_SOURCE": "web", "CI_COMMIT_TAG": "main"}, "tag", "", "main"),
         ({"CI_PIPELINE_SOURCE": "api", "CI_COMMIT_BRANCH": "main"}, "manual", "", "main"),
         ({"CI_PIPELINE_SOURCE": "trigger", "CI_COMMIT_BRANCH": "main"}, "manual", "", "main"),
         ({"CI_PIPELINE_SOURCE": "pipeline", "CI_COMMIT_BRANCH": "main"}, "manual", "", "main"),
