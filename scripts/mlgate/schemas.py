@@ -96,8 +96,7 @@ def _properties() -> Schema:
     # A section whose keys are all commented out reads as null.
     for section in (properties["train"], evaluate, properties["compare"], compare["rules"], compare["policy"]):
         section["type"] = ["object", "null"]
-    for listed in (properties["data"], properties["train"]["properties"]["stages"]):
-        listed["type"] = ["array", "null"]
+    properties["data"]["type"] = ["array", "null"]
     return properties
 
 
@@ -113,14 +112,10 @@ def _signed_estimators() -> Schema:
 
 def _complete() -> Schema:
     """What a file without `extends` must have."""
-    columns = {"type": "object", "required": ["id", "label"]}
-    predictions = {"type": "object", "required": ["path", "score"]}
+    predictions = {"type": "object", "required": ["path"]}
     evaluation = {
         "required": ["metrics"],
-        "properties": {
-            "columns": {"anyOf": [columns, {"type": "null"}]},
-            "predictions": {"anyOf": [predictions, {"type": "null"}]},
-        },
+        "properties": {"predictions": {"anyOf": [predictions, {"type": "null"}]}},
     }
     a_limit = [{"required": [word], "properties": {word: {"not": {"type": "null"}}}} for word in LIMITS]
     no_anchor = {"not": {"required": ["anchor"], "properties": {"anchor": {"type": "string"}}}}

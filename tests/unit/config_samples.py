@@ -15,14 +15,14 @@ artifact: models/visits
 data:
   - {path: data/train.parquet}
   - path: data/test.parquet
-train: {stages: [train], data: data/train.parquet, python: .venv/bin/python}
+train:
+  data: data/train.parquet
+  python: .venv/bin/python
 evaluate:
   holdout:
     data: data/test.parquet
-    columns: {id: person_year, label: visited, positive: 1, cluster: null}
     metrics: [metrics/eval.json]
-    predictions: {path: eval/predictions.parquet, score: p_visit, cut_off: 0.5}
-    labels: data/labels.csv
+    predictions: {path: eval/predictions.parquet}
 compare:
   champion: main
   anchor: visits@v1.0.0

@@ -24,13 +24,12 @@ def test_every_key_is_read() -> None:
     assert (config.model, config.mode, config.fail_on) == ("doctor-visits", "report", "fail")
     assert config.artifact == "models/visits"
     assert [file.path for file in config.data] == ["data/train.parquet", "data/test.parquet"]
-    assert (config.train.stages, config.train.python) == (["train"], ".venv/bin/python")
+    assert (config.train.data, config.train.python) == ("data/train.parquet", ".venv/bin/python")
     holdout = config.evaluate["holdout"]
     assert holdout.metrics == ["metrics/eval.json"]
-    assert holdout.columns is not None
-    assert (holdout.columns.id, holdout.columns.positive, holdout.columns.cluster) == ("person_year", 1, None)
+    assert holdout.data == "data/test.parquet"
     assert holdout.predictions is not None
-    assert holdout.predictions.cut_off == Decimal("0.5")
+    assert holdout.predictions.path == "eval/predictions.parquet"
     assert (config.compare.champion, config.compare.anchor) == ("main", "visits@v1.0.0")
     assert list(config.compare.rules) == ["auc", "log_loss", "weighted avg.f1-score"]
     assert config.compare.policy.missing_metric == "fail"
@@ -186,6 +185,9 @@ def test_public_lists_what_the_judge_uses() -> None:
         ("0.70", "0.7"),
         ("2%", "0.02"),
         ("metrics/eval.json", "./metrics/eval.json"),
+        ("eval/predictions.parquet", "eval//predictions.parquet"),
+        ("    data: data/test.parquet", "    data: ./data/test.parquet"),
+        ("  python: .venv/bin/python\n", ""),
         ("mode: report", "mode: 'report'  # for now"),
         ("model: doctor-visits", "model: other"),
         ("artifact: models/visits\n", ""),
@@ -208,8 +210,10 @@ def test_the_digest_ignores_what_is_not_judged(before: str, after: str) -> None:
         ("missing_metric: fail", "missing_metric: warn"),
         ("is: roc_auc, ", ""),
         ("champion: main", "champion: v1"),
-        ("    labels: data/labels.csv\n", ""),
-        ("positive: 1", "positive: 0"),
+        ("    data: data/test.parquet\n", ""),
+        ("    data: data/test.parquet", "    data: data/other.parquet"),
+        ("    predictions: {path: eval/predictions.parquet}\n", ""),
+        ("eval/predictions.parquet", "eval/other.parquet"),
     ],
 )
 def test_the_digest_and_the_public_keys_see_every_judged_change(before: str, after: str) -> None:

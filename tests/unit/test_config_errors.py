@@ -8,7 +8,7 @@ import pytest
 from config_samples import FULL, SMALL, read
 
 from mlgate import __version__
-from mlgate.config import load
+from mlgate.config import known, load
 from mlgate.errors import MlgateError
 
 
@@ -38,7 +38,7 @@ KEYS = [
     ("max_absolute_regression", "max-absolute-regression", f"{AUC}.max-absolute-regression is not a key. Did you mean"),
     ("threshold: 0.70", "threshold: 0,70", f"{AUC}.70 is not a key. If `,` is meant as the decimal point, write `.`"),
     ("threshold: 0.70", "0.70", f"{AUC}.0.70 is not a key. Say what it limits: `threshold: 0.70`."),
-    ("evaluate:", "evaluation:", "mlgate.yaml:10: evaluation is not a key. Did you mean `evaluate`?"),
+    ("evaluate:", "evaluation:", "mlgate.yaml:12: evaluation is not a key. Did you mean `evaluate`?"),
     ("schema: 1", "schema_version: 1", "mlgate.yaml:1: schema_version is not a key. Did you mean `schema`?"),
     ("mode: report", "rules: {}", "mlgate.yaml:3: rules is not a key. `rules` belongs in `compare`."),
     (
@@ -55,11 +55,11 @@ KEYS = [
     (
         "    metrics: [metrics/eval.json]\n",
         "",
-        "mlgate.yaml:11: evaluate.holdout.metrics is missing. Add `metrics: [<file>]`",
+        "mlgate.yaml:13: evaluate.holdout.metrics is missing. Add `metrics: [<file>]`",
     ),
-    ("id: person_year, ", "", "mlgate.yaml:13: evaluate.holdout.columns.id is missing."),
-    ("score: p_visit, ", "", "mlgate.yaml:15: evaluate.holdout.predictions.score is missing."),
-    ("holdout:", '"hold/out":', "mlgate.yaml:11: evaluate.hold/out cannot name an evaluation set."),
+    ("{path: data/train.parquet}", "{}", "mlgate.yaml:7: data[0].path is missing. Add `path:`."),
+    ("{path: eval/predictions.parquet}", "{}", "mlgate.yaml:16: evaluate.holdout.predictions.path is missing."),
+    ("holdout:", '"hold/out":', "mlgate.yaml:13: evaluate.hold/out cannot name an evaluation set."),
     ("is: roc_auc", "<<: {}", "mlgate.yaml:21: `<<` is not read. Write the keys out"),
     ("auc: {", f"{'x' * 201}: {{", "mlgate.yaml:21: the key `xxx"),
     ("auc: {", '"a\\u202eb": {', "mlgate.yaml:21: the key `a\\x202eb` holds the unseen character U+202E."),
@@ -144,32 +144,32 @@ TYPES = [
     ("model: doctor-visits", "model: ../x", "mlgate.yaml:2: model is `../x`, which cannot name a model."),
     ("model: doctor-visits", "model:", "mlgate.yaml:2: model must be text, but is nothing."),
     (
-        "label: visited",
-        "label: yes",
-        'mlgate.yaml:13: evaluate.holdout.columns.label is `yes`, which some readers of YAML take for a boolean. Put it in quotes: `"yes"`.',
+        "python: .venv/bin/python",
+        "python: yes",
+        'mlgate.yaml:11: train.python is `yes`, which some readers of YAML take for a boolean. Put it in quotes: `"yes"`.',
     ),
-    ("positive: 1", "positive: no", "mlgate.yaml:13: evaluate.holdout.columns.positive is `no`, which some readers"),
-    ("positive: 1", "positive: [1]", "mlgate.yaml:13: evaluate.holdout.columns.positive must be text, but is a list."),
+    ("is: roc_auc", "is: no", f"{AUC}.is is `no`, which some readers"),
+    ("python: .venv/bin/python", "python: [1]", "mlgate.yaml:11: train.python must be text, but is a list."),
     (
-        "label: visited",
-        'label: "\\e[31m"',
-        "mlgate.yaml:13: evaluate.holdout.columns.label holds the unseen character U+001B.",
+        "python: .venv/bin/python",
+        'python: "\\e[31m"',
+        "mlgate.yaml:11: train.python holds the unseen character U+001B.",
     ),
-    ("label: visited", 'label: " "', "mlgate.yaml:13: evaluate.holdout.columns.label must not be empty."),
+    ("python: .venv/bin/python", 'python: " "', "mlgate.yaml:11: train.python must not be empty."),
     (
-        "label: visited",
-        f"label: {'x' * 1001}",
-        "mlgate.yaml:13: evaluate.holdout.columns.label is longer than 1000 characters.",
+        "python: .venv/bin/python",
+        f"python: {'x' * 1001}",
+        "mlgate.yaml:11: train.python is longer than 1000 characters.",
     ),
     (
         "metrics: [metrics/eval.json]",
         "metrics: metrics/eval.json",
-        "mlgate.yaml:14: evaluate.holdout.metrics must be a list, but is `metrics/eval.json`. Write it as a list: `[metrics/eval.json]`.",
+        "mlgate.yaml:15: evaluate.holdout.metrics must be a list, but is `metrics/eval.json`. Write it as a list: `[metrics/eval.json]`.",
     ),
     (
         "metrics: [metrics/eval.json]",
         "metrics: []",
-        "mlgate.yaml:14: evaluate.holdout.metrics is empty; at least one is needed.",
+        "mlgate.yaml:15: evaluate.holdout.metrics is empty; at least one is needed.",
     ),
     (
         "{path: data/train.parquet}",
@@ -339,8 +339,22 @@ NOT_YET = [
     ("mode: report", "notify: {}", "mlgate.yaml:3: notify"),
     ("mode: report", "governance: {}", "mlgate.yaml:3: governance"),
     ("path: data/train.parquet", "path: data/train.parquet, contract: c.yaml", "mlgate.yaml:7: data[0].contract"),
-    ("stages: [train]", "verify: lock", "mlgate.yaml:9: train.verify"),
-    ("    labels:", "    score: python score.py\n    labels:", "mlgate.yaml:16: evaluate.holdout.score"),
+    ("python: .venv/bin/python", "stages: [train]", "mlgate.yaml:11: train.stages"),
+    ("python: .venv/bin/python", "verify: lock", "mlgate.yaml:11: train.verify"),
+    (
+        "    metrics:",
+        "    columns: {id: person_year, label: visited, positive: 1, cluster: person}\n    metrics:",
+        "mlgate.yaml:15: evaluate.holdout.columns",
+    ),
+    ("    metrics:", "    columns:\n    metrics:", "mlgate.yaml:15: evaluate.holdout.columns"),
+    ("    metrics:", "    labels: data/labels.csv\n    metrics:", "mlgate.yaml:15: evaluate.holdout.labels"),
+    ("    metrics:", "    score: python score.py\n    metrics:", "mlgate.yaml:15: evaluate.holdout.score"),
+    ("predictions.parquet}", "predictions.parquet, score: p}", "mlgate.yaml:16: evaluate.holdout.predictions.score"),
+    (
+        "predictions.parquet}",
+        "predictions.parquet, cut_off: 0.5}",
+        "mlgate.yaml:16: evaluate.holdout.predictions.cut_off",
+    ),
     ("  champion:", "  slices: {by: [x]}\n  champion:", "mlgate.yaml:18: compare.slices"),
     ("  champion:", "  fairness: {by: [x]}\n  champion:", "mlgate.yaml:18: compare.fairness"),
     ("  champion:", "  costs: {x: {threshold: 1}}\n  champion:", "mlgate.yaml:18: compare.costs"),
@@ -397,14 +411,15 @@ def test_a_mistake_is_one_sentence_that_says_where_and_how_to_mend_it(before: st
     ("line", "key"),
     [
         ("artifact: models/visits", "artifact"),
-        ("    labels: data/labels.csv", "evaluate.holdout.labels"),
+        ("  data: data/train.parquet", "train.data"),
+        ("    predictions: {path: eval/predictions.parquet}", "evaluate.holdout.predictions.path"),
         ("    metrics: [metrics/eval.json]", "evaluate.holdout.metrics[0]"),
         ("  - path: data/test.parquet", "data[1].path"),
         ("    data: data/test.parquet", "evaluate.holdout.data"),
     ],
 )
 def test_only_files_of_the_repository_are_named(path: str, message: str, line: str, key: str) -> None:
-    old = line.strip("- []").split(": ")[1].strip("[]")
+    old = line.rsplit(": ", maxsplit=1)[-1].strip("[]{}")
     error = refusal(edited(line, line.replace(old, f'"{path}"')))
     assert error.key == key
     assert error.line == FULL.splitlines().index(line) + 1
@@ -417,6 +432,18 @@ def test_a_key_that_does_nothing_yet_is_refused(before: str, after: str, message
     assert (
         str(refusal(edited(before, after))) == expected + "Remove it: a key that does nothing would look like a check."
     )
+
+
+def test_every_key_that_is_not_available_yet_is_tried() -> None:
+    tried = {message.partition(": ")[2] for _, _, message in NOT_YET}
+    names = {
+        ("data", "*"): "data[0]",
+        ("evaluate", "*"): "evaluate.holdout",
+        ("compare", "rules", "*"): "compare.rules.auc",
+    }
+    for path in known.NOT_YET:
+        length = next((len(above) for above in names if path[: len(above)] == above), 0)
+        assert ".".join([*filter(None, [names.get(path[:length], "")]), *path[length:]]) in tried
 
 
 @pytest.mark.parametrize("champion", ["ledger:production", "models:/visits@champion"])
@@ -492,7 +519,7 @@ def test_messages_hold_no_control_characters_and_are_short() -> None:
         "mode: report",
         "fail_on: fail",
         "model: doctor-visits",
-        "    labels: data/labels.csv",
+        "    data: data/test.parquet",
         "  champion: main",
     ):
         key = place.split(":")[0]

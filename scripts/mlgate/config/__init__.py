@@ -3,7 +3,6 @@
 from mlgate.config.loading import load
 from mlgate.config.settings import (
     LIMITS,
-    Columns,
     Compare,
     Config,
     DataFile,
@@ -17,7 +16,6 @@ from mlgate.config.settings import (
 
 __all__ = [
     "LIMITS",
-    "Columns",
     "Compare",
     "Config",
     "DataFile",

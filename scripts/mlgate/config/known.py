@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import BaseModel
 
 from mlgate.config.settings import (
-    Columns,
     Compare,
     Config,
     DataFile,
@@ -26,7 +25,6 @@ SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
     ("data", "*"): DataFile,
     ("train",): Train,
     ("evaluate", "*"): EvaluationSet,
-    ("evaluate", "*", "columns"): Columns,
     ("evaluate", "*", "predictions"): Predictions,
     ("compare",): Compare,
     ("compare", "rules", "*"): Rule,
@@ -42,8 +40,13 @@ NOT_YET: frozenset[tuple[str, ...]] = frozenset(
         ("notify",),
         ("governance",),
         ("data", "*", "contract"),
+        ("train", "stages"),
         ("train", "verify"),
+        ("evaluate", "*", "columns"),
+        ("evaluate", "*", "labels"),
         ("evaluate", "*", "score"),
+        ("evaluate", "*", "predictions", "score"),
+        ("evaluate", "*", "predictions", "cut_off"),
         ("compare", "confidence"),
         ("compare", "costs"),
         ("compare", "slices"),
@@ -84,8 +87,6 @@ _MEANT: dict[type[BaseModel], dict[str, str]] = {
         "model_path": "artifact",
     },
     Compare: {"baseline": "champion", "base": "champion", "metrics": "rules", "thresholds": "rules"},
-    Predictions: {"cutoff": "cut_off", "threshold": "cut_off"},
-    Columns: {"target": "label", "group": "cluster", "key": "id"},
 }
 
 # Values that other gates use for the same setting.

@@ -55,8 +55,6 @@ def paths(config: Config) -> Iterator[tuple[Path, str]]:
             yield (*at, "metrics", index), metrics
         if evaluation.data:
             yield (*at, "data"), evaluation.data
-        if evaluation.labels:
-            yield (*at, "labels"), evaluation.labels
         if evaluation.predictions:
             yield (*at, "predictions", "path"), evaluation.predictions.path
 

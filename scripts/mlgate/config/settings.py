@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from mlgate import estimators
-from mlgate.config.values import Amount, Boolean, GitRef, Label, ModelName, Number, RepoPath, SchemaVersion, Share, Text
+from mlgate.config.values import Amount, Boolean, GitRef, ModelName, Number, RepoPath, SchemaVersion, Share, Text
 from mlgate.model import FailOn, Location, Mode
 
 Scalar = str | int | float | bool
@@ -43,32 +43,16 @@ class DataFile(_Closed):
 class Train(_Closed):
     """How the model is made."""
 
-    stages: Annotated[list[Text], BeforeValidator(_list)] = Field(
-        default_factory=list, description="The DVC stages that make the model. Empty: every stage of dvc.yaml."
-    )
     data: RepoPath | None = Field(default=None, description="The data the model is fitted to.")
     python: Text | None = Field(
         default=None, description="The project's Python, whose `dvc` is run. Without it: the active interpreter."
     )
 
 
-class Columns(_Closed):
-    """What the columns of the evaluation data are."""
-
-    id: Text = Field(description="Names a row: labels and predictions are joined by it.")
-    label: Text = Field(description="What really happened.")
-    positive: Label | None = Field(default=None, description="The label's positive value, for two classes.")
-    cluster: Text | None = Field(
-        default=None, description="Rows that belong together, such as all visits of one person."
-    )
-
-
 class Predictions(_Closed):
-    """The model's predictions for the evaluation data, a DVC output with one row per id."""
+    """The model's predictions for the evaluation data, a DVC output."""
 
     path: RepoPath = Field(description="The file with the predictions.")
-    score: Text = Field(description="The column that holds the score or the predicted value.")
-    cut_off: Number | None = Field(default=None, description="From this score on, a row counts as positive.")
 
 
 class EvaluationSet(_Closed):
@@ -77,14 +61,10 @@ class EvaluationSet(_Closed):
     data: RepoPath | None = Field(
         default=None, description="The rows: their digest says whether both sides saw the same."
     )
-    columns: Columns | None = Field(default=None, description="What the columns of the data are.")
     metrics: list[RepoPath] = Field(
         min_length=1, description="Metrics files committed to git: JSON, YAML, TOML or CSV."
     )
     predictions: Predictions | None = Field(default=None, description="The model's predictions for these rows.")
-    labels: RepoPath | None = Field(
-        default=None, description="A small file with ids and labels, where the data itself cannot be read in CI."
-    )
 
 
 class Rule(_Closed):
@@ -249,9 +229,8 @@ class Config(_Closed):
         data = self.model_dump(include={"mode", "fail_on", "evaluate", "compare"}, by_alias=True, exclude_none=True)
         for evaluation in data["evaluate"].values():
             evaluation["metrics"] = [self.path(path) for path in evaluation["metrics"]]
-            for name in ("data", "labels"):
-                if name in evaluation:
-                    evaluation[name] = self.path(evaluation[name])
+            if "data" in evaluation:
+                evaluation["data"] = self.path(evaluation["data"])
             if "predictions" in evaluation:
                 evaluation["predictions"]["path"] = self.path(evaluation["predictions"]["path"])
         plain: dict[str, Any] = _spelled(data)

@@ -123,14 +123,6 @@ def _boolean(value: Any) -> bool:
     raise problem(f"must be `true` or `false`, but is {shown(value)}.", meant)
 
 
-def _label(value: Any) -> str | int | float | bool:
-    if isinstance(value, bool | int):
-        return value
-    if isinstance(value, Decimal | float):
-        return float(_finite(value))
-    return _text(value)
-
-
 def _version(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         if value == 1:
@@ -239,11 +231,6 @@ GitRef = Annotated[
     WithJsonSchema({**_TEXT, "pattern": r"^(?![-/]|\.\.?/|.*(\.\.|@\{|//))[^\s:?*\[\\]*[^\s:?*\[\\/.]$"}),
 ]
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
-Label = Annotated[
-    str | int | float | bool,
-    BeforeValidator(_label),
-    WithJsonSchema({"anyOf": [{**_TEXT, "pattern": VISIBLE_PATTERN}, {"type": "number"}, {"type": "boolean"}]}),
-]
 Number = Annotated[Decimal, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
 Amount = Annotated[Decimal, BeforeValidator(_amount), WithJsonSchema({"type": "number", "minimum": 0})]
 Share = Annotated[

@@ -193,7 +193,6 @@ class Doctor:
         named = [(config.artifact, "artifact")]
         for one in config.evaluate.values():
             named += [(one.data, "evaluation data"), (one.predictions.path if one.predictions else None, "predictions")]
-            named += [(one.labels, "labels")]
         named += [(data.path, "data") for data in config.data]
         roles = {config.path(path): role for path, role in reversed(named) if path}
         return [self._one_pointed(path, role) for path, role in reversed(roles.items())]
