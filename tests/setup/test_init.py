@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import builder
 from mlgate import __version__, config
-from mlgate.setup import compose, discover
+from mlgate.config import known
+from mlgate.setup import compose
 
 GITHUB = "https://github.com/acme/Doctor%20Visits.git"
 
@@ -242,36 +243,31 @@ def test_a_folder_that_cannot_be_written(repo: builder.Repo) -> None:
     assert "Traceback" not in done.stderr
 
 
-# -- columns -------------------------------------------------------------------------------------
+# -- keys that are only suggested ----------------------------------------------------------------
 
 
-def test_columns_of_a_csv_are_shown(repo: builder.Repo) -> None:
+def test_predictions_are_suggested_with_the_keys_that_work(repo: builder.Repo) -> None:
     history(repo)
-    repo.write(".gitignore", "data/\n")
-    repo.write("data/test.csv", '\ufeffperson_id,age,Label,"odd, name"\n1,2,0,x\n')
+    pipeline = yaml.safe_load(written(repo, "dvc.yaml"))
+    pipeline["stages"]["evaluate"]["outs"] = ["eval/predictions.parquet"]
+    repo.write("dvc.yaml", yaml.safe_dump(pipeline))
     repo.mlgate("init")
-    assert "# columns: {id: person_id, label: Label} # it has: person_id, age, Label, odd, name" in written(repo)
+    text = written(repo)
+    assert "    # predictions: {path: eval/predictions.parquet}\n" in text
+    assert load(repo).evaluate["holdout"].predictions is None
+    repo.write("mlgate.yaml", text.replace("# predictions:", "predictions:"))
+    predictions = load(repo).evaluate["holdout"].predictions
+    assert predictions is not None
+    assert predictions.path == "eval/predictions.parquet"
+    valid(repo)
 
 
-@pytest.mark.parametrize("data", [b"1,2,0\n3,4,1\n", b"\x00\xff\xfe,", b""])
-def test_no_header_no_columns(repo: builder.Repo, data: bytes) -> None:
+def test_no_key_that_is_refused_is_suggested(repo: builder.Repo) -> None:
     history(repo)
-    repo.write("data/test.csv", data)
+    repo.write("data/test.csv", "person_id,label,score\n1,0,0.5\n")
     repo.mlgate("init")
-    assert "columns" not in written(repo)
-
-
-def test_a_parquet_schema_is_asked_of_the_projects_python(repo: builder.Repo, tmp_path: Path) -> None:
-    history(repo)
-    text = written(repo, "dvc.yaml").replace("test.csv", "test.parquet")
-    repo.write("dvc.yaml", text)
-    repo.write("data/test.parquet", b"PAR1")
-    fake = tmp_path / "bin" / "python3"
-    fake.parent.mkdir()
-    fake.write_text('#!/bin/sh\necho \'["row_id", "y"]\'\n')
-    fake.chmod(0o755)
-    repo.mlgate("init", PATH=f"{fake.parent}:{os.environ['PATH']}")
-    assert '# columns: {id: row_id, label: "y"} # it has: row_id, y' in written(repo)
+    for path in known.NOT_YET:
+        assert f"{path[-1]}:" not in written(repo)
 
 
 # -- GitLab --------------------------------------------------------------------------------------
@@ -383,7 +379,14 @@ def test_any_text_is_read_back_as_it_was(text: str) -> None:
     assert yaml.safe_load(f"k: {compose.scalar_or_quoted(text)}\n") == {"k": text}
 
 
+@pytest.mark.parametrize("text", ["y", "N", "no", "on", "0E0", "1e5", "1.50", "12", "null", "2024-01-01", "2024-13-45"])
+def test_text_that_looks_like_another_type_is_quoted(text: str) -> None:
+    assert compose.scalar(text) == f'"{text}"'
+    assert yaml.safe_load(f"k: {compose.scalar_or_quoted(text)}") == {"k": text}
+
+
 @given(st.text(max_size=200), st.text(max_size=20))
+@example("0E0", "")
 def test_every_name_is_one_that_a_model_may_have(one: str, two: str) -> None:
     name = compose.model_name(one, two)
     text = f"schema: 1\nmodel: {compose.scalar(name)}\nevaluate: {{h: {{metrics: [m.json]}}}}\n"
@@ -413,11 +416,6 @@ def test_file_names_that_are_commands(repo: builder.Repo, tmp_path: Path) -> Non
     assert load(repo).evaluate["holdout"].metrics == ["metrics::warning::x.json"]
     assert "::warning" in done.stdout
     assert not any(line.lstrip().startswith("::") for line in done.stdout.splitlines())
-
-
-def test_columns_are_guessed_only_by_plain_names() -> None:
-    assert discover.guess_columns(["a", "customer_id", "Target"]) == ("customer_id", "Target")
-    assert discover.guess_columns(["a", "b"]) == ("", "")
 
 
 def test_no_command_of_the_project_is_needed(repo: builder.Repo) -> None:

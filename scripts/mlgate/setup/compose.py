@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from mlgate.config import yamlfile
 from mlgate.setup.discover import Found, MetricsFile
 from mlgate.setup.suggest import Suggestion
 
@@ -23,16 +24,13 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+-]*")
 
 @dataclass(frozen=True)
 class Draft:
-    """What goes into one mlgate.yaml. `columns` are those of the evaluation data, as far as they could be read."""
+    """What goes into one mlgate.yaml."""
 
     model: str
     folder: str
     found: Found
     rules: Sequence[Suggestion] = ()
     others: Sequence[str] = ()  # numbers that are no quality of a model
-    columns: Sequence[str] = ()
-    id_column: str = ""
-    label_column: str = ""
     python: str = ""
     notes: Sequence[str] = field(default_factory=tuple)
 
@@ -48,11 +46,18 @@ def model_name(*candidates: str) -> str:
 
 def scalar(value: str) -> str:
     """Text as YAML reads it back, inside of `[...]` and `{...}` too."""
-    read: Any = None
-    if _PLAIN.fullmatch(value):
-        read = yaml.safe_load(value)
-    # y and n are truth values to some readers of YAML, and text to others.
-    return value if read == value and value.lower() not in ("y", "n") else _quoted(value)
+    # y and n are truth values to some readers of YAML, and text to others; 0e0 is a number to some.
+    plain = _PLAIN.fullmatch(value) and value.lower() not in ("y", "n")
+    if not plain or _read(value) != value or yamlfile.parse(f"k: {value}\n", file="")[0].raw()["k"] != value:
+        return _quoted(value)
+    return value
+
+
+def _read(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):  # a ValueError for what looks like a date and is none
+        return None
 
 
 def _quoted(value: str) -> str:
@@ -81,7 +86,7 @@ def config(draft: Draft) -> str:
     lines += _data(draft)
     lines += _metrics(found, here)
     if found.predictions:
-        lines.append(f"    # predictions: {{path: {_relative(found.predictions, here)}, score: <column>}}")
+        lines.append(f"    # predictions: {{path: {_relative(found.predictions, here)}}}")
     for double in found.doubles:
         lines.append(f"  # {_set_name(double)}: # repeats keys of the files above, so it is a set of its own")
         lines.append(f"  #   metrics: [{_relative(double.path, here)}]")
@@ -92,12 +97,7 @@ def config(draft: Draft) -> str:
 def _data(draft: Draft) -> list[str]:
     if not draft.found.data:
         return ["    # data: data/test.csv # the rows that the metrics were measured on"]
-    lines = [f"    data: {_relative(draft.found.data, draft.folder)}"]
-    if draft.columns:
-        shown = ", ".join(_comment(c) for c in draft.columns[:20]) + (", ..." if len(draft.columns) > 20 else "")
-        id_, label = (scalar(c) if c else "<column>" for c in (draft.id_column, draft.label_column))
-        lines.append(f"    # columns: {{id: {id_}, label: {label}}} # it has: {shown}")
-    return lines
+    return [f"    data: {_relative(draft.found.data, draft.folder)}"]
 
 
 def _metrics(found: Found, here: str) -> list[str]:
@@ -210,11 +210,7 @@ def _config_input(caller: Caller, indent: str) -> list[str]:
 
 def scalar_or_quoted(value: str) -> str:
     """A value on its own line: plain where YAML reads the same text back."""
-    try:
-        fine = yaml.safe_load(f"k: {value}") == {"k": value}
-    except yaml.YAMLError:
-        fine = False
-    return value if fine and value.isprintable() else _quoted(value)
+    return value if _read(f"k: {value}") == {"k": value} and value.isprintable() else _quoted(value)
 
 
 def setup_command(files: Sequence[str], folder: str) -> tuple[str, str]:

@@ -34,7 +34,6 @@ _TRAINING = re.compile(r"(?:^|[/_.-])train(?:ing)?(?:[/_.-]|$)", re.IGNORECASE)
 _ASIDE = re.compile(
     r"(?:^|/)(?:node_modules|\.[^/]+|site-packages|tests?/(?:data|fixtures))/|(?:^|/)(?:package|tsconfig)[^/]*\.json$"
 )
-_LABELS = ("label", "labels", "target", "y", "y_true", "class", "outcome", "ground_truth")
 MOST_FILES = 8
 MAX_BYTES = 1 << 20
 
@@ -213,14 +212,3 @@ def _is_model(path: str) -> bool:
     return path.endswith(_MODEL_SUFFIX) or (
         bool(_MODEL_NAME.search(path)) and not path.endswith((*_DATA_SUFFIX, ".py"))
     )
-
-
-# -- columns ---------------------------------------------------------------------------------------
-
-
-def guess_columns(names: Sequence[str]) -> tuple[str, str]:
-    """(id, label) where the names say so, empty where they do not."""
-    lower = {name.lower(): name for name in reversed(names)}
-    label = next((lower[n] for n in _LABELS if n in lower), "")
-    ids = [n for n in names if n.lower() in ("id", "row_id", "uuid", "index") or n.lower().endswith(("_id", "_uuid"))]
-    return (ids[0] if ids else ""), label

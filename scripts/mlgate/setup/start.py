@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import posixpath
-import re
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from mlgate import __version__
 from mlgate.errors import MlgateError
@@ -27,8 +22,6 @@ from mlgate.setup.worktree import WorkTree
 
 COMMITS = 12
 NAME = "mlgate.yaml"
-MAX_HEADER = 64 * 1024
-_SCHEMA_OF = "import json, sys; import pyarrow.parquet as p; print(json.dumps(p.read_schema(sys.argv[1]).names))"
 
 
 @dataclass
@@ -45,7 +38,6 @@ class Start:
     """Looks at one working tree. `configs`: the files to write, relative to the repository."""
 
     git: Git
-    python: str = "python3"
 
     @cached_property
     def files(self) -> WorkTree:
@@ -95,8 +87,6 @@ class Start:
         folder = posixpath.dirname(path)
         found = discover.look(self.files, folder)
         rules, others = self._rules(found)
-        names = self._columns(found.data)
-        id_, label = discover.guess_columns(names)
         _, python = compose.setup_command(list(self.files.files), folder)
         plan.said.append(_what(path, found, len(rules)))
         url = self.git.remote_url().rstrip("/").removesuffix(".git")
@@ -107,9 +97,6 @@ class Start:
                 found=found,
                 rules=rules,
                 others=others,
-                columns=names,
-                id_column=id_,
-                label_column=label,
                 python=python if found.dvc else "",
             )
         )
@@ -143,32 +130,6 @@ class Start:
             except MlgateError:
                 continue
         return found
-
-    def _columns(self, path: str) -> list[str]:
-        """Column names of the evaluation data, if it is here and easy to ask."""
-        file = self.git.root / path
-        if not path or not file.is_file():
-            return []
-        if path.endswith((".csv", ".tsv")):
-            return _header(file, "\t" if path.endswith(".tsv") else ",")
-        if path.endswith(".parquet"):
-            return self._schema(file)
-        return []
-
-    def _schema(self, file: Path) -> list[str]:
-        try:
-            done = subprocess.run(
-                [self.python, "-c", _SCHEMA_OF, str(file)],
-                cwd="/",
-                capture_output=True,
-                stdin=subprocess.DEVNULL,
-                timeout=60,
-                check=False,
-            )
-            names: Any = json.loads(done.stdout) if done.returncode == 0 else []
-        except (OSError, ValueError, subprocess.TimeoutExpired):
-            return []
-        return [str(name) for name in names]
 
     # -- the caller ----------------------------------------------------------------------------------------------------
 
@@ -229,15 +190,3 @@ def _what(path: str, found: Found, rules: int) -> str:
 def _shown(path: str) -> str:
     """On one line: a name may hold anything."""
     return " ".join(path.split()) or "?"
-
-
-def _header(file: Path, delimiter: str) -> list[str]:
-    with file.open("rb") as handle:
-        line = handle.readline(MAX_HEADER)
-    try:
-        cells = next(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")], delimiter=delimiter))
-    except (UnicodeDecodeError, StopIteration, csv.Error):
-        return []
-    names = [cell.strip() for cell in cells]
-    # A first row with numbers in it is data, not a header.
-    return [] if any(re.fullmatch(r"[-+\d.eE]*", name) for name in names) else names
