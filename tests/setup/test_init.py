@@ -262,6 +262,36 @@ def test_predictions_are_suggested_with_the_keys_that_work(repo: builder.Repo) -
     valid(repo)
 
 
+def test_columns_of_a_csv_are_shown(repo: builder.Repo) -> None:
+    history(repo)
+    repo.write(".gitignore", "data/\n")
+    repo.write("data/test.csv", '\ufeffperson_id,age,Label,"odd, name"\n1,2,0,x\n')
+    repo.mlgate("init")
+    assert "    # with the columns person_id, age, Label, odd, name\n" in written(repo)
+    valid(repo)
+
+
+@pytest.mark.parametrize("data", [b"1,2,0\n3,4,1\n", b"\x00\xff\xfe,", b""])
+def test_no_header_no_columns(repo: builder.Repo, data: bytes) -> None:
+    history(repo)
+    repo.write("data/test.csv", data)
+    repo.mlgate("init")
+    assert "columns" not in written(repo)
+
+
+def test_a_parquet_schema_is_asked_of_the_projects_python(repo: builder.Repo, tmp_path: Path) -> None:
+    history(repo)
+    text = written(repo, "dvc.yaml").replace("test.csv", "test.parquet")
+    repo.write("dvc.yaml", text)
+    repo.write("data/test.parquet", b"PAR1")
+    fake = tmp_path / "bin" / "python3"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\necho \'["row_id", "y"]\'\n')
+    fake.chmod(0o755)
+    repo.mlgate("init", PATH=f"{fake.parent}:{os.environ['PATH']}")
+    assert "    # with the columns row_id, y\n" in written(repo)
+
+
 def test_no_key_that_is_refused_is_suggested(repo: builder.Repo) -> None:
     history(repo)
     repo.write("data/test.csv", "person_id,label,score\n1,0,0.5\n")

@@ -24,13 +24,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+-]*")
 
 @dataclass(frozen=True)
 class Draft:
-    """What goes into one mlgate.yaml."""
+    """What goes into one mlgate.yaml. `columns` are those of the evaluation data, as far as they could be read."""
 
     model: str
     folder: str
     found: Found
     rules: Sequence[Suggestion] = ()
     others: Sequence[str] = ()  # numbers that are no quality of a model
+    columns: Sequence[str] = ()
     python: str = ""
     notes: Sequence[str] = field(default_factory=tuple)
 
@@ -97,7 +98,11 @@ def config(draft: Draft) -> str:
 def _data(draft: Draft) -> list[str]:
     if not draft.found.data:
         return ["    # data: data/test.csv # the rows that the metrics were measured on"]
-    return [f"    data: {_relative(draft.found.data, draft.folder)}"]
+    lines = [f"    data: {_relative(draft.found.data, draft.folder)}"]
+    if draft.columns:
+        shown = ", ".join(_comment(c) for c in draft.columns[:20]) + (", ..." if len(draft.columns) > 20 else "")
+        lines.append(f"    # with the columns {shown}")
+    return lines
 
 
 def _metrics(found: Found, here: str) -> list[str]:

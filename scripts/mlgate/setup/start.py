@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import posixpath
+import re
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from mlgate import __version__
 from mlgate.errors import MlgateError
@@ -22,6 +27,8 @@ from mlgate.setup.worktree import WorkTree
 
 COMMITS = 12
 NAME = "mlgate.yaml"
+MAX_HEADER = 64 * 1024
+_SCHEMA_OF = "import json, sys; import pyarrow.parquet as p; print(json.dumps(p.read_schema(sys.argv[1]).names))"
 
 
 @dataclass
@@ -38,6 +45,7 @@ class Start:
     """Looks at one working tree. `configs`: the files to write, relative to the repository."""
 
     git: Git
+    python: str = "python3"
 
     @cached_property
     def files(self) -> WorkTree:
@@ -97,6 +105,7 @@ class Start:
                 found=found,
                 rules=rules,
                 others=others,
+                columns=self._columns(found.data),
                 python=python if found.dvc else "",
             )
         )
@@ -130,6 +139,32 @@ class Start:
             except MlgateError:
                 continue
         return found
+
+    def _columns(self, path: str) -> list[str]:
+        """Column names of the evaluation data, if it is here and easy to ask."""
+        file = self.git.root / path
+        if not path or not file.is_file():
+            return []
+        if path.endswith((".csv", ".tsv")):
+            return _header(file, "\t" if path.endswith(".tsv") else ",")
+        if path.endswith(".parquet"):
+            return self._schema(file)
+        return []
+
+    def _schema(self, file: Path) -> list[str]:
+        try:
+            done = subprocess.run(
+                [self.python, "-c", _SCHEMA_OF, str(file)],
+                cwd="/",
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                timeout=60,
+                check=False,
+            )
+            names: Any = json.loads(done.stdout) if done.returncode == 0 else []
+        except (OSError, ValueError, subprocess.TimeoutExpired):
+            return []
+        return [str(name) for name in names]
 
     # -- the caller ----------------------------------------------------------------------------------------------------
 
@@ -190,3 +225,15 @@ def _what(path: str, found: Found, rules: int) -> str:
 def _shown(path: str) -> str:
     """On one line: a name may hold anything."""
     return " ".join(path.split()) or "?"
+
+
+def _header(file: Path, delimiter: str) -> list[str]:
+    with file.open("rb") as handle:
+        line = handle.readline(MAX_HEADER)
+    try:
+        cells = next(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")], delimiter=delimiter))
+    except (UnicodeDecodeError, StopIteration, csv.Error):
+        return []
+    names = [cell.strip() for cell in cells]
+    # A first row with numbers in it is data, not a header.
+    return [] if any(re.fullmatch(r"[-+\d.eE]*", name) for name in names) else names
