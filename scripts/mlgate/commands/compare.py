@@ -14,7 +14,8 @@ from mlgate.commands import _options
 from mlgate.commands._run import Run, Unloadable, failed, file_name, unloadable
 from mlgate.config import Config
 from mlgate.errors import MlgateError
-from mlgate.judge.comparison import Case, Side, compare
+from mlgate.judge.case import Case, Side
+from mlgate.judge.comparison import compare
 from mlgate.judge.integrity import sources
 from mlgate.model import Check, Evidence, Location, Verdict
 from mlgate.repo.champion import AUTO, Chosen, Sides, find

@@ -1,0 +1,48 @@
+"""What a comparison reads, gathered beforehand: two commits, and whose rules bind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mlgate.config import Config
+from mlgate.model import Check, Verdict
+from mlgate.repo.champion import Chosen
+from mlgate.repo.dvc import Pipeline
+
+
+@dataclass(frozen=True)
+class Side:
+    """One commit's view of the model. `config` is None where that commit has no mlgate.yaml for it.
+
+    A champion is `trusted` to say where its files are. A challenger is asked where the version that judges it says, and
+    only for what is not there where it says itself: else a change could put other files before the judge.
+    """
+
+    pipeline: Pipeline
+    config: Config | None
+    trusted: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that a comparison reads, gathered beforehand.
+
+    `binding` is the version of the rules that decides; `proposed` is the change's own version where it differs.
+    `behind` are the paths that the target changed after the source left it.
+    """
+
+    binding: Config
+    challenger: Side
+    champion: Side | None
+    chosen: Chosen
+    proposed: Config | None = None
+    anchor: Side | None = None
+    behind: frozenset[str] = frozenset()
+    dirty: tuple[str, ...] = ()
+    strict_tree: bool = True
+    notes: tuple[Check, ...] = field(default=())  # findings of the caller: a base version that cannot be read, ...
+
+
+def finding(check_id: str, title: str, verdict: Verdict, reason: str) -> Check:
+    """What the judge says about the comparison itself."""
+    return Check(id=check_id, group="judge", title=title, verdict=verdict, reason=reason)
