@@ -80,7 +80,7 @@ def _judge(case: Case, config: Config, prefix: str, *, against: Config | None = 
     for name, evaluation in config.evaluate.items():
         compared, checks = compare_set(case, config, name, evaluation)
         if against is None or against.evaluate.get(name) != evaluation:
-            yield from checks
+            yield from checks if against is None else (_proposed(c) for c in checks)
         if compared is not None:
             sets.append(compared)
     for key, rule in config.compare.rules.items():
@@ -109,6 +109,11 @@ def _judge(case: Case, config: Config, prefix: str, *, against: Config | None = 
                     absent=(Verdict(config.compare.policy.missing_champion), "the champion did not measure it yet"),
                 )
             yield from rules.check(rule, values, config.compare.policy, where)
+
+
+def _proposed(check: Check) -> Check:
+    """Told apart from what the binding version says of the same thing."""
+    return check.model_copy(update={"id": f"proposed.{check.id}", "title": f"{check.title}, as proposed"})
 
 
 def _has(side: Metrics | None, key: str) -> bool:

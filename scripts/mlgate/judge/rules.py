@@ -237,9 +237,7 @@ class _Judged:
 
     def alone(self, verdict: Verdict, why: str) -> Check:
         """The rule compares, and there is nothing to compare with."""
-        return self._make(
-            "comparison", verdict, "a champion to compare with", f"{self.where.key} was not compared: {why}."
-        )
+        return self._make("comparison", verdict, "", f"{self.where.key} was not compared: {why}.")
 
     @staticmethod
     def _graded(holds: Callable[[Decimal], bool], fail: Decimal | None, warn: Decimal | None) -> Verdict:
