@@ -1,0 +1,12 @@
+"""How the property tests search: anew on a developer's machine, and the same examples every time in CI, so that a red run
+there means that the change did it. No deadlines: runners are shared, and a slow one is no finding."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("search", deadline=None)
+settings.register_profile("repeat", deadline=None, derandomize=True)
+settings.load_profile("repeat" if os.environ.get("CI") else "search")
