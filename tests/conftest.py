@@ -1,5 +1,7 @@
-"""How the property tests search: anew on a developer's machine, and the same examples every time in CI, so that a red run
-there means that the change did it. No deadlines: runners are shared, and a slow one is no finding."""
+"""How the property tests search: anew on a developer's machine, the same examples every time in CI.
+
+So a red run there means that the change did it. No deadlines: runners are shared, and a slow one is no finding.
+"""
 
 from __future__ import annotations
 
