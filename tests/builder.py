@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,15 @@ def consumer(path: Path) -> Repo:
     repo.commit("First model")
     repo.git("checkout", "--quiet", "-b", "change")
     return repo
+
+
+def edit(repo: Repo, path: str, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a YAML file in place."""
+    value = yaml.safe_load((repo.path / path).read_text())
+    change(value)
+    repo.write(path, yaml.safe_dump(value, sort_keys=False))
+
+
+def reasons(repo: Repo, verdict: str, model: str = "visits") -> str:
+    """Why the checks of a verdict have it, a line each."""
+    return "\n".join(c["reason"] for c in repo.evidence(model)["checks"] if c["verdict"] == verdict)

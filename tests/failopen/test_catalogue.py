@@ -10,16 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from builder import MLGATE, Repo, consumer
+from builder import MLGATE, Repo, consumer, reasons
 
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Repo:
     return consumer(tmp_path / "repo")
-
-
-def reasons(repo: Repo, verdict: str) -> str:
-    return "\n".join(c["reason"] for c in repo.evidence()["checks"] if c["verdict"] == verdict)
 
 
 def test_dvc_metrics_diff_01_metrics_file_missing(repo: Repo) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from builder import MLGATE, Repo, consumer, md5
-from pulls import edit, on_github, pull_request, reasons
+from builder import MLGATE, Repo, consumer, edit, md5, reasons
+from jobs import on_github, pull_request
 
 BAD = {"auc": 0.10, "log_loss": 9.0}
 LOOSE = MLGATE.replace("0.70", "0.05").replace("0.01", "0.9").replace("2%", "90%").replace("1%", "80%")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from builder import GOOD, MLGATE, Repo, consumer
+from jobs import environ
 
 BETTER = {"auc": 0.74, "log_loss": 0.56}
 WORSE = {"auc": 0.72, "log_loss": 0.60}
@@ -21,27 +22,6 @@ def repo(tmp_path: Path) -> Repo:
 
 def check(repo: Repo, check_id: str, model: str = "visits") -> dict[str, Any]:
     return next(c for c in repo.evidence(model)["checks"] if c["id"] == check_id)
-
-
-def github(tmp_path: Path, repo: Repo, name: str, payload: dict[str, Any], **env: str) -> dict[str, str]:
-    """The environment of a GitHub job with this event."""
-    event = tmp_path / "event.json"
-    event.write_text(json.dumps({"repository": {"default_branch": "main", "full_name": "acme/visits"}, **payload}))
-    for file in ("output", "summary"):
-        (tmp_path / file).write_text("")
-    return {
-        "GITHUB_ACTIONS": "true",
-        "GITHUB_EVENT_NAME": name,
-        "GITHUB_EVENT_PATH": str(event),
-        "GITHUB_SHA": repo.head,
-        "GITHUB_REPOSITORY": "acme/visits",
-        "GITHUB_SERVER_URL": "https://forge.example",
-        "GITHUB_API_URL": "http://127.0.0.1:9",
-        "GITHUB_RUN_ID": "7",
-        "GITHUB_OUTPUT": str(tmp_path / "output"),
-        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
-        **env,
-    }
 
 
 def test_a_better_challenger_passes_and_the_evidence_says_against_what(repo: Repo) -> None:
@@ -258,7 +238,7 @@ class TestInAJob:
         repo.git("checkout", "--quiet", "--detach", head)
         pull = {"number": 7, "head": {"sha": head, "repo": {"full_name": "acme/visits"}}}
         pull["base"] = {"ref": "main", "sha": head, "repo": {"full_name": "acme/visits"}}
-        env = github(tmp_path, repo, "pull_request", {"pull_request": pull, "number": 7})
+        env = environ(tmp_path / "job", repo, "pull_request", {"pull_request": pull, "number": 7})
         assert repo.mlgate("compare", **env).returncode == 3
         assert "changed" in check(repo, "judge.rebase")["reason"]
 
@@ -267,7 +247,7 @@ class TestInAJob:
         repo.model(WORSE, config=MLGATE.replace("2%", "9%").replace("1%", "8%"))
         repo.commit()
         payload = {"ref": "refs/heads/main", "before": before, "after": repo.head, "forced": False}
-        env = github(tmp_path, repo, "push", payload, GITHUB_REF="refs/heads/main", GITHUB_REF_NAME="main")
+        env = environ(tmp_path / "job", repo, "push", payload, GITHUB_REF="refs/heads/main", GITHUB_REF_NAME="main")
         assert repo.mlgate("compare", **env).returncode == 0
         assert repo.evidence()["champion"]["commit"] == before
 
@@ -276,12 +256,12 @@ class TestInAJob:
         repo.model(WORSE)
         repo.commit()
         payload = {"ref": "refs/heads/main", "before": before, "after": repo.head, "forced": False}
-        env = github(tmp_path, repo, "push", payload, GITHUB_REF="refs/heads/main", GITHUB_REF_NAME="main")
+        env = environ(tmp_path / "job", repo, "push", payload, GITHUB_REF="refs/heads/main", GITHUB_REF_NAME="main")
         assert repo.mlgate("compare", **env).returncode == 1
-        outputs = (tmp_path / "output").read_text()
+        outputs = (tmp_path / "job/output").read_text()
         for line in ("fail", "false", json.dumps(["rules.log_loss.relative_regression"]), before):
             assert f"\n{line}\n" in outputs
-        assert "log_loss" in (tmp_path / "summary").read_text()
+        assert "log_loss" in (tmp_path / "job/summary").read_text()
 
     def test_a_working_tree_that_differs_from_the_commit_is_an_error(self, repo: Repo, tmp_path: Path) -> None:
         before = repo.git("rev-parse", "main")
@@ -289,7 +269,7 @@ class TestInAJob:
         repo.commit()
         repo.write("metrics/eval.json", {"auc": 1.0, "log_loss": 0.0})
         payload = {"ref": "refs/heads/main", "before": before, "after": repo.head, "forced": False}
-        env = github(tmp_path, repo, "push", payload, GITHUB_REF="refs/heads/main", GITHUB_REF_NAME="main")
+        env = environ(tmp_path / "job", repo, "push", payload, GITHUB_REF="refs/heads/main", GITHUB_REF_NAME="main")
         assert repo.mlgate("compare", **env).returncode == 2
         assert "differ from the commit being judged" in check(repo, "integrity.tree")["reason"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from builder import GOOD, MLGATE, Repo, consumer
-from pulls import edit, on_github, pull_request, reasons
+from builder import GOOD, MLGATE, Repo, consumer, edit, reasons
+from jobs import on_github, pull_request
 
 BETTER = {"auc": 0.73, "log_loss": 0.57}
 BRIER = "    brier: {is: brier_score, max_absolute_regression: 0.01}\n"
