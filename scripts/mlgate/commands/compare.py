@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
 from datetime import UTC, datetime
-from importlib import import_module
 
 import click
 
@@ -38,7 +36,6 @@ def command(config: str, working_directory: str, champion: str, *, summary: bool
     Reads commits only: metrics files, dvc.lock and mlgate.yaml of both sides. A pull request is judged by the rules of
     its base; what it changes in them is listed.
     """
-    threading.Thread(target=import_module, args=("jinja2",)).start()  # the page will need it; git answers meanwhile
     run = Run.start(config, working_directory, summary=summary)
     run.forget("compare")
     try:
