@@ -124,7 +124,7 @@ def _tree(files: Iterable[str], dirty: Sequence[str], *, strict: bool) -> Check:
     return Check(
         id="integrity.tree",
         group="integrity",
-        title="what is judged is committed",
+        title="uncommitted changes",
         verdict=Verdict.ERROR if strict else Verdict.WARN,
         reason=f"{listed} differ from the commit being judged. Commit them; the gate reads commits.",
         location=Location(file=changed[0]),
@@ -132,7 +132,7 @@ def _tree(files: Iterable[str], dirty: Sequence[str], *, strict: bool) -> Check:
 
 
 def _metrics_file(pipeline: Pipeline, path: str) -> Check:
-    title = f"{path} matches dvc.lock"
+    title = "committed metrics"  # of what is wrong with them; a title that says what holds is for a pass
     check_id = f"integrity.lock.{path}"
     where = Location(file=path)
     data = pipeline.snapshot.read(path)
@@ -159,7 +159,7 @@ def _metrics_file(pipeline: Pipeline, path: str) -> Check:
             f"it was edited after `dvc repro`. Run `dvc repro {out.stage}` and commit both files."
         )
         return Check(id=check_id, group="integrity", title=title, verdict=Verdict.ERROR, reason=reason, location=where)
-    return Check(id=check_id, group="integrity", title=title, verdict=Verdict.PASS)
+    return Check(id=check_id, group="integrity", title=f"{path} matches {out.file}", verdict=Verdict.PASS)
 
 
 def _chain(pipeline: Pipeline, produced: Iterable[str]) -> list[dvc.Stage]:
@@ -182,7 +182,7 @@ def _stages(pipeline: Pipeline, produced: list[str]) -> Iterator[Check]:
         yield Check(
             id=f"integrity.stage.{stage.lock}.{stage.name}",
             group="integrity",
-            title=f"stage {stage.name} is fresh",
+            title=f"stage {stage.name}" if stale else f"stage {stage.name} is fresh",
             verdict=Verdict.ERROR if stale else verdict,
             reason=reason,
             location=Location(file=stage.lock, key=f"stages.{stage.name}") if reason else None,
@@ -226,7 +226,7 @@ def _attested(config: Config, pipeline: Pipeline) -> Iterator[Check]:
         yield Check(
             id=f"integrity.known.{key}",
             group="integrity",
-            title=f"{full} is known by digest",
+            title=f"{full} is known by digest" if known else key,
             verdict=Verdict.PASS if known else Verdict.ERROR,
             reason="" if known else reason,
             location=None if known else Location(file=config.file, line=config.line(key), key=key),
