@@ -5,6 +5,7 @@ The event is a pull request, as the forge would describe it; only the change's o
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -214,3 +215,14 @@ def test_rules_loosened_on_a_commit_that_nobody_merged(repo: Repo, name: str, re
     repo.commit()
     assert on_github(repo, name, {"before": "0" * 40, "created": True}, GITHUB_REF=ref).returncode == 1
     assert "compare.rules.auc.threshold: 0.7 → 0.05" in reasons(repo, "warn")
+
+
+def test_a_policy_that_the_change_makes_stricter_is_not_silenced_by_the_same_sentence(tmp_path: Path) -> None:
+    repo = Repo(tmp_path / "repo")
+    lenient = MLGATE + "  policy: {missing_metric: warn}\n"
+    repo.model(config=lenient)
+    repo.commit()
+    repo.git("checkout", "--quiet", "-b", "change")
+    repo.model({"log_loss": 0.5}, config=lenient.replace("missing_metric: warn", "missing_metric: error"))
+    repo.commit()
+    assert pull_request(repo).returncode == 2

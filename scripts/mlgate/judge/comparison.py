@@ -50,8 +50,9 @@ def compare(case: Case) -> Evidence:
             found.append(_broken_controls(controls))
         not_run += _unknown_test_set(config)
     if case.proposed is not None:
-        said = {c.reason for c in found if c.reason}
-        found += [c for c in _judge(case, case.proposed, "proposed", against=config) if c.reason not in said]
+        said = {(c.verdict, c.reason) for c in found if c.reason}
+        proposed = _judge(case, case.proposed, "proposed", against=config)
+        found += [c for c in proposed if (c.verdict, c.reason) not in said]
     verdict = worst(c.verdict for c in found)
     return Evidence(
         kind="compare",
