@@ -8,6 +8,7 @@ CACHE := $(or $(MLGATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mlgate)
 DEV := $(CACHE)/dev-$(shell cat requirements/dev.txt requirements/uv.txt 2>/dev/null | sha256sum | cut -c 1-16)
 PYTHON := $(DEV)/bin/python
 WORKERS ?= auto
+COMPILE = $(DEV)/uv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,8 +34,9 @@ tools: $(DEV)/.ready # act, gitlab-ci-local and the parsers of both forges
 	@$(PYTHON) -m tests.tools
 
 lock: $(DEV)/.ready ## Compile requirements/*.txt again: exact versions, hashes, no addresses
-	$(DEV)/uv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade --output-file requirements/base.txt
-	$(DEV)/uv/bin/uv pip compile pyproject.toml --group test --group lint --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade --output-file requirements/dev.txt
+	$(COMPILE) --output-file requirements/base.txt
+	for extra in data gx track track-local; do $(COMPILE) --extra $$extra --constraint requirements/base.txt --output-file requirements/$$extra.txt; done
+	$(COMPILE) --extra gx --extra track-local --group test --group lint --constraint requirements/base.txt --output-file requirements/dev.txt
 
 $(DEV)/.ready:
 	@echo "Setting up the development environment in $(DEV)"

@@ -17,6 +17,8 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 VERBS = {
     "init": "Write mlgate.yaml and the caller for this forge.",
     "doctor": "Find what would make the gate fail or lie, before it costs anything.",
+    "validate-data": "Hold the data to its contract, and show the rows that break it.",
+    "train": "Prove what the model was made of: by the lock, by scoring it again, or by making it again.",
     "compare": "Judge the challenger against the champion by the rules of mlgate.yaml.",
     "report": "Render all evidence: comment, summary, statuses, JUnit, OpenMetrics, HTML.",
 }

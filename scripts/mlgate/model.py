@@ -70,13 +70,21 @@ class Location(_Plain):
     key: str = ""
 
 
+class Example(_Plain):
+    """One row that breaks a check. `row` counts from 1, a header left out; private values are masked."""
+
+    row: int | None = None  # None where the engine that found it cannot say
+    values: dict[str, str] = Field(default_factory=dict)  # column -> value as text
+    file: str = ""  # of several files
+
+
 class Check(_Plain):
     """One thing that was looked at. `observed` and `champion` are numbers, or the words of what was found instead."""
 
     id: str  # stable, dotted: rules.auc.threshold, integrity.lock.metrics/eval.json
     title: str  # what a person calls it: "roc_auc", "metrics/eval.json matches dvc.lock"
     verdict: Verdict
-    group: str = "rules"  # rules | integrity | judge | setup: the rendering's sections
+    group: str = "rules"  # rules | data | proofs | integrity | judge | setup: the rendering's sections
     reason: str = ""  # one sentence: why this verdict, and what would change it
     fix: str = ""  # exact lines to paste, where there are any
     observed: Number | str | None = None
@@ -89,6 +97,9 @@ class Check(_Plain):
     interval: tuple[Number, Number] | None = None
     rows: int | None = None
     location: Location | None = None
+    engine: str = ""  # what answered, where there is more than one: "duckdb 2.0.0", "great_expectations 1.24.1"
+    unexpected: int | None = None  # how many of the rows break it
+    examples: tuple[Example, ...] = ()  # the first of them
 
 
 class Named(_Plain):
@@ -117,6 +128,23 @@ class Change(_Plain):
     what: str
     before: str | None = None
     after: str | None = None
+
+
+class Proof(_Plain):
+    """One claim about how the model came to be, and what stands behind it."""
+
+    claim: str  # "the predictions follow from the model and the evaluation data"
+    state: Literal["proven", "attested", "refuted", "not run"]  # attested: the lock says so, and nothing was run
+    by: str = ""  # "scored again: 6,097 rows, largest difference 0"
+
+
+class StageRun(_Plain):
+    """One stage of the project's pipeline in this run."""
+
+    name: str
+    state: Literal["ran", "cached", "failed", "not run"]
+    seconds: Number | None = None
+    reason: str = ""
 
 
 class Source(_Plain):
@@ -166,6 +194,11 @@ class Evidence(_Plain):
     changes: list[Change] = Field(default_factory=list)
     not_run: list[str] = Field(default_factory=list)  # each thing that could not be read, one sentence each
     controls: Controls | None = None
+    proofs: list[Proof] = Field(default_factory=list)
+    stages: list[StageRun] = Field(default_factory=list)
+    facts: dict[str, str | Number] = Field(default_factory=dict)  # environment, duration, cost: name -> value
+    links: dict[str, str] = Field(default_factory=dict)  # name -> https address: the MLflow run
+    promotable: bool = True  # False for a model that must never be deployed, such as one trained on a sample
     artifacts: list[str] = Field(default_factory=list)
     tool: Tool = Field(default_factory=Tool)
 

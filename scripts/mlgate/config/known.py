@@ -7,12 +7,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from mlgate.config.settings import (
+    Columns,
     Compare,
     Config,
     DataFile,
     EvaluationSet,
     Policy,
     Predictions,
+    Read,
     Rule,
     Train,
 )
@@ -23,8 +25,10 @@ Path = tuple[str | int, ...]
 SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
     (): Config,
     ("data", "*"): DataFile,
+    ("data", "*", "read"): Read,
     ("train",): Train,
     ("evaluate", "*"): EvaluationSet,
+    ("evaluate", "*", "columns"): Columns,
     ("evaluate", "*", "predictions"): Predictions,
     ("compare",): Compare,
     ("compare", "rules", "*"): Rule,
@@ -39,12 +43,10 @@ NOT_YET: frozenset[tuple[str, ...]] = frozenset(
         ("monitor",),
         ("notify",),
         ("governance",),
-        ("data", "*", "contract"),
-        ("train", "stages"),
-        ("train", "verify"),
-        ("evaluate", "*", "columns"),
+        ("evaluate", "*", "columns", "label"),
+        ("evaluate", "*", "columns", "positive"),
+        ("evaluate", "*", "columns", "cluster"),
         ("evaluate", "*", "labels"),
-        ("evaluate", "*", "score"),
         ("evaluate", "*", "predictions", "score"),
         ("evaluate", "*", "predictions", "cut_off"),
         ("compare", "confidence"),

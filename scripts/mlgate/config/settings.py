@@ -15,7 +15,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from mlgate import estimators
-from mlgate.config.values import Amount, Boolean, GitRef, ModelName, Number, RepoPath, SchemaVersion, Share, Text
+from mlgate.config.values import (
+    Amount,
+    Boolean,
+    Character,
+    EnvName,
+    GitRef,
+    ModelName,
+    Names,
+    Number,
+    RepoPath,
+    SchemaVersion,
+    Share,
+    Text,
+)
 from mlgate.model import FailOn, Location, Mode
 
 Scalar = str | int | float | bool
@@ -30,14 +43,52 @@ def _list(value: Any) -> Any:
     return [] if value is None else value
 
 
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else _list(value)
+
+
 class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Read(_Closed):
+    """How a data file is read, where it does not say so itself."""
+
+    format: Literal["csv", "parquet", "jsonl"] | None = Field(
+        default=None, description="The format, where the file's name does not tell."
+    )
+    delimiter: Character | None = Field(default=None, description="What separates the columns of a CSV file.")
+    quote: Character | None = Field(default=None, description="What values of a CSV file are quoted with.")
+    encoding: Literal["utf-8", "utf-16", "latin-1"] = Field(default="utf-8", description="Encoding of a CSV file.")
+    header: Boolean = Field(default=True, description="Whether the first line of a CSV file names its columns.")
+    nulls: Annotated[list[str], BeforeValidator(_list)] = Field(
+        default_factory=lambda: [""], description="What a CSV file writes for a missing value."
+    )
 
 
 class DataFile(_Closed):
     """One data file the model is trained or judged with."""
 
-    path: RepoPath = Field(description="The file, or what its DVC pointer or stage tracks.")
+    path: RepoPath = Field(description="The file, folder or glob, or what its DVC pointer or stage tracks.")
+    contract: RepoPath | None = Field(
+        default=None, description="What the data must be: a Great Expectations suite, or the shorter spelling of one."
+    )
+    read: Annotated[Read, BeforeValidator(_section)] = Field(
+        default_factory=Read, description="How the file is read, where it does not say so itself."
+    )
+    id: Names | None = Field(
+        default=None, description="The column, or columns, that tell one row from another: to say which rows changed."
+    )
+    apart_from: Annotated[list[RepoPath], BeforeValidator(_one_or_more)] = Field(
+        default_factory=list,
+        description="Data of which no row may be in this file, such as the training data in evaluation data.",
+    )
+    apart_by: Names | None = Field(
+        default=None, description="The columns by which rows are told apart, such as the person. Without it: by `id`."
+    )
+    reference: RepoPath | None = Field(
+        default=None, description="Earlier data that the contract's `drift` limits are measured from."
+    )
 
 
 class Train(_Closed):
@@ -47,12 +98,36 @@ class Train(_Closed):
     python: Text | None = Field(
         default=None, description="The project's Python, whose `dvc` is run. Without it: the active interpreter."
     )
+    verify: Literal["lock", "score", "reproduce"] = Field(
+        default="lock",
+        description="How results are proven: `lock` by digests, `score` by scoring again, `reproduce` by `dvc repro`.",
+    )
+    stages: Annotated[list[Text], BeforeValidator(_list)] = Field(
+        default_factory=list, description="The stages that make the model. Without it: all that its files depend on."
+    )
+    tolerance: Amount = Field(
+        default=Decimal("0.000001"), description="How far a number that was made again may be from the committed one."
+    )
+    environment: Annotated[list[EnvName], BeforeValidator(_list)] = Field(
+        default_factory=list,
+        description="Variables that project code may see although they look like credentials. It sees no other such.",
+    )
+    experiment: Text | None = Field(default=None, description="The MLflow experiment. Without it: the model's name.")
+    cost_per_hour: Amount | None = Field(
+        default=None, description="What an hour of the runner costs, in your currency: recorded with the duration."
+    )
 
 
 class Predictions(_Closed):
     """The model's predictions for the evaluation data, a DVC output."""
 
     path: RepoPath = Field(description="The file with the predictions.")
+
+
+class Columns(_Closed):
+    """What the columns of the evaluation data are."""
+
+    id: Text | None = Field(default=None, description="The column that tells one row from another.")
 
 
 class EvaluationSet(_Closed):
@@ -65,6 +140,13 @@ class EvaluationSet(_Closed):
         min_length=1, description="Metrics files committed to git: JSON, YAML, TOML or CSV."
     )
     predictions: Predictions | None = Field(default=None, description="The model's predictions for these rows.")
+    columns: Annotated[Columns, BeforeValidator(_section)] = Field(
+        default_factory=Columns, description="What the columns of the evaluation data are."
+    )
+    score: Text | None = Field(
+        default=None,
+        description="Command that scores again, with `{model} {data} {predictions}`. Else: the stages after the model.",
+    )
 
 
 class Rule(_Closed):
@@ -227,8 +309,20 @@ class Config(_Closed):
     def judged(self) -> dict[str, Any]:
         """What the judge uses, as plain values: paths repository-relative, numbers exact and in one spelling."""
         data = self.model_dump(include={"mode", "fail_on", "evaluate", "compare"}, by_alias=True, exclude_none=True)
+        made = self.model_dump(include={"data": True, "train": _JUDGED_OF_TRAIN}, exclude_defaults=True)
+        data |= {key: value for key, value in made.items() if value}
+        for entry in data.get("data", []):
+            for key in ("path", "contract", "reference"):
+                if key in entry:
+                    entry[key] = self.path(entry[key])
+            if "apart_from" in entry:
+                entry["apart_from"] = [self.path(path) for path in entry["apart_from"]]
+        if "data" in data.get("train", {}):
+            data["train"]["data"] = self.path(data["train"]["data"])
         for evaluation in data["evaluate"].values():
             evaluation["metrics"] = [self.path(path) for path in evaluation["metrics"]]
+            if not evaluation["columns"]:
+                del evaluation["columns"]
             if "data" in evaluation:
                 evaluation["data"] = self.path(evaluation["data"])
             if "predictions" in evaluation:
@@ -244,6 +338,9 @@ class Config(_Closed):
     def public(self) -> dict[str, Scalar]:
         """What the judge uses, flat and sorted: dotted key -> value. Two versions differ where these differ."""
         return dict(sorted(_flat(self.judged())))
+
+
+_JUDGED_OF_TRAIN = {"data", "verify", "stages", "tolerance"}
 
 
 def exact(number: Decimal) -> str:

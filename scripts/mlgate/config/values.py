@@ -230,6 +230,53 @@ GitRef = Annotated[
     BeforeValidator(_git_ref),
     WithJsonSchema({**_TEXT, "pattern": r"^(?![-/]|\.\.?/|.*(\.\.|@\{|//))[^\s:?*\[\\]*[^\s:?*\[\\/.]$"}),
 ]
+
+
+def _names(value: Any) -> list[str]:
+    """One name, or a list of them."""
+    if isinstance(value, list):
+        if not value:
+            raise problem("must not be empty.", "Remove the key, or name a column.")
+        if len(set(map(str, value))) != len(value):
+            raise problem("names a column twice.", "Name each once.")
+        return [_text(one) for one in value]
+    return [_text(value)]
+
+
+def _character(value: Any) -> str:
+    text = "\t" if value in ("\t", "\\t", "tab") else value
+    if not isinstance(text, str) or len(text) != 1 or (text != "\t" and UNSEEN.search(text)):
+        raise problem(
+            f"must be one character, but is {shown(value)}.", 'Write it in quotes: `";"`, or `"\\t"` for a tab.'
+        )
+    return text
+
+
+def _env_name(value: Any) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        raise problem(f"is `{visible(text)}`, which cannot name an environment variable.")
+    return text
+
+
+Names = Annotated[
+    list[str],
+    BeforeValidator(_names),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {**_TEXT, "pattern": VISIBLE_PATTERN},
+                {"type": "array", "minItems": 1, "uniqueItems": True, "items": {**_TEXT, "pattern": VISIBLE_PATTERN}},
+            ]
+        }
+    ),
+]
+Character = Annotated[
+    str, BeforeValidator(_character), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 3})
+]
+EnvName = Annotated[
+    str, BeforeValidator(_env_name), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"})
+]
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
 Number = Annotated[Decimal, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
 Amount = Annotated[Decimal, BeforeValidator(_amount), WithJsonSchema({"type": "number", "minimum": 0})]
