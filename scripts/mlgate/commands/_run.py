@@ -225,6 +225,19 @@ def failed(verb: str, model: str, error: MlgateError) -> Evidence:
     return Evidence(kind=verb, model=model, title=str(error), verdict=Verdict.ERROR, checks=[check])
 
 
+def off(verb: str, config: Config) -> Evidence:
+    """The evidence of a gate that is switched off: nothing was checked, and that is said."""
+    reason = f"mode is off in {config.file}: nothing was checked."
+    check = Check(
+        id="judge.off", group="judge", title="mode", verdict=Verdict.WARN, reason=reason,
+        location=Location(file=config.file, line=config.line("mode"), key="mode"),
+    )  # fmt: skip
+    return Evidence(
+        kind=verb, model=config.model, title=reason, verdict=Verdict.WARN, mode=config.mode,
+        fail_on=config.fail_on, checks=[check],
+    )  # fmt: skip
+
+
 def finish(
     cwd: Path, forge: Forge, verb: str, evidences: Sequence[Evidence], outputs: dict[str, str], *, summary: bool
 ) -> int:

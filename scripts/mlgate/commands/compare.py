@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from datetime import UTC, datetime
 
 import click
 
 from mlgate.commands import _options
-from mlgate.commands._run import Run, Unloadable, failed, file_name, unloadable
+from mlgate.commands._binding import Binding, Bound, unique
+from mlgate.commands._run import Run, Unloadable, failed, file_name, off, unloadable
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.judge.case import Case, Side
 from mlgate.judge.comparison import compare
 from mlgate.judge.integrity import sources
 from mlgate.model import Check, Evidence, Location, Verdict
-from mlgate.repo.champion import AUTO, Chosen, Sides, find
+from mlgate.repo.champion import Chosen
 from mlgate.repo.dvc import Pipeline
 from mlgate.repo.git import Snapshot
 
@@ -52,50 +52,44 @@ class _Judge:
         self.run = run
         self.named = named
         self.now = run.git.at(run.head)
-        self.sides: dict[str, Sides] = {}
+        self.bound = Binding(run, named)
         self.pipelines: dict[str, Pipeline] = {}
-        self.configs: dict[tuple[str, str], Config | Unloadable | None] = {}
         self.behind: dict[tuple[str, str], frozenset[str]] = {}
         self.dirty = tuple(run.dirty)
-        self.files: frozenset[str] = frozenset()
 
     def all(self) -> list[Evidence]:
-        self.files = frozenset(self.run.config_files())
-        loaded = {file: self.run.load(file) for file in sorted(self.files)}
-        _unique([own.model for own in loaded.values()])
+        loaded = dict(self.bound.own())
         evidences = [self._one(file, own) for file, own in loaded.items()]
         evidences += self._removed({own.model for own in loaded.values()})
         if not evidences:
             raise self.run.no_config()
-        _unique([evidence.model for evidence in evidences])
+        unique([evidence.model for evidence in evidences])
         return evidences
 
     def _one(self, file: str, own: Config | Unloadable) -> Evidence:
         if isinstance(own, Unloadable):
             return unloadable("compare", own)
         try:
-            binding, proposed, notes = self._rules(file, own)
+            bound = self.bound.rules(file, own)
         except MlgateError as error:
             return failed("compare", own.model, error)
-        if binding.mode == "off":
-            return _off(binding)
+        if bound.binding.mode == "off":
+            return off("compare", bound.binding)
         try:
-            return self._judge(file, own, binding, proposed, notes)
+            return self._judge(file, own, bound)
         except MlgateError as error:
-            mode = {"mode": binding.mode, "fail_on": binding.fail_on}
+            mode = {"mode": bound.binding.mode, "fail_on": bound.binding.fail_on}
             return failed("compare", own.model, error).model_copy(update=mode)
 
-    def _judge(
-        self, file: str, own: Config, binding: Config, proposed: Config | None, notes: tuple[Check, ...]
-    ) -> Evidence:
-        git = self.run.git
-        chosen = self._sides(self.named or binding.compare.champion).champion
+    def _judge(self, file: str, own: Config, bound: Bound) -> Evidence:
+        git, binding = self.run.git, bound.binding
+        chosen = self.bound.sides(self.named or binding.compare.champion).champion
         champion = self._side(git.at(chosen.commit), file, own) if chosen.commit else None
         anchor = self._side(git.at(git.ensure(binding.compare.anchor)), file, own) if binding.compare.anchor else None
         return compare(
             Case(
                 binding=binding,
-                proposed=proposed,
+                proposed=bound.proposed,
                 challenger=Side(self._pipeline(self.now), own),
                 champion=champion,
                 anchor=anchor,
@@ -103,53 +97,12 @@ class _Judge:
                 behind=self._behind(chosen),
                 dirty=self.dirty,
                 strict_tree=self.run.in_ci,
-                notes=notes,
+                notes=bound.notes,
             )
         )
 
-    def _sides(self, spec: str) -> Sides:
-        if spec not in self.sides:
-            self.sides[spec] = find(self.run.git, self.run.forge.event, spec)
-        return self.sides[spec]
-
-    def _rules_commit(self, spec: str = AUTO) -> str:
-        """Whose rules bind. In CI the event says so alone: a change may not choose whom it is compared with."""
-        return self._sides(self.named or (AUTO if self.run.in_ci else spec)).rules
-
-    def _rules(self, file: str, own: Config) -> tuple[Config, Config | None, tuple[Check, ...]]:
-        """The version that binds, the change's own where it differs, and what to say about it."""
-        commit = self._rules_commit(own.compare.champion)
-        if not commit:
-            return own, None, ()
-        snapshot = self.run.git.at(commit)
-        base = self._config(snapshot, self._earlier(snapshot, file, own))
-        if base is None:
-            return own, None, (_note("judge.new", file, f"{file} is new: its rules bind from when it is merged."),)
-        if isinstance(base, Unloadable):
-            said = f"The base's {base.error} Until it is mended there, this change is judged by its own rules."
-            return own, None, (_note("judge.base-config", file, said),)
-        return base, (own if own.digest() != base.digest() else None), ()
-
-    def _earlier(self, snapshot: Snapshot, file: str, own: Config) -> str:
-        """Where a commit has this model's file: in its place, or where the file of that model name was moved from."""
-        if file in snapshot.files:
-            return file
-        gone = self._gone(snapshot)
-        return next((there for there, config in gone.items() if config and config.model == own.model), file)
-
-    def _gone(self, snapshot: Snapshot) -> dict[str, Config | Unloadable | None]:
-        """Configurations of a commit that are not in their place any more."""
-        there = [file for file in self.run.config_files_at(snapshot) if file not in self.files]
-        return {file: self._config(snapshot, file) for file in there}
-
-    def _config(self, snapshot: Snapshot, file: str) -> Config | Unloadable | None:
-        key = (snapshot.commit, file)
-        if key not in self.configs:
-            self.configs[key] = self.run.load_at(snapshot, file)
-        return self.configs[key]
-
     def _side(self, snapshot: Snapshot, file: str, own: Config) -> Side:
-        config = self._config(snapshot, self._earlier(snapshot, file, own))
+        config = self.bound.config(snapshot, self.bound.earlier(snapshot, file, own))
         return Side(self._pipeline(snapshot), config if isinstance(config, Config) else None, trusted=True)
 
     def _pipeline(self, snapshot: Snapshot) -> Pipeline:
@@ -167,19 +120,8 @@ class _Judge:
 
     def _removed(self, models: set[str]) -> list[Evidence]:
         """Models of the base that this change takes away: a gate cannot be passed by deleting it."""
-        try:
-            rules = self._rules_commit(next(iter(self.sides), AUTO))
-        except MlgateError:
-            return []  # each model that is left says why; with none left, that there is none is an error itself
-        if not rules:
-            return []
-        gone = self._gone(self.run.git.at(rules)).values()
         now = self._pipeline(self.now)
-        return [
-            _retired(config, now, last=not models)
-            for config in gone
-            if isinstance(config, Config) and config.model not in models
-        ]
+        return [_retired(config, now, last=not models) for config in self.bound.removed() if config.model not in models]
 
 
 def _retired(config: Config, now: Pipeline, *, last: bool) -> Evidence:
@@ -201,32 +143,6 @@ def _retired(config: Config, now: Pipeline, *, last: bool) -> Evidence:
         kind="compare", model=config.model, title=reason, verdict=verdict, checks=[check],
         mode=config.mode, fail_on=config.fail_on,
     )  # fmt: skip
-
-
-def _note(check_id: str, file: str, reason: str) -> Check:
-    return Check(
-        id=check_id, group="judge", title=file, verdict=Verdict.WARN, reason=reason, location=Location(file=file)
-    )
-
-
-def _off(config: Config) -> Evidence:
-    reason = f"mode is off in {config.file}: nothing was checked."
-    check = Check(
-        id="judge.off", group="judge", title="mode", verdict=Verdict.WARN, reason=reason,
-        location=Location(file=config.file, line=config.line("mode"), key="mode"),
-    )  # fmt: skip
-    return Evidence(
-        kind="compare", model=config.model, title=reason, verdict=Verdict.WARN, mode=config.mode,
-        fail_on=config.fail_on, checks=[check],
-    )  # fmt: skip
-
-
-def _unique(names: list[str]) -> None:
-    """Evidence is filed by model: two of one name would overwrite each other, in any case where disks ignore it."""
-    for folded, count in Counter(map(str.casefold, names)).items():
-        if count > 1:
-            name = next(name for name in names if name.casefold() == folded)
-            raise MlgateError(f"{count} configurations call their model {name!r}.", fix="Give each its own `model:`.")
 
 
 def _outputs(evidences: list[Evidence]) -> dict[str, str]:
