@@ -71,6 +71,7 @@ class Outcome:
     engine: str  # "duckdb 2.0.0", "great_expectations 1.24.1"
     holds: bool | None
     trouble: str = ""
+    undecided: bool = False  # with `holds` None: it was measured, and there are too few rows to tell
     observed: float | int | str | None = None  # what an aggregate came to; None for checks of single rows
     rows: int = 0  # rows in the data
     nulls: int = 0  # of them left out, because the value is missing
