@@ -154,7 +154,7 @@ install() {
 
 # Lines of KEY=value. `#` starts a comment line; a value is taken as it is, quotes and all.
 project_env() {
-  local line value
+  local line value names=""
   while IFS= read -r line || [[ -n "${line}" ]]; do
     line="${line%$'\r'}"
     [[ -n "${line}" && "${line}" != \#* ]] || continue
@@ -164,8 +164,10 @@ project_env() {
       printf '::add-mask::%s\n' "${value//%/%25}"
     fi
     export "${line?}"
+    names+="${names:+ }${line%%=*}"
   done <<<"${MLGATE_ENV:-}"
   unset MLGATE_ENV
+  export MLGATE_ENV_NAMES="${names}" # which variables are credentials, for the step that runs project code without them
 }
 
 advice="Is the package index reachable from here? UV_DEFAULT_INDEX or PIP_INDEX_URL names another one."
@@ -178,6 +180,7 @@ if [[ -n "${tmp:-}" ]]; then
   trap - EXIT
 fi
 project_env
+export MLGATE_CACHE="${cache}" # packages that only some verbs need are kept beside these
 exec "${python}" -I -S -c '
 import sys
 sys.path[:0] = sys.argv[1:3]
