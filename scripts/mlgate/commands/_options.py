@@ -40,6 +40,22 @@ summary = click.option(
     metavar="BOOL",
     help="Write the job summary, where the forge has one.",
 )
+pull = click.option(
+    "--pull",
+    envvar="MLGATE_PULL",
+    type=click.BOOL,
+    default=True,
+    show_default=True,
+    metavar="BOOL",
+    help="Fetch what is missing here by the project's own dvc.",
+)
+python = click.option(
+    "--python",
+    envvar="MLGATE_PYTHON",
+    default="",
+    metavar="PATH",
+    help="The project's interpreter, whose dvc is asked. Default: train.python, else what is on PATH.",
+)
 debug = click.option("--debug", envvar="MLGATE_DEBUG", is_flag=True, help="Show the trace of an error.")
 
 

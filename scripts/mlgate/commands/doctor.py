@@ -21,13 +21,7 @@ from mlgate.setup.worktree import WorkTree
     metavar="BOOL",
     help="Ask the DVC remote whether what the pointers name is in it.",
 )
-@click.option(
-    "--python",
-    envvar="MLGATE_PYTHON",
-    default="",
-    metavar="PATH",
-    help="The project's interpreter, whose dvc is asked. Default: train.python, else what is on PATH.",
-)
+@_options.python
 def command(config: str, working_directory: str, python: str, *, summary: bool, debug: bool, remote: bool) -> int:
     """Find what would make the gate fail or lie, each with the exact lines to paste."""
     run = Run.start(config, working_directory, summary=summary)

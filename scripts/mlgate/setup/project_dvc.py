@@ -22,6 +22,7 @@ from mlgate.setup.finding import redact
 
 TIMEOUT = 300  # seconds: a remote of a million files is listed in that time
 QUICK = 60
+PULL = 6 * 3600  # the job's own limit comes first
 
 
 class Trouble(Enum):
@@ -138,6 +139,15 @@ def status(dvc: Dvc, folder: Path, prefix: str, environ: Mapping[str, str], *, a
     except ValueError:
         return Status(trouble=Trouble.OLD, said="its answer is not JSON")
     return Status(_paths(found.get("not_in_cache"), prefix), _paths(found.get("not_in_remote"), prefix))
+
+
+def pull(dvc: Dvc, folder: Path, paths: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Fetch paths, relative to DVC's folder; "" or one sentence why not. What is not there afterwards is a failure."""
+    answer = _run(dvc.command, ["pull", *paths], cwd=folder, environ=environ, timeout=PULL)
+    if answer.code != 0:
+        return _last(answer.err) or f"`dvc pull` ended with exit code {answer.code}"
+    lost = [path for path in paths if not (folder / path).exists()]
+    return f"`dvc pull` left no {lost[0]}" if lost else ""
 
 
 def reachable(url: str, environ: Mapping[str, str]) -> bool:

@@ -1,0 +1,61 @@
+"""What DVC tracks and this machine lacks, fetched by the project's own DVC. The disk is looked at first."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+from mlgate.commands._run import Run
+from mlgate.errors import MlgateError
+from mlgate.model import Verdict
+from mlgate.repo.dvc import Out, Pipeline
+from mlgate.setup import project_dvc, storage
+from mlgate.setup.doctor import environ
+
+
+def pull(run: Run, paths: Sequence[str], python: str = "") -> None:
+    """Fetch these paths of the commit. Paths that DVC does not track are left to who needs them.
+
+    Raises MlgateError without a DVC, without room on the disk, or when the remote does not give them.
+    """
+    outs = Pipeline(run.git.at(run.head), lenient=True).outs
+    tracked = {path: out for path in paths if (out := _tracked(outs, path)) is not None}
+    if not tracked:
+        return
+    home = project_dvc.folder_of(run.git.root, "")
+    homes = {path: project_dvc.folder_of(run.git.root, path.rpartition("/")[0]) or home for path in tracked}
+    dvc = project_dvc.find(python, run.git.root, environ())
+    first = next(iter(tracked))
+    if isinstance(dvc, str):
+        raise MlgateError(
+            f"{first} is not here, and there is no DVC to fetch it with. {dvc}", fix="Install the project's DVC."
+        )
+    room = storage.disk(
+        storage.need(tracked.values(), None),
+        storage.need(tracked.values(), None),
+        shutil.disk_usage(run.git.root).free,
+        copies=2,
+    )
+    if room.verdict is Verdict.FAIL:
+        raise MlgateError(room.reason, fix=room.fix.splitlines()[-1].removeprefix("# "))
+    for folder in sorted({home or "" for home in homes.values()}):
+        mine = [path for path, there in homes.items() if (there or "") == folder]
+        said = project_dvc.pull(dvc, run.git.root / folder, [_below(path, folder) for path in mine], environ())
+        if said:
+            raise MlgateError(
+                f"{', '.join(mine[:3])} could not be fetched from the DVC remote: {said}.",
+                fix="Was `dvc push` run, and does this job have the remote's credentials?",
+            )
+
+
+def _tracked(outs: dict[str, Out], path: str) -> Out | None:
+    """What DVC has to fetch for a path: itself, or the folder that it is in."""
+    while path:
+        if path in outs:
+            return outs[path]
+        path = path.rpartition("/")[0]
+    return None
+
+
+def _below(path: str, folder: str) -> str:
+    return path[len(folder) + 1 :] if folder else path
