@@ -22,7 +22,8 @@ PROBE = """
 import json, os, sys
 def main():
     import click, jinja2, pydantic, requests, yaml
-    names = ("PYTHONPATH", "VIRTUAL_ENV", "UV_DEFAULT_INDEX", "SSL_CERT_FILE", "KEY", "OTHER", "MLGATE_ENV")
+    names = ("PYTHONPATH", "VIRTUAL_ENV", "UV_DEFAULT_INDEX", "SSL_CERT_FILE", "KEY", "OTHER")
+    names += ("MLGATE_ENV", "MLGATE_ENV_NAMES", "MLGATE_CACHE")
     env = {k: os.environ.get(k) for k in names}
     print(json.dumps({"argv": sys.argv, "click": click.__file__, "path": sys.path, "env": env}))
     return 7 if "seven" in sys.argv else 0
@@ -179,6 +180,7 @@ def test_leaves_the_project_s_python_alone(checkout: Path, tmp_path: Path, with_
     )
     env = found["env"]
     assert isinstance(env, dict)
+    assert env["MLGATE_CACHE"] == str(checkout.parent / "cache"), "where packages that only some verbs need are kept"
     assert (env["PYTHONPATH"], env["VIRTUAL_ENV"]) == (str(project), str(project)), "what it starts sees what was set"
     assert str(project) not in str(found["path"])
     assert "site-packages" not in str(found["path"]), "packages of the interpreter are not seen"
@@ -289,6 +291,7 @@ def test_credentials_of_the_project_are_masked_and_exported(checkout: Path) -> N
     env = seen(done)["env"]
     assert isinstance(env, dict)
     assert (env["KEY"], env["OTHER"], env["MLGATE_ENV"]) == ("a=b%'\"$(id)", "on", None)
+    assert env["MLGATE_ENV_NAMES"] == "KEY OTHER", "what project code is not to see"
     assert "::add-mask::a=b%25'\"$(id)" in done.stdout.splitlines()
     assert "::add-mask::on" not in done.stdout, "a mask of two letters would black out the log"
 
