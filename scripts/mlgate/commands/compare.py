@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
 from mlgate.commands import _options
 from mlgate.commands._binding import Binding, Bound, unique
+from mlgate.commands._handed import Received
 from mlgate.commands._run import Run, Unloadable, failed, file_name, off, unloadable
 from mlgate.config import Config
 from mlgate.errors import MlgateError
@@ -30,7 +32,14 @@ from mlgate.repo.git import Snapshot
     metavar="REF",
     help="Compare with this branch, tag or commit instead of what mlgate.yaml and the event say.",
 )
-def command(config: str, working_directory: str, champion: str, *, summary: bool, debug: bool) -> int:
+@click.option(
+    "--handed",
+    envvar="MLGATE_HANDED",
+    default="",
+    metavar="DIR",
+    help="Evidence of the job that ran project code: each step that mlgate.yaml asks for has to be in it.",
+)
+def command(config: str, working_directory: str, champion: str, handed: str, *, summary: bool, debug: bool) -> int:
     """Judge the challenger against the champion.
 
     Reads commits only: metrics files, dvc.lock and mlgate.yaml of both sides. A pull request is judged by the rules of
@@ -39,7 +48,7 @@ def command(config: str, working_directory: str, champion: str, *, summary: bool
     run = Run.start(config, working_directory, summary=summary)
     run.forget("compare")
     try:
-        evidences = _Judge(run, champion.strip()).all()
+        evidences = _Judge(run, champion.strip(), run.cwd / handed if handed else None).all()
     except MlgateError as error:
         evidences = [failed("compare", file_name(run.patterns[0] if run.patterns else ""), error)]
     return run.finish("compare", evidences, _outputs(evidences))
@@ -48,9 +57,10 @@ def command(config: str, working_directory: str, champion: str, *, summary: bool
 class _Judge:
     """Judges every configuration of a run; commits and snapshots are shared between models."""
 
-    def __init__(self, run: Run, named: str) -> None:
+    def __init__(self, run: Run, named: str, handed: Path | None) -> None:
         self.run = run
         self.named = named
+        self.handed = None if handed is None else Received(run, handed)
         self.now = run.git.at(run.head)
         self.bound = Binding(run, named)
         self.pipelines: dict[str, Pipeline] = {}
@@ -85,6 +95,9 @@ class _Judge:
         git, binding = self.run.git, bound.binding
         chosen = self.bound.sides(self.named or binding.compare.champion).champion
         champion = self._side(git.at(chosen.commit), file, own) if chosen.commit else None
+        notes = bound.notes
+        if self.handed is not None:
+            notes += self.handed.checks(own, bound, self._pipeline(self.now))
         anchor = self._side(git.at(git.ensure(binding.compare.anchor)), file, own) if binding.compare.anchor else None
         return compare(
             Case(
@@ -97,7 +110,7 @@ class _Judge:
                 behind=self._behind(chosen),
                 dirty=self.dirty,
                 strict_tree=self.run.in_ci,
-                notes=bound.notes,
+                notes=notes,
             )
         )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlgate.model import Change, Check, Evidence, Named, Verdict
-from mlgate.render import escape, layout, numbers, sentences
+from mlgate.render import details, escape, layout, numbers, sentences
 from mlgate.render.layout import NOWHERE, Links
 
 if TYPE_CHECKING:
@@ -148,7 +148,23 @@ def _entry(evidence: Evidence, links: Links, room: int) -> dict[str, Any]:
         "raw": raw if len(raw) <= room else "",
         "short": numbers.commit,
         "rows_of": layout.rows_of(evidence),
+        "words": layout.table_words(evidence),
+        "examples": [_Row(details.where(x), details.values(x), c.title) for c, x in details.examples(evidence)[:_MOST]],
+        "proofs": details.proofs(evidence)[:_MOST],
+        "proven": details.proven(evidence),
+        "facts": details.facts(evidence),
+        "never": details.never(evidence),
+        "took": details.seconds,
+        "links": [(name, escape.url(address)) for name, address in evidence.links.items()],
     }
+
+
+class _Row(NamedTuple):
+    """A row of the data that breaks a check."""
+
+    where: str
+    values: str
+    breaks: str
 
 
 def _commit(links: Links, sha: str) -> str:

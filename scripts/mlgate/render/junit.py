@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 from mlgate.model import Check, Evidence, Verdict
-from mlgate.render import escape, layout, sentences
+from mlgate.render import details, escape, layout, sentences
 
 _KIND = {Verdict.FAIL: "failure", Verdict.INCONCLUSIVE: "failure", Verdict.ERROR: "error"}
 _NAME = 300  # GitLab stores names in a column of 255 and cuts; ours say the same at the start
@@ -84,6 +84,7 @@ def _text(check: Check) -> str:
     row = layout.row(check)
     facts = [
         sentences.sentence(check.reason),
+        f"also {details.also(check)}" if len(check.examples) > 1 else "",
         f"this change: {row.observed}" if row.observed else "",
         f"champion: {row.champion}" if row.champion else "",
         f"difference: {row.difference} {row.interval}".rstrip() if row.difference else "",

@@ -135,7 +135,9 @@ def by_verdict(checks: Iterable[Check]) -> list[Check]:
 
 
 def is_rule(check: Check) -> bool:
-    """Shown in the table: anything held against a number."""
+    """Shown in the table: anything held against a number. Of a contract, which has many checks, what does not hold."""
+    if check.group == "data":
+        return check.verdict is not Verdict.PASS
     return check.group == "rules" or isinstance(check.observed, float) or isinstance(check.champion, float)
 
 
@@ -192,6 +194,11 @@ def since(evidence: Evidence) -> str:
     age = numbers.age(evidence.champion.committed_at, evidence.source.at)
     commits = evidence.champion.commits
     return ", ".join(p for p in (age, "" if commits is None else numbers.count(commits, "commit")) if p)
+
+
+def table_words(evidence: Evidence) -> tuple[str, str]:
+    """What the table calls what is measured, and what was found."""
+    return ("Metric", "This change") if evidence.kind == "compare" else ("Check", "Found")
 
 
 def rows_of(evidence: Evidence) -> str:

@@ -7,8 +7,8 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from mlgate.forges.sticky import VOLATILE
-from mlgate.model import Change, Check, Evidence, Verdict
-from mlgate.render import chart, escape, layout, numbers, sentences
+from mlgate.model import Change, Check, Evidence, StageRun, Verdict
+from mlgate.render import chart, details, escape, layout, numbers, sentences
 from mlgate.render.layout import NOWHERE, SYMBOL, Links, Model
 
 COMMENT_LIMIT = 60_000  # GitHub takes 65,536; the rest is for the marker and what a forge adds
@@ -107,6 +107,9 @@ def _parts(model: Model, links: Links) -> list[str]:
             parts += [f"**{_step(other)}.** {said}".rstrip(), *_open(other, links)]
     for evidence in (model.main, *(other for other in troubled if other.verdict is not Verdict.WARN)):
         parts += _folded(evidence)
+    for other in model.others:
+        if other.verdict is Verdict.PASS:
+            parts += _made(other)
     return parts
 
 
@@ -134,7 +137,11 @@ def _open(evidence: Evidence, links: Links) -> list[str]:
     parts = [*_rule_changes(evidence), *_table(evidence, rules)]
     if drawing := chart.text(rules):
         parts.append(escape.fence(drawing))
-    parts += _findings(evidence, links)
+    parts += [*_findings(evidence, links), *_examples(evidence)]
+    if evidence.proofs and details.refuted(evidence):
+        parts += [f"**What was proven:** {details.proven(evidence)}", _proofs(evidence)]
+    if said := details.never(evidence):
+        parts.append(f"**{said}**")
     if evidence.not_run:
         parts += ["**Not read:**", _items(evidence.not_run, escape.prose)]
     return parts
@@ -146,7 +153,49 @@ def _folded(evidence: Evidence) -> list[str]:
         items = _items(passed, lambda c: f"{SYMBOL[Verdict.PASS]} {escape.prose(c.title)}{_dash(c.reason)}")
         of = "" if evidence.kind == "compare" else f" of {escape.text(evidence.kind)}"
         parts.append(_details(f"{numbers.count(len(passed), 'other check')}{of} passed", items))
-    return [*parts, *_since(evidence)]
+    return [*parts, *_made(evidence), *_since(evidence)]
+
+
+def _made(evidence: Evidence) -> list[str]:
+    """How the model was made, and how far that is proven."""
+    lines = []
+    if evidence.proofs and not details.refuted(evidence):
+        lines.append(_proofs(evidence))
+    if evidence.stages:
+        lines.append("Stages: " + ", ".join(f"{escape.code(s.name)} {_stage(s)}" for s in evidence.stages))
+    if evidence.facts and evidence.kind == "train":
+        lines.append(_items(details.facts(evidence), lambda f: f"{escape.prose(f[0])}: {escape.code(f[1])}"))
+    if not lines:
+        return []
+    title = f"How it was made: {details.proven(evidence)}" if evidence.proofs else "How it was made"
+    return [_details(title, _join(lines).rstrip(), VOLATILE)]
+
+
+def _stage(stage: StageRun) -> str:
+    return escape.text(details.stage(stage).removeprefix(stage.name).strip())
+
+
+def _proofs(evidence: Evidence) -> str:
+    lines = ["| | Claim | | By |", "|---|---|---|---|"]
+    for proof in details.proofs(evidence)[:_MOST_ROWS]:
+        cells = (details.STATE[proof.state], escape.prose(proof.claim), proof.state, escape.prose(proof.by))
+        lines.append(_cells(cells))
+    return "\n".join(lines)
+
+
+def _examples(evidence: Evidence) -> list[str]:
+    """The rows that break a contract, worst check first."""
+    found = details.examples(evidence)
+    if not found:
+        return []
+    lines = ["| Row | Values | Breaks |", "|---:|---|---|"]
+    for check, one in found[:_MOST_ITEMS]:
+        values = escape.text(escape.clip(details.values(one), 300))
+        lines.append(_cells((escape.text(details.where(one)), values, escape.prose(check.title))))
+    parts = ["**Rows that break the contract:**", "\n".join(lines)]
+    if len(found) > _MOST_ITEMS:
+        parts.append(f"{numbers.count(len(found) - _MOST_ITEMS, 'more row')} in the report.")
+    return parts
 
 
 def _alert(verdict: Verdict, evidences: Iterable[Evidence], *paragraphs: str) -> str:
@@ -199,10 +248,11 @@ def _table(evidence: Evidence, rules: Sequence[Check]) -> list[str]:
     has_champion = any(r.champion for r in rows)
     has_rows = any(r.rows for r in rows)
     sha = escape.code(numbers.commit(evidence.champion.commit)) if evidence.champion else ""
-    header = ["", "Metric"]
+    measured, found = layout.table_words(evidence)
+    header = ["", measured]
     if has_champion:
         header.append(f"Champion {sha}".strip())
-    header.append("This change")
+    header.append(found)
     if any(r.difference for r in rows):
         header.append("Difference and interval" if any(r.interval for r in rows) else "Difference")
     header.append("Allowed")
@@ -319,9 +369,10 @@ def _tail(models: Sequence[Model], links: Links) -> list[str]:
     facts.append(f"{unread:,} not read" if unread else "nothing left unread")
     if len(models) == 1:
         facts += [f"{escape.text(e.kind)} pass" for e in models[0].others if e.verdict is Verdict.PASS]
-    for label, target in (("report", links.report), ("evidence", links.evidence), ("run", links.run)):
+    left = details.links(evidences).items()
+    for label, target in (*left, ("report", links.report), ("evidence", links.evidence), ("run", links.run)):
         if escape.url(target):
-            facts.append(escape.link(label, target))
+            facts.append(escape.link(escape.text(label), target))
     commit = next((e.source.commit for e in evidences if e.source.commit), "")
     if commit:
         sha = escape.code(numbers.commit(commit))

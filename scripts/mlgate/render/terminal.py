@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlgate.model import Change, Check, Evidence, Verdict
-from mlgate.render import cells, escape, layout, numbers, sentences
+from mlgate.render import cells, details, escape, layout, numbers, sentences
 
 _COLOR = {
     Verdict.PASS: "32",
@@ -68,6 +68,7 @@ def _block(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _
         lines += width_lines(_ascii(needs), columns)
     if said := sentences.consequence(evidence):
         lines += width_lines(_ascii(said), columns)
+    lines += _made(evidence, columns)
     lines += _changes(evidence, columns)
     for text in evidence.not_run[:_MANY]:
         lines += _hanging("not run: ", _ascii(text), columns)
@@ -169,6 +170,8 @@ def _finding(check: Check, columns: int, paint: _Paint) -> list[str]:
     head = f"  {check.verdict}  "
     lines = _hanging(head, said, columns)
     lines[0] = lines[0].replace(check.verdict, paint.verdict(check.verdict), 1)
+    if more := details.also(check):
+        lines += _hanging(f"{' ' * len(head)}also ", _ascii(more), columns)
     return lines + [f"{' ' * len(head)}{line}".rstrip() for line in escape.plain_lines(check.fix)[:_MANY]]
 
 
@@ -176,6 +179,22 @@ def _in_a_row(check: Check) -> bool:
     """A limit that was crossed: its row has both numbers, the difference and what is allowed. No words are needed."""
     crossed = check.verdict in (Verdict.WARN, Verdict.FAIL) and check.limit is not None
     return crossed and layout.is_rule(check) and isinstance(check.observed, float) and not check.fix
+
+
+def _made(evidence: Evidence, columns: int) -> list[str]:
+    """What was proven of how the model was made, and what ran."""
+    lines: list[str] = []
+    widest = max((len(p.state) for p in evidence.proofs), default=0)
+    for proof in details.proofs(evidence):
+        head = f"  {proof.state:<{widest}}  "
+        lines += _hanging(head, _ascii(f"{proof.claim}{f': {proof.by}' if proof.by else ''}"), columns)
+    if evidence.stages:
+        lines += _hanging("stages: ", _ascii(details.stages(evidence)), columns)
+    if said := details.never(evidence):
+        lines += width_lines(said, columns)
+    for name, address in evidence.links.items():
+        lines.append(f"{_ascii(name)}: {escape.plain(address)}")
+    return lines
 
 
 def _changes(evidence: Evidence, columns: int) -> list[str]:

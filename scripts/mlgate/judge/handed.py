@@ -1,0 +1,105 @@
+"""What the job that runs project code hands over, held against what the commit and the base say. Pure.
+
+Project code can write anything in its own job. Evidence from there counts only for what the judge can see itself: the
+commit, the digests of the data in its lock and pointers, the contract of the base, and that its verdict follows from
+its checks. Anything else makes it an `error`: what should have been checked was not shown to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mlgate.judge.integrity import named
+from mlgate.model import Check, Evidence, Location, Verdict, worst
+from mlgate.repo.dvc import Pipeline
+
+VALIDATE, TRAIN = "validate-data", "train"
+_LEVELS = ("lock", "score", "reproduce")
+
+
+@dataclass(frozen=True)
+class Contracted:
+    """A data file that the binding version has rules for: its contracts by digest, and the checks they make."""
+
+    path: str
+    contracts: Mapping[str, str]  # path -> sha256
+    expectations: Sequence[str]  # ids of the checks that have to be there
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What one model's evidence of the run job has to show."""
+
+    commit: str
+    pipeline: Pipeline
+    file: str  # mlgate.yaml
+    data: Sequence[Contracted] = ()
+    verify: str = "lock"
+    trains: bool = False  # whether there is anything that `train` could attest
+
+
+def checks(want: Handed, evidence: Mapping[str, Evidence | None]) -> Iterator[Check]:
+    """One check per step that had to be handed over. `evidence` is by verb; None for a file that is no evidence."""
+    if want.data:
+        yield _check(VALIDATE, want, list(_data(want, evidence.get(VALIDATE))))
+    if want.trains:
+        yield _check(TRAIN, want, list(_training(want, evidence.get(TRAIN))))
+
+
+def _check(verb: str, want: Handed, wrong: list[str]) -> Check:
+    if not wrong:
+        return Check(
+            id=f"integrity.handed.{verb}", group="integrity", verdict=Verdict.PASS,
+            title=f"{verb} looked at this commit",
+        )  # fmt: skip
+    more = f" And {len(wrong) - 1} more." if len(wrong) > 1 else ""
+    reason = f"What the run job handed over of {verb} does not show that it was done: {wrong[0]}{more}"
+    return Check(
+        id=f"integrity.handed.{verb}", group="integrity", verdict=Verdict.ERROR, title=verb, reason=reason,
+        location=Location(file=want.file),
+    )  # fmt: skip
+
+
+def _either(want: Handed, evidence: Evidence | None) -> Iterator[str]:
+    if evidence is None:
+        yield "there is none for this model."
+        return
+    if evidence.source.commit != want.commit:
+        at = evidence.source.commit[:7] or "no commit"
+        yield f"it speaks of {at}, and {want.commit[:7]} is judged."
+    seen = worst(check.verdict for check in evidence.checks)
+    if evidence.verdict is not seen:
+        yield f"it says {evidence.verdict}, and its checks say {seen}."
+
+
+def _data(want: Handed, evidence: Evidence | None) -> Iterator[str]:
+    yield from _either(want, evidence)
+    if evidence is None:
+        return
+    inputs = {one.name: one.digest for one in evidence.inputs}
+    made = {check.id for check in evidence.checks}
+    for entry in want.data:
+        committed = named(want.pipeline, entry.path, "data").digest
+        unread = f"data.{entry.path}.read" in made
+        for contract, digest in entry.contracts.items():
+            if inputs.get(contract, {}).get("sha256") != digest:
+                yield f"{contract} is not the version that binds."
+        if unread:
+            continue  # an error of its own, which its verdict carries
+        if committed and inputs.get(entry.path) != committed and "git-tree-sha256" not in committed:
+            yield f"it read another {entry.path} than the commit names."
+        lost = [name for name in entry.expectations if f"data.{entry.path}.{name}" not in made]
+        if lost:
+            yield f"{len(lost)} of {len(entry.expectations)} expectations for {entry.path} are not in it ({lost[0]})."
+
+
+def _training(want: Handed, evidence: Evidence | None) -> Iterator[str]:
+    yield from _either(want, evidence)
+    if evidence is None:
+        return
+    if not evidence.promotable:
+        yield "it is of a model trained on a sample, which proves nothing about this one."
+    done = str(evidence.facts.get("verify", ""))
+    if done not in _LEVELS or _LEVELS.index(done) < _LEVELS.index(want.verify):
+        yield f"`train.verify` asks for {want.verify}, and it did {done or 'nothing'}."
