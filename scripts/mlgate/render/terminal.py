@@ -57,7 +57,11 @@ def _block(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _
         table.append(f"  and {len(rules) - _MANY:,} more, all in the report")
     headline = sentences.headline(evidence)
     telling = layout.findings(evidence, headline)
-    found = [c for c in layout.by_verdict(evidence.checks) if (c in telling or layout.is_open(c)) and not _in_a_row(c)]
+    found = [
+        c
+        for c in layout.by_verdict(evidence.checks)
+        if (c in telling or layout.is_open(c) or len(c.examples) > 1) and not _in_a_row(c)
+    ]
     words = [line for check in found[:_MANY] for line in _finding(check, columns, paint)]
     worse = bool(found) and (not rules or found[0].verdict.rank > rules[0].verdict.rank)
     lines = [*_header(evidence, among, columns, paint), *(words + table if worse else table + words)]
