@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from mlgate.model import Verdict
+from mlgate.repo import project_dvc
+from mlgate.repo.credentials import redact
 from mlgate.repo.dvc import MetricFile, Out
-from mlgate.setup import ground, project_dvc, storage
-from mlgate.setup.finding import megabytes, redact, some
-from mlgate.setup.project_dvc import Settings, Status, Trouble
+from mlgate.repo.project_dvc import Settings, Status, Trouble
+from mlgate.setup import ground, storage
+from mlgate.setup.finding import megabytes, some
 
 
 @pytest.mark.parametrize(

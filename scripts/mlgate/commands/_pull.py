@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from mlgate.commands._run import Run
 from mlgate.errors import MlgateError
 from mlgate.model import Verdict
+from mlgate.repo import project_dvc
 from mlgate.repo.dvc import Out, Pipeline
-from mlgate.setup import project_dvc, storage
+from mlgate.setup import storage
 from mlgate.setup.doctor import environ
 
 

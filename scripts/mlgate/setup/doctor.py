@@ -16,20 +16,20 @@ from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.forges import Forge, ForgeError
 from mlgate.model import Check, Evidence, Verdict, worst
-from mlgate.repo import champion
+from mlgate.repo import champion, project_dvc
 from mlgate.repo import metrics as metrics_files
+from mlgate.repo.credentials import redact
 from mlgate.repo.dvc import Out, Pipeline
 from mlgate.repo.git import Git, Snapshot
+from mlgate.repo.project_dvc import Dvc, Settings, Status, Trouble
 from mlgate.setup import (
     codeowners,
     finding,
     github_workflows,
     gitlab_pipeline,
     ground,
-    project_dvc,
     storage,
 )
-from mlgate.setup.project_dvc import Dvc, Settings, Status, Trouble
 
 KIND = "doctor"
 
@@ -162,7 +162,7 @@ class Doctor:
                 chosen = champion.find(self.git, self.forge.event, spec).champion
                 facts = ground.Base(chosen.commit, chosen.how, shallow=self.git.shallow, forge=forge)
             except MlgateError as error:
-                facts = ground.Base(said=finding.redact(str(error)), shallow=self.git.shallow, forge=forge)
+                facts = ground.Base(said=redact(str(error)), shallow=self.git.shallow, forge=forge)
             self._bases[spec] = ground.base(facts)
         return self._bases[spec]
 
@@ -173,7 +173,7 @@ class Doctor:
             try:
                 self.git.ensure(ref)
             except MlgateError as error:
-                said = finding.redact(str(error))
+                said = redact(str(error))
             self._anchors[ref] = ground.anchor(ref, said, shallow=self.git.shallow, forge=forge)
         return self._anchors[ref]
 
@@ -360,7 +360,7 @@ class Doctor:
         elif self._shown_forge == "gitlab":
             settings = self._project(found)
             if "@" in settings.ci_file or "://" in settings.ci_file:
-                found.skip(f"The pipeline: it is not in this project but {finding.redact(settings.ci_file)}.")
+                found.skip(f"The pipeline: it is not in this project but {redact(settings.ci_file)}.")
                 found.add(gitlab_pipeline.token(settings))
                 return found
             file = settings.ci_file if settings.ci_file in self.files.files else gitlab_pipeline.FILE
@@ -417,7 +417,7 @@ class Doctor:
         try:
             return self.forge.api().get(path)
         except ForgeError as error:
-            found.skip(f"The {what}: {finding.redact(error.message)}")
+            found.skip(f"The {what}: {redact(error.message)}")
             return None
 
 

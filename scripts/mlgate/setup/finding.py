@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from mlgate.model import Check, Location, Verdict
 
 GROUP = "setup"
@@ -22,24 +20,6 @@ def finding(
         fix=fix.strip("\n"),
         location=Location(file=file, line=line) if file else None,
     )
-
-
-_USERINFO = re.compile(r"(?<=://)[^/@\s]*:?[^/@\s]*@")
-_QUERY = re.compile(
-    r"(?<=[?&])([^=&\s]*(?:sig|token|key|secret|password|credential)[^=&\s]*)=[^&\s'\"]+", re.IGNORECASE
-)
-_ASSIGNED = re.compile(
-    r"\b((?:[\w-]*(?:password|passwd|secret|token|access_key|account_key|sas|connection_string)[\w-]*)\s*[=:]\s*)"
-    r"(?:\"[^\"]*\"|'[^']*'|[^\s,;'\"]+)",
-    re.IGNORECASE,
-)
-
-
-def redact(text: str) -> str:
-    """Without what could be a secret: user and password of an address, signed query strings, `password=...`."""
-    text = _USERINFO.sub("***@", text)
-    text = _QUERY.sub(r"\1=***", text)
-    return _ASSIGNED.sub(r"\1***", text)
 
 
 def some(names: list[str], most: int = 5) -> str:

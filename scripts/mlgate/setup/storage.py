@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from mlgate.model import Check, Verdict
 from mlgate.repo.dvc import Out
+from mlgate.repo.project_dvc import Settings, Status, Trouble
 from mlgate.setup.finding import finding, megabytes, some
-from mlgate.setup.project_dvc import Settings, Status, Trouble
 
 PLUGINS = {
     "s3": "s3",

@@ -18,7 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from mlgate.setup.finding import redact
+from mlgate.repo.credentials import redact
 
 TIMEOUT = 300  # seconds: a remote of a million files is listed in that time
 QUICK = 60
