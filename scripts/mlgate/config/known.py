@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel
 
 from mlgate.config.settings import (
@@ -18,8 +16,9 @@ from mlgate.config.settings import (
     Rule,
     Train,
 )
+from mlgate.config.vocabulary import Path, Vocabulary, Where, closest, keys
 
-Path = tuple[str | int, ...]
+__all__ = ["CONFIG", "NOT_YET", "NOT_YET_VALUES", "SECTIONS", "Path", "closest", "keys", "pattern"]
 
 # Where each section stands; `*` is a name of the user's, or a place in a list.
 SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
@@ -109,62 +108,47 @@ MEANT_VALUES: dict[tuple[str, ...], dict[str, str]] = {
 }
 
 
-def pattern(path: Path) -> tuple[str, ...]:
-    """The path with the user's own names as `*`."""
-    if path and path[0] in ("data", "evaluate") and len(path) > 1:
-        path = (path[0], "*", *path[2:])
-    elif path[:2] == ("compare", "rules") and len(path) > 2:
-        path = (*path[:2], "*", *path[3:])
-    return tuple(str(step) for step in path)
+_MISSING = {
+    ("schema",): "Add `schema: 1` as the first line.",
+    ("model",): "Add `model: <name>`: reports and statuses carry it.",
+    ("evaluate",): "Add an evaluation set, for example `evaluate: {holdout: {metrics: [metrics/eval.json]}}`.",
+    ("evaluate", "*", "metrics"): "Add `metrics: [<file>]`: a metrics file that is committed to git.",
+}
 
 
-def keys(section: type[BaseModel]) -> list[str]:
-    """A section's keys as the file spells them."""
-    return [field.alias or name for name, field in section.model_fields.items()]
+def _mapping(path: Path, where: Where) -> str:
+    if where == ("compare", "rules"):
+        return "Write one key per metric: `auc: {threshold: 0.7}`."
+    if where == ("compare", "rules", "*"):
+        return "A rule names its limit: `{threshold: 0.7}`."
+    if where == ("data", "*"):
+        return "Write `- {path: <file>}`."
+    if where == ("evaluate", "*") and path[-1] in keys(EvaluationSet):
+        return f"Name the evaluation set first: `evaluate: {{holdout: {{{path[-1]}: ...}}}}`."
+    return ""
 
 
-def unavailable(path: Path, value: Any = None) -> bool:
-    """Whether this key, or this value of it, is for a later version."""
-    where = pattern(path)
-    return where in NOT_YET or (where, str(value)) in NOT_YET_VALUES
-
-
-def meant(path: Path) -> str:
-    """The key of the same section that was probably meant, or nothing."""
-    section = SECTIONS.get(pattern(path[:-1]))
-    if section is None:
-        return ""
-    return _MEANT.get(section, {}).get(_plain(path[-1])) or closest(_plain(path[-1]), keys(section))
-
-
-def suggestion(path: Path) -> str:
-    """How to mend a key that does not exist."""
-    section = SECTIONS.get(pattern(path[:-1]))
+def _key(path: Path, where: Where) -> str:
     word = str(path[-1])
-    if section is None:
+    if where[:-1] != ("compare", "rules", "*"):
         return ""
-    if section is Rule and word.isdigit():
+    if word.isdigit():
         return "If `,` is meant as the decimal point, write `.` instead."
-    if section is Rule and word.replace(".", "", 1).isdigit():
+    if word.replace(".", "", 1).isdigit():
         return f"Say what it limits: `threshold: {word}`."
-    if here := meant(path):
-        return f"Did you mean `{here}`?"
-    plain = _plain(word)
-    for where, other in SECTIONS.items():
-        if plain in keys(other) and other is not section and other is not Config:
-            return f"`{plain}` belongs in `{'.'.join(where).replace('*', '<name>')}`."
-    if plain in keys(Config):
-        return f"`{plain}` belongs at the top level: look at the indentation."
-    return f"The keys here are {', '.join(f'`{key}`' for key in keys(section))}."
+    return ""
 
 
-def _plain(word: str | int) -> str:
-    return str(word).lower().strip().replace("-", "_").replace(" ", "_")
-
-
-def closest(word: str, words: list[str]) -> str:
-    """The word that was most likely misspelt, or nothing."""
-    import difflib  # noqa: PLC0415 -- only on a mistake
-
-    found = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.6)
-    return found[0] if found else ""
+CONFIG = Vocabulary(
+    root=Config,
+    sections=SECTIONS,
+    names=frozenset({("data",), ("evaluate",), ("compare", "rules")}),
+    meant_keys=_MEANT,
+    meant_values=MEANT_VALUES,
+    missing=_MISSING,
+    mapping=_mapping,
+    key=_key,
+    not_yet=NOT_YET,
+    not_yet_values=NOT_YET_VALUES,
+)
+pattern = CONFIG.pattern

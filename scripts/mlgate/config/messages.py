@@ -9,38 +9,33 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mlgate import __version__
-from mlgate.config import known
-from mlgate.config.settings import EvaluationSet
+from mlgate.config.known import CONFIG
 from mlgate.config.values import shown
+from mlgate.config.vocabulary import Path, Vocabulary, Where, closest
 from mlgate.config.yamlfile import Node, dotted, visible
 from mlgate.errors import MlgateError
 
 MAX_SHOWN = 10
 _MAX_TRANSLATED = 100  # a file of fifty thousand unknown keys is not worth as many suggestions
 
-_MISSING_FIX = {
-    ("schema",): "Add `schema: 1` as the first line.",
-    ("model",): "Add `model: <name>`: reports and statuses carry it.",
-    ("evaluate",): "Add an evaluation set, for example `evaluate: {holdout: {metrics: [metrics/eval.json]}}`.",
-    ("evaluate", "*", "metrics"): "Add `metrics: [<file>]`: a metrics file that is committed to git.",
-}
 
-
-def translate(error: ValidationError, root: Node) -> list[MlgateError]:
+def translate(error: ValidationError, root: Node, words: Vocabulary = CONFIG) -> list[MlgateError]:
     """One problem for each thing pydantic found in the values of this tree."""
     found = error.errors(include_url=False)[:_MAX_TRANSLATED]
     # A required key that is misspelt is one mistake, not two.
     misspelt = {
         (*path[:-1], meant)
         for path in (details["loc"] for details in found if details["type"] == "extra_forbidden")
-        if (meant := known.meant(path))
+        if (meant := words.meant(path))
     }
     return [
-        _sentence(details, root) for details in found if details["type"] != "missing" or details["loc"] not in misspelt
+        _sentence(details, root, words)
+        for details in found
+        if details["type"] != "missing" or details["loc"] not in misspelt
     ]
 
 
-def problem(root: Node, path: known.Path, message: str, fix: str = "") -> MlgateError:
+def problem(root: Node, path: Path, message: str, fix: str = "") -> MlgateError:
     """A problem with what stands at that path. If nothing does, it points at the section it is missing from."""
     node, above = root.at(path), path
     while node is None and above:
@@ -66,56 +61,45 @@ def join(problems: Sequence[MlgateError]) -> MlgateError:
     return MlgateError("\n".join(lines), file=first.file, line=first.line, key=first.key)
 
 
-def _sentence(details: ErrorDetails, root: Node) -> MlgateError:
-    path: known.Path = tuple(details["loc"])
-    message, fix = _words(details["type"], path, details.get("input"), details.get("ctx", {}))
+def _sentence(details: ErrorDetails, root: Node, words: Vocabulary) -> MlgateError:
+    path: Path = tuple(details["loc"])
+    message, fix = _words(words, details["type"], path, details.get("input"), details.get("ctx", {}))
     return problem(root, path, message, fix)
 
 
-def _words(kind: str, path: known.Path, value: Any, context: dict[str, Any]) -> tuple[str, str]:
-    where = known.pattern(path)
+def _words(words: Vocabulary, kind: str, path: Path, value: Any, context: dict[str, Any]) -> tuple[str, str]:
+    where = words.pattern(path)
     if kind == "mlgate":
         return context["message"], context["fix"]
     if kind == "missing":
-        return "is missing.", _MISSING_FIX.get(where, f"Add `{path[-1]}:`.")
+        return "is missing.", words.missing.get(where, f"Add `{path[-1]}:`.")
     if kind == "extra_forbidden":
-        if known.unavailable(path):
+        if words.unavailable(path):
             fix = "Remove it: a key that does nothing would look like a check."
             return f"is not available in mlgate {__version__}.", fix
-        return "is not a key.", known.suggestion(path)
+        return "is not a key.", words.suggestion(path)
     if kind == "literal_error":
-        return _literal(path, where, value, context)
+        return _literal(words, path, where, value, context)
     if kind == "list_type":
         fix = f"Write it as a list: `[{visible(value)}]`." if isinstance(value, str) else ""
         return f"must be a list, but is {shown(value)}.", fix
     if kind in {"model_type", "dict_type", "model_attributes_type"}:
-        return f"must be a mapping of keys, but is {shown(value)}.", _mapping_fix(path, where)
+        return f"must be a mapping of keys, but is {shown(value)}.", words.mapping(path, where)
     if kind == "too_short":
-        return "is empty; at least one is needed.", _MISSING_FIX.get(where, "")
+        return "is empty; at least one is needed.", words.missing.get(where, "")
     return f"is not valid: {context.get('error') or kind.replace('_', ' ')}.", ""
 
 
-def _literal(path: known.Path, where: tuple[str, ...], value: Any, context: dict[str, Any]) -> tuple[str, str]:
+def _literal(words: Vocabulary, path: Path, where: Where, value: Any, context: dict[str, Any]) -> tuple[str, str]:
     allowed: Iterable[str] = context.get("expected", "").replace(" or ", ", ").replace("'", "").split(", ")
-    words = [word for word in allowed if word]
+    choices = [word for word in allowed if word]
     written = str(value).lower()
-    meant = known.MEANT_VALUES.get(where, {}).get(written) or known.closest(written, words)
-    if known.unavailable(path, value):
-        return f"is `{value}`, which is not available in mlgate {__version__}.", f"Use {_either(words)}."
-    return f"must be {_either(words)}, but is {shown(value)}.", f"Did you mean `{meant}`?" if meant else ""
+    meant = words.meant_values.get(where, {}).get(written) or closest(written, choices)
+    if words.unavailable(path, value):
+        return f"is `{value}`, which is not available in mlgate {__version__}.", f"Use {either(choices)}."
+    return f"must be {either(choices)}, but is {shown(value)}.", f"Did you mean `{meant}`?" if meant else ""
 
 
-def _either(words: list[str]) -> str:
+def either(words: Sequence[str]) -> str:
+    """`a`, `b` or `c`."""
     return ", ".join(f"`{word}`" for word in words[:-1]) + f" or `{words[-1]}`"
-
-
-def _mapping_fix(path: known.Path, where: tuple[str, ...]) -> str:
-    if where == ("compare", "rules"):
-        return "Write one key per metric: `auc: {threshold: 0.7}`."
-    if where == ("compare", "rules", "*"):
-        return "A rule names its limit: `{threshold: 0.7}`."
-    if where == ("data", "*"):
-        return "Write `- {path: <file>}`."
-    if where == ("evaluate", "*") and path[-1] in known.keys(EvaluationSet):
-        return f"Name the evaluation set first: `evaluate: {{holdout: {{{path[-1]}: ...}}}}`."
-    return ""

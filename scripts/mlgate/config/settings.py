@@ -306,6 +306,12 @@ class Config(_Closed):
         """A path of this file, repository-relative and normalised."""
         return posixpath.normpath(posixpath.join(self.folder, path))
 
+    @property
+    def interpreter(self) -> str:
+        """`train.python`, repository-relative unless it is a name on PATH; empty where it is not set."""
+        python = self.train.python or ""
+        return self.path(python) if "/" in python else python
+
     def judged(self) -> dict[str, Any]:
         """What the judge uses, as plain values: paths repository-relative, numbers exact and in one spelling."""
         data = self.model_dump(include={"mode", "fail_on", "evaluate", "compare"}, by_alias=True, exclude_none=True)

@@ -1,4 +1,4 @@
-"""mlgate.yaml as a tree whose every value knows its file, its line and the characters it was written with.
+"""A YAML file as a tree whose every value knows its file, its line and the characters it was written with.
 
 YAML is read as its current version (1.2) reads it, as editors do: `off` and `no` are words, not booleans, and `1e-3` is
 a number. Read from parser events rather than composed objects, so that a file nested a million deep, or one that
@@ -35,6 +35,20 @@ _TAB = ("a tab stands where YAML wants spaces", "Indent with spaces.")
 _BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do about a file that cannot be read: it depends on what the file is."""
+
+    empty: str = "`mlgate init` writes one to start from."
+    start: str = "The first lines are `schema: 1` and `model: <name>`."
+    single: str = "One file describes one model: delete the `---`."
+    deep: str = "No key of mlgate.yaml is that deep."
+    merge: str = "Write the keys out, or share them with `extends:`."
+
+
+_CONFIG = Advice()
 
 
 class Bare(str):
@@ -114,10 +128,10 @@ def visible(text: str, limit: int = 60) -> str:
     return "".join(spelled).replace("`", "'")
 
 
-def parse(text: str | bytes, *, file: str) -> tuple[Node, list[MlgateError]]:
+def parse(text: str | bytes, *, file: str, advice: Advice = _CONFIG) -> tuple[Node, list[MlgateError]]:
     """The file's tree, and the keys that were given twice. Raises MlgateError when there is no tree to give."""
-    decoded = _decode(text, file)
-    reader = _Reader(file)
+    decoded = decode(text, file)
+    reader = _Reader(file, advice)
     loader = None
     try:
         loader = _Loader(decoded)  # reads its first characters here
@@ -129,19 +143,20 @@ def parse(text: str | bytes, *, file: str) -> tuple[Node, list[MlgateError]]:
         if loader is not None:
             loader.dispose()
     if reader.root is None or reader.root.empty:
-        raise MlgateError("is empty.", file=file, fix="`mlgate init` writes one to start from.")
+        raise MlgateError("is empty.", file=file, fix=advice.empty)
     if reader.root.kind != "mapping":
         found = "a list" if reader.root.kind == "list" else f"the text `{visible(reader.root.source)}`"
         raise MlgateError(
             f"holds {found}, where keys and values are expected.",
             file=file,
             line=reader.root.line,
-            fix="The first lines are `schema: 1` and `model: <name>`.",
+            fix=advice.start,
         )
     return reader.root, reader.problems
 
 
-def _decode(text: str | bytes, file: str) -> str:
+def decode(text: str | bytes, file: str) -> str:
+    """The file's text. Raises MlgateError for what is too long, or not UTF-8 text."""
     if len(text) > MAX_BYTES:
         raise MlgateError(f"is {len(text):,} bytes; at most {MAX_BYTES:,} are read.", file=file)
     if isinstance(text, bytes):
@@ -215,8 +230,9 @@ class _Open:
 class _Reader:
     """Builds the tree from parser events."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, advice: Advice) -> None:
         self.file = file
+        self.advice = advice
         self.root: Node | None = None
         self.problems: list[MlgateError] = []
         self._stack: list[_Open] = []
@@ -242,9 +258,7 @@ class _Reader:
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                raise self._error(
-                    line, "a second document starts here.", "One file describes one model: delete the `---`."
-                )
+                raise self._error(line, "a second document starts here.", self.advice.single)
 
     def _start(self, event: yaml.CollectionStartEvent, line: int) -> None:
         kind: Literal["mapping", "list"] = "mapping" if isinstance(event, yaml.MappingStartEvent) else "list"
@@ -255,9 +269,7 @@ class _Reader:
                 line, f"a {kind} stands where a key is expected.", "Keys are text. Look for a missing quote."
             )
         if len(self._stack) >= MAX_DEPTH:
-            raise self._error(
-                line, f"is nested more than {MAX_DEPTH} levels deep.", "No key of mlgate.yaml is that deep."
-            )
+            raise self._error(line, f"is nested more than {MAX_DEPTH} levels deep.", self.advice.deep)
         self._stack.append(_Open(Node(self.file, line, kind), event.anchor))
 
     def _add(self, node: Node, line: int, anchor: str | None) -> None:
@@ -296,7 +308,7 @@ class _Reader:
         if node.kind != "scalar" or node.empty:
             raise self._error(line, "a key is missing before the colon.", "Keys are text. Look for a missing quote.")
         if key == "<<" and not node.quoted:
-            raise self._error(line, "`<<` is not read.", "Write the keys out, or share them with `extends:`.")
+            raise self._error(line, "`<<` is not read.", self.advice.merge)
         if len(key) > MAX_KEY:
             raise self._error(line, f"the key `{visible(key)}` is longer than {MAX_KEY} characters.", "Shorten it.")
         if found := UNSEEN.search(key):
