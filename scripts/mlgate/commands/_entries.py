@@ -103,7 +103,7 @@ def _entry(run: Run, now: Pipeline, path: str, versions: _Versions) -> Entry:
         checks=tuple(one for one in checks if one.expectations),
         committed=integrity.named(now, path, "data"),
         legacy=out.legacy if out else False,
-        python=_interpreter(versions.own),
+        python=versions.own.interpreter,
         contracts=tuple(contracts),
         changes=tuple(changes),
         notes=tuple(notes),
@@ -205,12 +205,6 @@ def _gone(path: str, entry: DataFile, config: Config) -> Entry:
 
 def _known(run: Run, now: Pipeline, path: str) -> bool:
     return bool(integrity.named(now, path, "data").digest) or (not run.in_ci and (run.git.root / path).exists())
-
-
-def _interpreter(config: Config) -> str:
-    """train.python, which is relative to the folder of its mlgate.yaml unless it is a name on PATH."""
-    python = config.train.python or ""
-    return posixpath.join(config.folder, python) if "/" in python else python
 
 
 def loose(run: Run, contract_file: str, data: Sequence[str]) -> list[Entry]:

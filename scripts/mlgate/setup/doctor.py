@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import posixpath
 import shutil
 import urllib.parse
 from collections.abc import Mapping, Sequence
@@ -216,7 +215,7 @@ class Doctor:
         if home is None or not outs:
             return
         cached = self._cached_outs(home)
-        dvc = self._dvc(self.python or _interpreter(config))
+        dvc = self._dvc(self.python or config.interpreter)
         if isinstance(dvc, str):
             found.add(storage.absent(dvc, self._shown_forge))
             found.skip("The DVC remote: there is no DVC to ask it with.")
@@ -434,12 +433,6 @@ def forge_of(files: Mapping[str, Any] | Sequence[str], remote_url: str) -> str:
         if there
     ]
     return present[0] if len(present) == 1 else named or (present[0] if present else "")
-
-
-def _interpreter(config: Config) -> str:
-    """train.python, which is relative to the folder of its mlgate.yaml unless it is a name on PATH."""
-    python = config.train.python or ""
-    return posixpath.join(config.folder, python) if "/" in python else python
 
 
 def _is_workflow(path: str) -> bool:
