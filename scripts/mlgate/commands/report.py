@@ -105,7 +105,7 @@ def command(
 def gather(evidence: Path, forge: Forge, run_result: str = "") -> list[Evidence]:
     """What is on disk, and an error for what should be there and is not."""
     found = collect(evidence)
-    if run_result not in ("", "success"):
+    if run_result not in ("", "success") and not _says_why(run_result, found):
         found.append(_ended(run_result, found, forge))
     return found or [_nothing(evidence, forge)]
 
@@ -159,6 +159,11 @@ def status(evidences: Sequence[Evidence]) -> tuple[State, str]:
     free = "" if blocks or verdict in (Verdict.PASS, Verdict.WARN) else " (blocks nothing)"
     state: State = "success" if not blocks else "error" if verdict is Verdict.ERROR else "failure"
     return state, f"{verdict}{free}: {words}"
+
+
+def _says_why(result: str, found: Sequence[Evidence]) -> bool:
+    """Whether the job before failed because of what it found: then that is what there is to say, and it blocks."""
+    return result == "failure" and any(e.kind in ("doctor", "validate-data", "train") and e.exit_code for e in found)
 
 
 def _ended(result: str, found: Sequence[Evidence], forge: Forge) -> Evidence:
