@@ -15,7 +15,7 @@ from mlgate.model import Change
 from mlgate.repo.dvc import Out, Pipeline, Stage
 from mlgate.repo.fresh import parameters
 
-_PACKAGES = re.compile(
+PACKAGES = re.compile(
     r"requirements[^/]*\.(txt|in)|pyproject\.toml|uv\.lock|poetry\.lock|Pipfile(\.lock)?|pdm\.lock|setup\.(py|cfg)"
     r"|(conda[^/]*|environment[^/]*)\.ya?ml|python_env\.yaml|Dockerfile[^/]*|renv\.lock"
 )
@@ -103,7 +103,7 @@ def _describe(out: Out | None) -> str | None:
 def _code(then: Pipeline, now: Pipeline, stages: list[Stage]) -> Iterator[Change]:
     """Dependencies of the stages that git tracks."""
     for path in sorted({dep.path for stage in stages for dep in stage.deps}):
-        if path in then.outs or path in now.outs or _PACKAGES.fullmatch(posixpath.basename(path)):
+        if path in then.outs or path in now.outs or PACKAGES.fullmatch(posixpath.basename(path)):
             continue
         for file in sorted({*_inside(then, path), *_inside(now, path)}):
             before, after = then.snapshot.files.get(file), now.snapshot.files.get(file)
@@ -151,4 +151,4 @@ def _around(path: str) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=8)
 def _package_files(pipeline: Pipeline) -> list[str]:
-    return [path for path in pipeline.snapshot.files if _PACKAGES.fullmatch(posixpath.basename(path))]
+    return [path for path in pipeline.snapshot.files if PACKAGES.fullmatch(posixpath.basename(path))]

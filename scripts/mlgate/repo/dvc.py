@@ -115,6 +115,10 @@ class Pipeline:
                 found[metric.path] = metric
         return list(found.values())
 
+    def definitions(self) -> list[tuple[str, dict[str, Any]]]:
+        """Every dvc.yaml, and what it says."""
+        return [(path, self._try(path)) for path in self._named("dvc.yaml")]
+
     def require(self, paths: Iterable[str]) -> None:
         """Raises MlgateError for a broken file of DVC that lies beside or above one of these paths."""
         _ = self.outs, self.metric_files

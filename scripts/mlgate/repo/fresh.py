@@ -60,7 +60,7 @@ def _declared(stage: Stage) -> Iterator[Staleness]:
     """What dvc.yaml lists and the lock has never seen."""
     locked = {out.path for out in (*stage.deps, *stage.outs)}
     defined = stage.defined or {}
-    listed = [entry for key in ("deps", "outs", "metrics", "plots") for entry in _entries(defined.get(key))]
+    listed = [entry for key in ("deps", "outs", "metrics", "plots") for entry in entries(defined.get(key))]
     for path, _ in listed:
         if "${" not in f"{defined.get('wdir')}{path}" and "://" not in path:
             full = posixpath.normpath(posixpath.join(stage.folder, path))
@@ -68,7 +68,7 @@ def _declared(stage: Stage) -> Iterator[Staleness]:
                 yield Staleness(stage.name, f"{full} was added to it in dvc.yaml after it ran")
 
 
-def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+def entries(value: Any) -> Iterator[tuple[str, Any]]:
     """`deps:`, `outs:` and the like: names, or names with their options."""
     for entry in value if isinstance(value, list) else []:
         name, options = next(iter(entry.items())) if isinstance(entry, dict) and entry else (entry, None)

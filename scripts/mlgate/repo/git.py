@@ -113,7 +113,7 @@ class Git:
         return {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", **(more or {})}
 
     def try_run(
-        self, *args: str, env: Mapping[str, str] | None = None, timeout: float | None = None
+        self, *args: str, env: Mapping[str, str] | None = None, timeout: float | None = None, given: bytes = b""
     ) -> subprocess.CompletedProcess[bytes]:
         try:
             return subprocess.run(
@@ -121,7 +121,7 @@ class Git:
                 cwd=self.root,
                 env=self._environment(env),
                 capture_output=True,
-                stdin=subprocess.DEVNULL,
+                input=given,
                 timeout=timeout,
                 check=False,
             )
