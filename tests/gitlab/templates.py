@@ -13,11 +13,11 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "gitlab-templates"
-VERBS = ("compare", "report", "doctor", "init")
+VERBS = ("compare", "report", "doctor", "init", "validate-data", "train")
 PIPELINE = "ml-pipeline"
 NAMES = (*VERBS, PIPELINE)
 # Where and in what a job runs: GitHub says these in a workflow, so actions have no such inputs.
-PLACE = {"stage", "image", "judge-image", "setup", "job-prefix", "mlgate-source"}
+PLACE = {"stage", "image", "judge-image", "commit-image", "setup", "job-prefix", "mlgate-source", "expire-in"}
 _BLOCK = re.compile(r"\$\[\[\s*inputs\.([a-z-]+)\s*\]\]")
 
 Inputs = dict[str, Any]
@@ -109,7 +109,7 @@ def variables(job: dict[str, Any]) -> dict[str, str]:
 
 def option_variables(verb: str) -> set[str]:
     """The environment variables that are options of a verb."""
-    command = importlib.import_module(f"mlgate.commands.{verb}").command
+    command = importlib.import_module(f"mlgate.commands.{verb.replace('-', '_')}").command
     names: set[str] = set()
     for parameter in command.params:
         names |= {parameter.envvar} if isinstance(parameter.envvar, str) else set(parameter.envvar or ())

@@ -18,15 +18,32 @@ from .templates import NAMES, PIPELINE, PLACE, ROOT, VERBS, accepts, load, optio
 
 pytestmark = pytest.mark.gitlab
 # A token that only the forge's own variables bring, and what GitLab gives a job anyway: CI/CD variables.
-ONLY_ACTIONS = {"github-token", "env"}
-VERBS_OF = {**{verb: (verb,) for verb in VERBS}, PIPELINE: ("doctor", "compare", "report")}
+# And folders that a template, which knows where artifacts lie, chooses by itself.
+ONLY_ACTIONS = {"github-token", "env", "handed", "proposal"}
+VERBS_OF = {**{verb: (verb,) for verb in VERBS}, PIPELINE: ("doctor", "validate-data", "train", "compare", "report")}
+NOT_IN_THE_GATE = {
+    *("data", "contract", "optional", "verify"),  # what is checked, and how far, is said by mlgate.yaml
+    *("rerun", "smoke", "push", "commit", "commit-branch", "commit-image"),  # a gate makes no model to be committed
+    *("quarantine", "data-docs", "expire-in"),  # its run job hands over evidence and nothing else
+}
 JUDGES = [
     ("compare", "mlgate-compare"),
     ("report", "mlgate-report"),
     ("init", "mlgate-init"),
+    ("train", "mlgate-commit"),
     (PIPELINE, "mlgate-judge"),
 ]
-WITH_PROJECT_CODE = [("doctor", "mlgate-doctor"), (PIPELINE, "mlgate-run")]
+_EVIDENCE = "./.mlgate/evidence/*/{}.json"
+WITH_PROJECT_CODE = [
+    ("doctor", "mlgate-doctor", [_EVIDENCE.format("doctor")]),
+    (
+        "validate-data",
+        "mlgate-validate-data",
+        [_EVIDENCE.format("validate-data"), "./.mlgate/quarantine/", "./.mlgate/data-docs/"],
+    ),
+    ("train", "mlgate-train", [_EVIDENCE.format("train"), "./.mlgate/proposal/"]),
+    (PIPELINE, "mlgate-run", [_EVIDENCE.format(verb) for verb in ("doctor", "validate-data", "train")]),
+]
 STRINGS = [
     (name, key) for name in NAMES for key, spec in load(name).inputs.items() if spec.get("type", "string") == "string"
 ]
@@ -125,6 +142,16 @@ def test_no_input_takes_more_than_it_needs(name: str, key: str) -> None:
         ("job-prefix", "gate: "),
         ("python", ".venv/bin/python"),
         ("setup", "pip install --quiet 'dvc[s3]' && . .venv/bin/activate"),
+        ("data", "data/train.parquet\ndata/2026/*.csv"),
+        ("contract", "contracts/persons.yaml"),
+        ("quarantine", ".mlgate/quarantine"),
+        ("memory-limit", "1.5 GiB"),
+        ("examples", "0"),
+        ("smoke", "1000"),
+        ("tracking-uri", "https://mlflow.example.com:5000/api?x=%20"),
+        ("tracking-uri", "sqlite:///mlruns.db"),
+        ("commit-branch", "retrain/visits"),
+        ("expire-in", "1 day"),
         ("mlgate-source", "mlgate==1.2.3rc1"),
         ("mlgate-source", "/opt/mlgate-1.2.3-py3-none-any.whl"),
         ("mlgate-source", "https://example.com/mlgate-1.2.3-py3-none-any.whl#sha256=00ff"),
@@ -151,6 +178,14 @@ def test_what_users_need_is_taken(key: str, value: str) -> None:
         ("working-directory", "/etc"),
         ("working-directory", "-x"),
         ("comment", "sometimes"),
+        ("quarantine", "."),  # an artifact of the whole folder
+        ("tracking-uri", "http://ada:secret@example.com"),  # in the open; there are variables for that
+        ("tracking-uri", "file:///etc"),
+        ("memory-limit", "lots"),
+        ("smoke", "0"),
+        ("commit", "main"),
+        ("verify", "nothing"),
+        ("commit-branch", "-d"),
     ],
 )
 def test_what_would_be_wrong_is_refused(key: str, value: str) -> None:
@@ -199,7 +234,7 @@ def test_actions_and_templates_have_the_same_options(verb: str) -> None:
 def test_the_pipeline_has_the_options_of_its_verbs() -> None:
     parts = {key: spec for verb in VERBS_OF[PIPELINE] for key, spec in load(verb).inputs.items()}
     ours = load(PIPELINE).inputs
-    assert set(ours) == set(parts) | {"judge-image"}
+    assert set(ours) == set(parts) - NOT_IN_THE_GATE | {"judge-image"}
 
 
 def test_what_files_share_is_the_same_in_each() -> None:
@@ -242,16 +277,20 @@ def test_files_can_be_included_anywhere_and_twice(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_jobs_run_when_they_should_and_count(name: str) -> None:
-    for job in load(name).jobs().values():
+    for key, job in load(name).jobs().items():
         assert not {"only", "except"} & set(job)
         assert job["timeout"]
-        assert job["interruptible"] is True
+        assert job["interruptible"] is (key != "mlgate-commit")
         assert job["retry"]["when"] == ["runner_system_failure", "scheduler_failure"], "a verdict is never tried again"
         conditions = [rule["if"] for rule in job["rules"]]
         if name == "init":
             assert conditions == ['$CI_PIPELINE_SOURCE == "web"']
             continue
         assert "allow_failure" not in json.dumps(job)
+        if key == "mlgate-commit":  # never for a merge request, and only when it was asked for
+            assert job["rules"][0] == {"if": '"off" == "off"', "when": "never"}
+            assert conditions[1:] == ['$CI_PIPELINE_SOURCE == "schedule"', '$CI_PIPELINE_SOURCE == "web"']
+            continue
         assert conditions == [
             '$CI_PIPELINE_SOURCE == "merge_request_event"',
             "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH",
@@ -261,13 +300,13 @@ def test_jobs_run_when_they_should_and_count(name: str) -> None:
         ]
 
 
-@pytest.mark.parametrize(("name", "job"), WITH_PROJECT_CODE)
-def test_jobs_with_project_code_hand_over_data_and_get_no_token(name: str, job: str) -> None:
+@pytest.mark.parametrize(("name", "job", "paths"), WITH_PROJECT_CODE)
+def test_jobs_with_project_code_hand_over_data_and_get_no_token(name: str, job: str, paths: list[str]) -> None:
     run = load(name).jobs()[job]
     assert "environment" not in run, "the scope of GITLAB_TOKEN"
     assert any("unset GITLAB_TOKEN" in block for block in run["script"])
     assert "reports" not in run["artifacts"], "dotenv would set variables of the judge"
-    assert run["artifacts"]["paths"] == ["./.mlgate/evidence/*/doctor.json"]
+    assert run["artifacts"]["paths"] == paths
     assert run["artifacts"]["when"] == "always"
 
 
