@@ -1,0 +1,86 @@
+# ruff: noqa: S608 -- every name and constant is escaped by `values`
+"""Values at given places of a column's sorted order, exactly, in memory that does not grow with the rows.
+
+DuckDB's own quantiles hold every value. Here the values are counted in buckets between the least and the greatest; the
+bucket that holds the place is divided again, until few enough values are left to sort. Every pass reads the column once
+and keeps only counts. Buckets follow the order of the values whatever the rounding of their borders, because each knows
+the least and greatest value that fell into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+_BUCKETS = 4096
+_FEW = 100_000  # values that may be sorted in memory
+
+Ask = Callable[[str], list[tuple[Any, ...]]]
+
+
+def select(ask: Ask, source: str, value: str, type_: str, places: Sequence[int]) -> list[Any]:
+    """The values at `places` (from 0) among those of the column `value` of `source` that are not missing."""
+    there = f"{value} IS NOT NULL"
+    if type_ in {"FLOAT", "DOUBLE"}:
+        finite = f"isfinite({value})"
+        low, high, below, count = ask(
+            f"SELECT min({value}) FILTER (WHERE {finite}), max({value}) FILTER (WHERE {finite}), "
+            f"count(*) FILTER (WHERE {value} = CAST('-inf' AS DOUBLE)), count(*) FILTER (WHERE {finite}) "
+            f"FROM {source} WHERE {there}"
+        )[0]
+    else:
+        low, high, below, count = (*ask(f"SELECT min({value}), max({value}) FROM {source} WHERE {there}")[0], 0, None)
+    found: dict[int, Any] = {}
+    inner = []
+    for place in dict.fromkeys(places):
+        if place < below:
+            found[place] = float("-inf")
+        elif count is not None and place >= below + count:
+            found[place] = float("inf")
+        else:
+            inner.append(place)
+    search = _Search(ask, source, value, type_)
+    search.within(low, high, {place - below: place for place in inner}, found)
+    return [found[place] for place in places]
+
+
+class _Search:
+    def __init__(self, ask: Ask, source: str, value: str, type_: str) -> None:
+        self.ask, self.source, self.value, self.type = ask, source, value, type_
+
+    def constant(self, value: Any) -> str:
+        return f"CAST('{value!r}' AS {self.type})" if isinstance(value, float) else f"CAST('{value}' AS {self.type})"
+
+    def within(self, low: Any, high: Any, wanted: dict[int, int], found: dict[int, Any]) -> None:
+        """`wanted`: place among the values from `low` to `high` -> place asked for, at which to put it in `found`."""
+        if not wanted:
+            return
+        if low == high:
+            found.update(dict.fromkeys(wanted.values(), low))
+            return
+        inside = f"{self.value} BETWEEN {self.constant(low)} AND {self.constant(high)}"
+        # Halved, so that the distance of two doubles is never infinite.
+        start, width = f"CAST({self.constant(low)} AS DOUBLE) / 2", (float(high) / 2 - float(low) / 2) / _BUCKETS
+        if not width:
+            self.sorted(inside, wanted, found)
+            return
+        bucket = f"floor((CAST({self.value} AS DOUBLE) / 2 - {start}) / CAST('{width!r}' AS DOUBLE))"
+        bucket = f"CAST(least({_BUCKETS - 1}, greatest(0, {bucket})) AS INTEGER)"
+        counted = self.ask(
+            f"SELECT {bucket} AS b, count(*), min({self.value}), max({self.value}) "
+            f"FROM {self.source} WHERE {inside} GROUP BY b ORDER BY b"
+        )
+        before = 0
+        for _, count, least, most in counted:
+            here = {place - before: asked for place, asked in wanted.items() if before <= place < before + count}
+            before += count
+            if here and (count <= _FEW or len(counted) == 1):
+                part = f"{self.value} BETWEEN {self.constant(least)} AND {self.constant(most)}"
+                self.sorted(part, here, found)
+            else:
+                self.within(least, most, here, found)
+
+    def sorted(self, inside: str, wanted: dict[int, int], found: dict[int, Any]) -> None:
+        for place, asked in wanted.items():
+            query = f"SELECT {self.value} FROM {self.source} WHERE {inside} ORDER BY 1 LIMIT 1 OFFSET {place}"
+            found[asked] = self.ask(query)[0][0]
