@@ -23,7 +23,7 @@ def want(tmp_path: Path) -> Handed:
     git = discover(repo.path, {})
     pipeline = Pipeline(git.at(git.head()))
     data = Contracted("data/train.csv", CONTRACT, ["age.min", "age.nulls"])
-    return Handed(git.head(), pipeline, "mlgate.yaml", [data], "score", trains=True)
+    return Handed(git.head(), pipeline, "mlgate.yaml", [data], verify="score", trains=True)
 
 
 def validated(want: Handed) -> Evidence:
@@ -138,3 +138,24 @@ def test_a_file_that_could_not_be_read_carries_its_own_error(want: Handed) -> No
         update={"checks": [unread], "verdict": Verdict.ERROR, "inputs": validated(want).inputs[:1]}
     )
     assert said(want, validate_data=one) == {}
+
+
+def test_data_that_could_not_be_fetched_are_as_the_policy_says_and_no_better(want: Handed) -> None:
+    def unread(verdict: Verdict) -> Evidence:
+        check = Check(id="data.data/train.csv.unread", title="data/train.csv", verdict=verdict)
+        inputs = validated(want).inputs[:1]
+        return validated(want).model_copy(update={"checks": [check], "verdict": verdict, "inputs": inputs})
+
+    assert said(want, validate_data=unread(Verdict.WARN)) == {}
+    assert set(said(want, validate_data=unread(Verdict.PASS))) == {"integrity.handed.validate-data"}
+    strict = Handed(want.commit, want.pipeline, want.file, want.data, Verdict.INCONCLUSIVE)
+    assert set(said(strict, validate_data=unread(Verdict.WARN))) == {"integrity.handed.validate-data"}
+
+
+def test_data_that_break_their_contract_are_a_reason_to_run_nothing_on_them(want: Handed) -> None:
+    one = validated(want)
+    broken = [one.checks[0].model_copy(update={"verdict": Verdict.FAIL}), one.checks[1]]
+    bad = one.model_copy(update={"checks": broken, "verdict": Verdict.FAIL})
+    by_lock = trained(want).model_copy(update={"facts": {"verify": "lock"}})
+    assert said(want, validate_data=bad, train=by_lock) == {}
+    assert set(said(want, train=by_lock)) == {"integrity.handed.train"}

@@ -73,12 +73,16 @@ class Checker:
         """The evidence of one model. A file that cannot be read is an `error` beside the others."""
         checks, inputs, artifacts = list(notes), [], []
         facts: dict[str, str | float] = {}
-        self._pull(entries)
+        unread = self._pull(entries)
         several = len([e for e in entries if e.checks]) > 1
         for entry in entries:
             checks += entry.notes
             inputs += [one for one in entry.contracts if one not in inputs]
             if not entry.checks:
+                continue
+            if unread and not (self.run.git.root / entry.path).exists():
+                checks.append(_not_read(entry, unread))
+                inputs.append(Named(name=entry.path, role="data"))
                 continue
             try:
                 found, digest, made = self._entry(entry, several=several)
@@ -103,16 +107,24 @@ class Checker:
             changes=[change for entry in entries for change in entry.changes],
             facts=facts,
             artifacts=artifacts,
+            not_run=[unread] if unread else [],
         )
 
-    def _pull(self, entries: Sequence[Entry]) -> None:
-        """What DVC tracks and this machine lacks, before any of it is read."""
+    def _pull(self, entries: Sequence[Entry]) -> str:
+        """What DVC tracks and this machine lacks, before any of it is read; and why it could not be had.
+
+        Only for want of credentials that is a sentence; everything else raises MlgateError.
+        """
         wanted = [e.path for e in entries if e.checks]
         wanted += [other for e in entries for c in e.checks for x in c.expectations for other in _others(x)]
         missing = [path for path in dict.fromkeys(wanted) if not (self.run.git.root / path).exists()]
         if missing and self.asked.pull:
             python = self.asked.python or next((e.python for e in entries if e.python), "")
-            _pull.pull(self.run, missing, python)
+            try:
+                _pull.pull(self.run, missing, python)
+            except _pull.NoCredentialsError as error:
+                return error.message
+        return ""
 
     def _entry(self, entry: Entry, *, several: bool) -> tuple[list[Check], Digests, list[str]]:
         from mlgate.data import engine  # noqa: PLC0415
@@ -244,6 +256,14 @@ def _unreadable(entry: Entry, error: MlgateError) -> Check:
     return Check(
         id=f"data.{entry.path}.read", group="data", title=entry.path, verdict=Verdict.ERROR, reason=str(error),
         location=Location(file=error.file or entry.path, line=error.line, key=error.key),
+    )  # fmt: skip
+
+
+def _not_read(entry: Entry, why: str) -> Check:
+    """For want of credentials, as the policy says: `main` looks again with them."""
+    return Check(
+        id=f"data.{entry.path}.unread", group="data", title=entry.path, verdict=entry.no_credentials,
+        reason=f"Its contract was not checked. {why}", location=Location(file=entry.path),
     )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ class Entry:
     committed: Named  # name and the digest of the commit; no digest where nothing knows the file
     legacy: bool = False
     python: str = ""
+    no_credentials: Verdict = Verdict.WARN
     contracts: tuple[Named, ...] = ()
     changes: tuple[Change, ...] = ()
     notes: tuple[Check, ...] = ()
@@ -104,6 +105,7 @@ def _entry(run: Run, now: Pipeline, path: str, versions: _Versions) -> Entry:
         committed=integrity.named(now, path, "data"),
         legacy=out.legacy if out else False,
         python=versions.own.interpreter,
+        no_credentials=Verdict(versions.rules.binding.compare.policy.no_credentials),
         contracts=tuple(contracts),
         changes=tuple(changes),
         notes=tuple(notes),

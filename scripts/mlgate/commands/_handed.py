@@ -11,7 +11,7 @@ from mlgate.commands._run import Run
 from mlgate.config import Config
 from mlgate.judge import handed, integrity
 from mlgate.judge.handed import Contracted, Handed
-from mlgate.model import Check, Evidence
+from mlgate.model import Check, Evidence, Verdict
 from mlgate.repo.dvc import Pipeline
 
 
@@ -33,6 +33,7 @@ class Received:
             pipeline=now,
             file=binding.file,
             data=[_contracted(entry) for entry in entries(self.run, own, bound, now) if entry.checks],
+            no_credentials=Verdict(binding.compare.policy.no_credentials),
             verify=binding.train.verify,
             trains=bool(made),
         )

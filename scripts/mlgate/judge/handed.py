@@ -35,6 +35,7 @@ class Handed:
     pipeline: Pipeline
     file: str  # mlgate.yaml
     data: Sequence[Contracted] = ()
+    no_credentials: Verdict = Verdict.WARN
     verify: str = "lock"
     trains: bool = False  # whether there is anything that `train` could attest
 
@@ -44,7 +45,9 @@ def checks(want: Handed, evidence: Mapping[str, Evidence | None]) -> Iterator[Ch
     if want.data:
         yield _check(VALIDATE, want, list(_data(want, evidence.get(VALIDATE))))
     if want.trains:
-        yield _check(TRAIN, want, list(_training(want, evidence.get(TRAIN))))
+        data = evidence.get(VALIDATE)
+        stopped = data is not None and data.exit_code != 0  # then no project code is run on them
+        yield _check(TRAIN, want, list(_training(want, evidence.get(TRAIN), stopped=stopped)))
 
 
 def _check(verb: str, want: Handed, wrong: list[str]) -> Check:
@@ -81,12 +84,15 @@ def _data(want: Handed, evidence: Evidence | None) -> Iterator[str]:
     made = {check.id for check in evidence.checks}
     for entry in want.data:
         committed = named(want.pipeline, entry.path, "data").digest
-        unread = f"data.{entry.path}.read" in made
+        unread = f"data.{entry.path}.read" in made or any(
+            check.id == f"data.{entry.path}.unread" and check.verdict.rank >= want.no_credentials.rank
+            for check in evidence.checks
+        )
         for contract, digest in entry.contracts.items():
             if inputs.get(contract, {}).get("sha256") != digest:
                 yield f"{contract} is not the version that binds."
         if unread:
-            continue  # an error of its own, which its verdict carries
+            continue  # said there, and its verdict carries it
         if committed and inputs.get(entry.path) != committed and "git-tree-sha256" not in committed:
             yield f"it read another {entry.path} than the commit names."
         lost = [name for name in entry.expectations if f"data.{entry.path}.{name}" not in made]
@@ -94,12 +100,13 @@ def _data(want: Handed, evidence: Evidence | None) -> Iterator[str]:
             yield f"{len(lost)} of {len(entry.expectations)} expectations for {entry.path} are not in it ({lost[0]})."
 
 
-def _training(want: Handed, evidence: Evidence | None) -> Iterator[str]:
+def _training(want: Handed, evidence: Evidence | None, *, stopped: bool) -> Iterator[str]:
     yield from _either(want, evidence)
     if evidence is None:
         return
     if not evidence.promotable:
         yield "it is of a model trained on a sample, which proves nothing about this one."
     done = str(evidence.facts.get("verify", ""))
-    if done not in _LEVELS or _LEVELS.index(done) < _LEVELS.index(want.verify):
+    asked = "lock" if stopped else want.verify
+    if done not in _LEVELS or _LEVELS.index(done) < _LEVELS.index(asked):
         yield f"`train.verify` asks for {want.verify}, and it did {done or 'nothing'}."

@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -103,10 +103,15 @@ def find(wanted: str, root: Path, environ: Mapping[str, str]) -> Dvc | str:
     return "There is no `dvc` on PATH, and the `python3` there has no module dvc."
 
 
+def config(dvc: Dvc, folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The whole configuration, `remote.storage.url` -> value; paths are absolute. It may hold secrets."""
+    answer = _run(dvc.command, ["config", "--list"], cwd=folder, environ=environ, timeout=QUICK)
+    return dict(line.split("=", 1) for line in answer.out.splitlines() if "=" in line)
+
+
 def settings(dvc: Dvc, folder: Path, environ: Mapping[str, str]) -> Settings:
     """Of the whole configuration, which may hold secrets, only these parts are kept."""
-    answer = _run(dvc.command, ["config", "--list"], cwd=folder, environ=environ, timeout=QUICK)
-    found = dict(line.split("=", 1) for line in answer.out.splitlines() if "=" in line)
+    found = config(dvc, folder, environ)
     names = tuple(sorted({key[len("remote.") : -len(".url")] for key in found if _REMOTE.fullmatch(key)}))
     name = found.get("core.remote", "")
     url = found.get(f"remote.{name}.url", "") if name else ""
@@ -141,13 +146,78 @@ def status(dvc: Dvc, folder: Path, prefix: str, environ: Mapping[str, str], *, a
     return Status(_paths(found.get("not_in_cache"), prefix), _paths(found.get("not_in_remote"), prefix))
 
 
-def pull(dvc: Dvc, folder: Path, paths: Sequence[str], environ: Mapping[str, str]) -> str:
-    """Fetch paths, relative to DVC's folder; "" or one sentence why not. What is not there afterwards is a failure."""
+def pull(dvc: Dvc, folder: Path, paths: Sequence[str], environ: Mapping[str, str]) -> tuple[str, Trouble | None]:
+    """Fetch paths, relative to DVC's folder: "" or one sentence why not, and what kind of trouble that is.
+
+    What is not there afterwards is a failure, whatever the exit code.
+    """
     answer = _run(dvc.command, ["pull", *paths], cwd=folder, environ=environ, timeout=PULL)
     if answer.code != 0:
-        return _last(answer.err) or f"`dvc pull` ended with exit code {answer.code}"
+        said = _last(answer.err) or f"`dvc pull` ended with exit code {answer.code}"
+        return said, classify(answer.code, answer.err)
     lost = [path for path in paths if not (folder / path).exists()]
-    return f"`dvc pull` left no {lost[0]}" if lost else ""
+    return (f"`dvc pull` left no {lost[0]}", Trouble.DOWN) if lost else ("", None)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What `dvc status` says has changed, by stage or .dvc file, relative to the repository; or why it says nothing.
+
+    That data are not here is no change: they are what a clone lacks.
+    """
+
+    stages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    always: frozenset[str] = frozenset()  # stages that run each time, whatever their lock says
+    trouble: Trouble | None = None
+    said: str = ""
+
+
+def changed(dvc: Dvc, folder: Path, prefix: str, targets: Sequence[str], environ: Mapping[str, str]) -> Changed:
+    """Ask for these stages (`dvc.yaml:train`) and .dvc files of `folder`, which is `prefix` in the repository."""
+    answer = _run(dvc.command, ["status", "--json", *targets], cwd=folder, environ=environ, timeout=TIMEOUT)
+    if answer.code != 0:
+        return Changed(trouble=classify(answer.code, answer.err), said=_last(answer.err))
+    try:
+        found: dict[str, Any] = json.loads(answer.out)
+    except ValueError:
+        return Changed(trouble=Trouble.OLD, said="its answer is not JSON")
+    stages, always = {}, set()
+    for name, entries in found.items():
+        full = f"{prefix}/{name}" if prefix else name
+        said = tuple(_differences(entries if isinstance(entries, list) else []))
+        if "always changed" in said:
+            always.add(full)
+        if rest := tuple(one for one in said if one != "always changed"):
+            stages[full] = rest
+    return Changed(stages, frozenset(always))
+
+
+_ABSENT = ("deleted", "not in cache")
+
+
+def _differences(entries: Sequence[Any]) -> Iterator[str]:
+    for entry in entries:
+        if isinstance(entry, str):
+            yield entry
+        elif isinstance(entry, Mapping):
+            for paths in entry.values():
+                for path, state in paths.items() if isinstance(paths, Mapping) else ():
+                    if isinstance(state, Mapping):  # a parameters file: key -> state
+                        yield from (f"{path} {key} is {word}" for key, word in state.items())
+                    elif state not in _ABSENT:
+                        yield f"{path} is {state}"
+
+
+def do(dvc: Dvc, folder: Path, args: Sequence[str], environ: Mapping[str, str], *, timeout: float | None = None) -> str:
+    """Run a command that answers by what it leaves (`push`, `checkout`); "" or one sentence why it failed."""
+    answer = _run(dvc.command, args, cwd=folder, environ=environ, timeout=timeout or PULL)
+    return "" if answer.code == 0 else _last(answer.err) or f"`dvc {args[0]}` ended with exit code {answer.code}"
+
+
+def ask(dvc: Dvc, folder: Path, args: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """What a command prints; None when it fails."""
+    answer = _run(dvc.command, args, cwd=folder, environ=environ, timeout=TIMEOUT)
+    return answer.out if answer.code == 0 else None
 
 
 def reachable(url: str, environ: Mapping[str, str]) -> bool:
