@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import TextIO
 
 from mlgate.errors import MlgateError
-from mlgate.forges import cutting, sticky
+from mlgate.forges import cutting, proposing, sticky
 from mlgate.forges.http import Client, ForgeError, Token
-from mlgate.forges.nouns import Annotation, Posted, State, When
+from mlgate.forges.nouns import Annotation, Opened, Posted, Request, State, When
 from mlgate.model import Event, Verdict
+from mlgate.repo.push import Identity, PushError, Remote
 
 
 class Forge(ABC):
     """A place where jobs run. `comment` and `status` never raise; the other methods say what they raise."""
 
     name: str  # "github", "gitlab", "none"
+    request_word = "pull request"  # what people call it there
     project: str = ""  # as its API wants it: "owner/name", or GitLab's number
     out: TextIO | None = None  # where commands to the runner go: standard output, unless set
     _token: Token = Token()
@@ -105,7 +107,42 @@ class Forge(ABC):
         except MlgateError as error:
             return Posted(said=f"{what}: {error}")
 
+    def propose(self, request: Request) -> Opened:
+        """Opens the one request of a branch, or brings it up to date. Raises MlgateError that says what is missing."""
+        ours = proposing.written(self._disarm(request.body), request.header, self._comment_limit, self.event.run_url)
+        what = f"{request.head} is pushed, but its {self.request_word} could not be opened or updated"
+        try:
+            return proposing.propose(request, ours, self._requests(), word=self.request_word)
+        except ForgeError as error:
+            by_hand = self._by_hand(request)
+            said = self._explain(what, error, "request")
+            raise MlgateError(said, fix=f"Or open it by hand: {by_hand}" if by_hand else "") from None
+
+    def held_back(self, *, request: bool) -> str:
+        """Why no gate will run by itself on what was just pushed (with a `request` or without); "" when one will."""
+        del request
+        return ""
+
     # -- what each forge adds
+
+    @abstractmethod
+    def push_to(self) -> Remote:
+        """Where this job may push to, with its credentials. Raises MlgateError when it has none."""
+
+    @abstractmethod
+    def identity(self) -> Identity:
+        """Who commits here. Never raises."""
+
+    @abstractmethod
+    def push_refused(self, error: PushError, branch: str) -> MlgateError:
+        """The refusal of a push as a sentence that says what to change on this forge."""
+
+    @abstractmethod
+    def _requests(self) -> proposing.Requests: ...
+
+    def _by_hand(self, request: Request) -> str:
+        del request
+        return ""
 
     @abstractmethod
     def _read_event(self) -> Event: ...

@@ -13,8 +13,8 @@ from typing import Any
 
 from mlgate.errors import MlgateError
 from mlgate.forges import commands, cutting
-from mlgate.forges.base import Forge
 from mlgate.forges.gitconfig import credentials
+from mlgate.forges.github_pulls import SETTING, PullRequests
 from mlgate.forges.http import Client, ForgeError, Token
 from mlgate.forges.nouns import Annotation, Posted, State
 from mlgate.forges.sticky import Comments, Existing, carries
@@ -36,7 +36,7 @@ _KINDS: dict[str, EventKind] = {
 }
 
 
-class GitHub(Forge):
+class GitHub(PullRequests):
     """One job of a workflow."""
 
     name = "github"
@@ -204,6 +204,11 @@ class GitHub(Forge):
         answered = f"{error.status}{': ' + error.reason if error.reason else ''}"
         if error.status == 401:
             return f"{what}: the token is not valid ({answered}). Pass `github-token: ${{{{ github.token }}}}`."
+        if "not permitted to create or approve pull requests" in error.reason:
+            return (
+                f"{what}: a setting forbids it ({answered}). Switch on `{SETTING}` under Settings > Actions > General, "
+                "Workflow permissions (of the organisation first), or pass the token of a GitHub App as `github-token`."
+            )
         if error.status in (403, 404) and not error.limited:
             if "locked" in error.reason.lower():
                 return f"{what}: the conversation is locked ({answered})."
@@ -218,7 +223,11 @@ class GitHub(Forge):
         return f"{what}: {error.message}"
 
 
-_PERMISSIONS = {"comment": "pull-requests: write", "status": "statuses: write"}
+_PERMISSIONS = {
+    "comment": "pull-requests: write",
+    "status": "statuses: write",
+    "request": "pull-requests: write",
+}
 
 
 class _Comments:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mlgate.errors import MlgateError
-from mlgate.forges.base import Forge
 from mlgate.forges.commands import quiet_commands
 from mlgate.forges.gitconfig import credentials
+from mlgate.forges.gitlab_merges import MergeRequests
 from mlgate.forges.http import Client, ForgeError, Token
 from mlgate.forges.nouns import Annotation, Posted, State
 from mlgate.forges.sticky import Comments, Existing, carries
@@ -30,7 +30,7 @@ _KINDS: dict[str, EventKind] = {
 _STATES = {"success": "success", "failure": "failed", "error": "failed", "pending": "pending"}
 
 
-class GitLab(Forge):
+class GitLab(MergeRequests):
     """One job of a pipeline. Outputs, summaries and annotations are report files there: nothing to do for them here."""
 
     name = "gitlab"

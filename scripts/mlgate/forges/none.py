@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+from mlgate.errors import MlgateError
 from mlgate.forges.base import Forge
 from mlgate.forges.http import ForgeError
 from mlgate.forges.nouns import Annotation, Posted, State
 from mlgate.model import Event
+from mlgate.repo.push import Identity, PushError, Remote
 
 
 class NoForge(Forge):
@@ -34,6 +36,19 @@ class NoForge(Forge):
 
     def status(self, context: str, state: State, description: str, url: str = "") -> Posted:
         return Posted()
+
+    def push_to(self) -> Remote:
+        """`origin`, with the credentials that git finds by itself."""
+        return Remote("origin")
+
+    def identity(self) -> Identity:
+        return Identity("mlgate-bot", "mlgate-bot@localhost")
+
+    def push_refused(self, error: PushError, branch: str) -> MlgateError:
+        return MlgateError(f"{branch} was not pushed: {error.said}.")
+
+    def _requests(self) -> NoReturn:
+        self.api()
 
     def _read_event(self) -> Event:
         return Event(forge="none", kind="terminal")

@@ -32,3 +32,25 @@ class Posted:
     url: str | None = None
     said: str = ""
     did: Literal["created", "updated", "unchanged", "nothing"] = "nothing"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A pull or merge request as it should be: of `head` into `base`, both branches of this repository."""
+
+    head: str
+    base: str
+    title: str
+    body: str  # Markdown; it is kept apart from what people add around it
+    header: str = ""  # tells it apart from other requests of ours
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The one request that there is now. `said`: what people should know about it, a sentence each."""
+
+    url: str
+    number: int
+    did: Literal["created", "updated", "unchanged"]
+    said: tuple[str, ...] = ()
