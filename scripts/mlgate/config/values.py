@@ -135,7 +135,7 @@ def _version(value: Any) -> int:
 # --- numbers
 
 
-def _finite(value: Any) -> Decimal:
+def finite(value: Any) -> Decimal:
     """The exact number, of a size that arithmetic and messages can carry."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise problem(f"must be a number, but is {shown(value)}.", _number_fix(value))
@@ -171,7 +171,7 @@ def _number(value: Any) -> Decimal:
             f"is {shown(value)}, but it is in the metric's own units.",
             "Write it as the metrics file does, for example `0.7`.",
         )
-    return _finite(value)
+    return finite(value)
 
 
 def _amount(value: Any) -> Decimal:
@@ -181,17 +181,17 @@ def _amount(value: Any) -> Decimal:
             f"is {shown(value)}, but an absolute change is in the metric's own units.",
             "Write the difference itself, for example `0.01`, or use the rule's `relative` word for a percentage.",
         )
-    return _not_negative(_finite(value))
+    return _not_negative(finite(value))
 
 
 def _share(value: Any) -> Decimal:
     """Of the champion's value: `2%` or `0.02`."""
     if isinstance(value, str) and (percent := _PERCENT.match(value.strip())):
-        sign, digits, exponent = _finite(Decimal(percent[1])).as_tuple()
+        sign, digits, exponent = finite(Decimal(percent[1])).as_tuple()
         return Decimal((sign, digits, int(exponent) - 2))
     if isinstance(value, str) and "%" in value:
         raise problem(f"must be a percentage, but is {shown(value)}.", "Write it like `2%` or `0.5%`.")
-    number = _not_negative(_finite(value))
+    number = _not_negative(finite(value))
     if number >= 1:
         raise problem(
             f"is `{visible(str(value))}`, which is {number * 100:,f} %.",

@@ -1,0 +1,41 @@
+"""The bytes of a contract, JSON or YAML, as a tree whose every value knows its line."""
+
+from __future__ import annotations
+
+import re
+
+from mlgate.config import yamlfile
+from mlgate.config.yamlfile import Advice, Node
+from mlgate.errors import MlgateError
+
+_ADVICE = Advice(
+    empty="A contract lists what must hold: `mlgate validate-data --profile <data file>` proposes one.",
+    start="A contract starts with `schema: 1` and `columns:`, a suite with `name:` and `expectations:`.",
+    single="One file holds one contract: delete the `---`.",
+    deep="No contract is that deep.",
+    merge="Write the keys out.",
+)
+
+_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
+
+def tree(data: bytes, file: str) -> tuple[Node, list[MlgateError]]:
+    """The tree, and the keys that were given twice. Raises MlgateError when there is no tree to give."""
+    text = yamlfile.decode(data, file)
+    if text.lstrip().startswith(("{", "[")):
+        text = _as_yaml(text)
+    return yamlfile.parse(text, file=file, advice=_ADVICE)
+
+
+def _as_yaml(text: str) -> str:
+    """JSON is YAML, but for tabs between its values and for characters that are written as two escapes."""
+    parts, end = [], 0
+    for string in _STRING.finditer(text):
+        parts += [text[end : string.start()].replace("\t", " "), _PAIR.sub(_character, string[0])]
+        end = string.end()
+    return "".join(parts) + text[end:].replace("\t", " ")
+
+
+def _character(pair: re.Match[str]) -> str:
+    return chr(0x10000 + ((int(pair[1], 16) - 0xD800) << 10) + int(pair[2], 16) - 0xDC00)
