@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 _BUCKETS = 4096
-_FEW = 100_000  # values that may be sorted in memory
+_FEW = 10_000  # values of one bucket that may be fetched
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
 
@@ -41,12 +41,14 @@ def select(ask: Ask, source: str, value: str, type_: str, places: Sequence[int])
             inner.append(place)
     search = _Search(ask, source, value, type_)
     search.within(low, high, {place - below: place for place in inner}, found)
+    search.fetch(found)
     return [found[place] for place in places]
 
 
 class _Search:
     def __init__(self, ask: Ask, source: str, value: str, type_: str) -> None:
         self.ask, self.source, self.value, self.type = ask, source, value, type_
+        self.parts: list[tuple[str, int, dict[int, int]]] = []  # SQL, how many values, wanted: to be fetched together
 
     def constant(self, value: Any) -> str:
         return f"CAST('{value!r}' AS {self.type})" if isinstance(value, float) else f"CAST('{value}' AS {self.type})"
@@ -67,18 +69,31 @@ class _Search:
         bucket = f"floor((CAST({self.value} AS DOUBLE) / 2 - {start}) / CAST('{width!r}' AS DOUBLE))"
         bucket = f"CAST(least({_BUCKETS - 1}, greatest(0, {bucket})) AS INTEGER)"
         counted = self.ask(
-            f"SELECT {bucket} AS b, count(*), min({self.value}), max({self.value}) "
-            f"FROM {self.source} WHERE {inside} GROUP BY b ORDER BY b"
+            f"SELECT {bucket}, count(*), min({self.value}), max({self.value}) "
+            f"FROM {self.source} WHERE {inside} GROUP BY 1 ORDER BY 1"
         )
         before = 0
         for _, count, least, most in counted:
             here = {place - before: asked for place, asked in wanted.items() if before <= place < before + count}
             before += count
-            if here and (count <= _FEW or len(counted) == 1):
+            if here and least != most and len(counted) == 1:
+                self.sorted(inside, here, found)  # doubles cannot tell them apart
+            elif here and least != most and count <= _FEW:
                 part = f"{self.value} BETWEEN {self.constant(least)} AND {self.constant(most)}"
-                self.sorted(part, here, found)
+                self.parts.append((part, count, here))
             else:
                 self.within(least, most, here, found)
+
+    def fetch(self, found: dict[int, Any]) -> None:
+        """The small parts, which come in the order of their values."""
+        if not self.parts:
+            return
+        inside = " OR ".join(f"({part})" for part, _, _ in self.parts)
+        values = self.ask(f"SELECT {self.value} FROM {self.source} WHERE {inside} ORDER BY 1")
+        before = 0
+        for _, count, wanted in self.parts:
+            found.update({asked: values[before + place][0] for place, asked in wanted.items()})
+            before += count
 
     def sorted(self, inside: str, wanted: dict[int, int], found: dict[int, Any]) -> None:
         for place, asked in wanted.items():

@@ -4,8 +4,8 @@ Great Expectations searches (`column.astype(str).str.contains(pattern)`), which 
 classes, and `$` also before a final newline. RE2 knows ASCII classes, a strict `$`, and neither lookaround nor
 backreferences. So the pattern is read by Python's own parser and written anew from what it understood, for the
 constructs that both have.
-Where the meaning is the same only for plain ASCII without control characters (`\\d`, `\\w`, `\\s`, `\\b`, `$`, ignored
-case), the scan counts the values that are not, and leaves the check to Great Expectations if there are any.
+Where the meaning is the same only for ASCII (`\\d`, `\\w`, `\\s`, `\\b`, ignored case) or only without newlines (`$`),
+the scan counts the values that are other, and leaves the check to Great Expectations if there are any.
 """
 
 from __future__ import annotations
@@ -32,7 +32,13 @@ _NEGATED = {
 @dataclass(frozen=True)
 class Translated:
     pattern: str
-    ascii_only: bool  # same meaning for values of printable ASCII characters, and only for those
+    ascii: bool = False  # it means the same only for values without other characters
+    one_line: bool = False  # it means the same only for values without a newline
+
+    def strange(self, sql: str) -> str:
+        """SQL that is true for a value for which the dialects may differ; empty when there is none."""
+        parts = [f"strlen({sql}) <> length({sql})"] if self.ascii else []
+        return " OR ".join([*parts, f"contains({sql}, chr(10))"] if self.one_line else parts)
 
 
 class _No(Exception):  # noqa: N818
@@ -46,18 +52,19 @@ def translate(pattern: str) -> Translated | None:
     if flags & (re.ASCII | re.LOCALE | re.MULTILINE | re.DOTALL | re.VERBOSE):
         return None
     writer = _Writer()
-    writer.ascii_only = bool(flags & re.IGNORECASE)
+    writer.ascii = bool(flags & re.IGNORECASE)
     try:
         written = writer.sequence(parsed)
     except (_No, RecursionError):
         return None
-    if writer.ascii_only and not pattern.isascii():
+    if writer.ascii and not pattern.isascii():
         return None
-    return Translated(f"(?i){written}" if flags & re.IGNORECASE else written, writer.ascii_only)
+    return Translated(f"(?i){written}" if flags & re.IGNORECASE else written, writer.ascii, writer.one_line)
 
 
 class _Writer:
-    ascii_only = False
+    ascii = False
+    one_line = False
 
     def sequence(self, parts: Any) -> str:
         return "".join(self.part(str(op), value) for op, value in parts)
@@ -97,9 +104,12 @@ class _Writer:
             return r"\A"
         if where == "AT_END_STRING":
             return r"\z"
-        if where in {"AT_END", "AT_BOUNDARY"}:
-            self.ascii_only = True
-            return r"\z" if where == "AT_END" else r"\b"
+        if where == "AT_END":
+            self.one_line = True
+            return r"\z"
+        if where == "AT_BOUNDARY":
+            self.ascii = True
+            return r"\b"
         raise _No
 
     def characters(self, items: Any) -> str:
@@ -113,7 +123,7 @@ class _Writer:
             elif kind == "RANGE":
                 written.append(f"{_character(value[0])}-{_character(value[1])}")
             elif kind == "CATEGORY":
-                self.ascii_only = True
+                self.ascii = True
                 written.append(self.category(str(value)))
             else:
                 raise _No
@@ -137,8 +147,3 @@ def _character(code: int) -> str:
         raise _No
     plain = chr(code)
     return plain if plain.isascii() and plain.isalnum() else rf"\x{{{code:X}}}"
-
-
-def strange(sql: str) -> str:
-    """SQL that is true for a value with any character but printable ASCII and the tab."""
-    return rf"regexp_matches({sql}, '[^\x20-\x7e\t]')"

@@ -163,7 +163,7 @@ def _regex(columns: Columns, kwargs: Kwargs, patterns: list[Any], match_on: str,
     left = find(columns, kwargs["column"])
     if match_on not in {"any", "all"} or not all(isinstance(pattern, str) for pattern in patterns):
         raise Leave
-    found, guarded = [], False
+    found, strange = [], []
     for pattern in patterns:
         try:
             translated = regex.translate(pattern)
@@ -171,10 +171,10 @@ def _regex(columns: Columns, kwargs: Kwargs, patterns: list[Any], match_on: str,
             raise Unfit(f"{pattern!r} is no regular expression: {error}.") from error
         if translated is None:
             raise Leave
-        guarded |= translated.ascii_only
+        strange.append(translated.strange(left.sql))
         found.append(f"regexp_matches({_text(left)}, {text(translated.pattern)})")
     condition = (" OR " if match_on == "any" else " AND ").join(found)
-    guard = regex.strange(left.sql) if guarded and left.sort == "text" else ""
+    guard = " OR ".join(dict.fromkeys(filter(None, strange))) if left.sort == "text" else ""
     return row_check(left, condition if wanted else f"NOT ({condition})", kwargs, guard=guard)
 
 
@@ -365,9 +365,10 @@ def z_scores(columns: Columns, kwargs: Kwargs) -> Plan:
         if spread == 0:
             return "FALSE"
         score = f"({value} - CAST('{centre!r}' AS DOUBLE)) / CAST('{spread!r}' AS DOUBLE)"
-        limit = abs(threshold) if kwargs.get("double_sided") else threshold
-        score = f"abs({score})" if kwargs.get("double_sided") else score
-        return f"{left.sql} IS NOT NULL AND ({score} < CAST('{float(limit)!r}' AS DOUBLE)) IS NOT TRUE"
+        limit = float(threshold)
+        if kwargs.get("double_sided"):
+            score, limit = f"abs({score})", abs(limit)
+        return f"{left.sql} IS NOT NULL AND ({score} < CAST('{limit!r}' AS DOUBLE)) IS NOT TRUE"
 
     def later(values: Values) -> str:
         return f"SELECT count(*) FROM {VIEW} WHERE {broken(values)}" if values.count(present) > 1 else ""

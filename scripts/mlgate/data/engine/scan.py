@@ -3,8 +3,9 @@
 
 The pass is a single `SELECT aggregate, aggregate, ... FROM file`: aggregates that several expectations need are there
 once. Only what its answers ask for follows: the rows of groups that are there twice, ties, values beyond a z-score, and
-the first rows that break something, with their numbers. Where the data may not fit the memory, distinct values and
-quantiles are taken out of the pass and computed in ways that spill or keep only counts. They are exact either way.
+the first rows that break something, with their numbers. Distinct values and quantiles are taken out of the pass where
+columns can be read one by one (Parquet, which is faster, too) and where the data may not fit the memory: there they are
+computed in ways that spill or keep only counts. They are exact either way.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 class Scan:
     """The answers of DuckDB about one table. `large`: memory matters more than the number of passes."""
 
-    def __init__(self, con: DuckDBPyConnection, table: Table, *, large: bool | None = None) -> None:
+    def __init__(self, con: DuckDBPyConnection, table: Table, *, large: bool = False) -> None:
         import duckdb  # noqa: PLC0415
 
         self.con, self.table, self.large = con, table, large
@@ -49,7 +50,7 @@ class Scan:
 
     def values(self, plans: Sequence[Plan], columns: Sequence[str]) -> Values:
         """All that the plans need, in one pass; what is left for later is asked here too."""
-        large = self.large if self.large is not None else self._too_much(plans)
+        large = self.large or self.table.format == "parquet" or self._too_much(plans)
         needs = dict.fromkeys([ROWS, *(sql for plan in plans for sql in plan.needs)])
         distinct = {one.sql: one for plan in plans for one in plan.distinct}
         wanted = {one.inline: one for plan in plans for one in plan.ranks}
@@ -92,11 +93,10 @@ class Scan:
         return self._most_rows() * _BYTES * holding > limit / 4
 
     def _most_rows(self) -> int:
-        if self.table.format == "parquet":
-            return int(self.first(f"SELECT count(*) FROM {self.table.relation}")[0])  # from the footers
-        packed = 20 if any(file.suffix in {".gz", ".zst"} for file in self.table.files) else 1
+        packed: int = 20 if any(file.suffix in {".gz", ".zst"} for file in self.table.files) else 1
         # Every value takes a byte at the least: what separates it from the next.
-        return sum(file.stat().st_size for file in self.table.files) * packed // max(len(self.table.columns), 1)
+        size = sum(file.stat().st_size for file in self.table.files)
+        return int(size * packed // max(len(self.table.columns), 1))
 
     def examples(self, broken: Sequence[tuple[str, Sequence[str]]], most: int) -> list[tuple[Example, ...]]:
         """The first rows, in the order of the file, for which each condition is true, and some columns of them."""

@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgate.data.engine.dispatch import APART, DRIFT, Reader, answers, prepared
 from mlgate.data.engine.plan import NUMBERED, VIEW
-from mlgate.data.engine.run import APART, DRIFT, Reader, answers, prepared
 from mlgate.data.engine.scan import Scan
 from mlgate.data.engine.values import Leave, Unfit, name, text
 from mlgate.data.nouns import Expectation

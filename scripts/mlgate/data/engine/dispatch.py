@@ -60,7 +60,7 @@ class Reader:
 
     def __init__(self, con: DuckDBPyConnection, table: Table) -> None:
         self.con, self.table = con, table
-        self.large: bool | None = None
+        self.large = False
 
     def read(self, work: Callable[[Scan], T]) -> T:
         import duckdb  # noqa: PLC0415
