@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from mlgate.config import yamlfile
@@ -25,7 +26,22 @@ def tree(data: bytes, file: str) -> tuple[Node, list[MlgateError]]:
     text = yamlfile.decode(data, file)
     if text.lstrip().startswith(("{", "[")):
         text = _as_yaml(text)
-    return yamlfile.parse(text, file=file, advice=_ADVICE)
+    try:
+        return yamlfile.parse(text, file=file, advice=_ADVICE)
+    except MlgateError as error:
+        raise (_not_json(text, file) if file.lower().endswith(".json") else None) or error from None
+
+
+def _not_json(text: str, file: str) -> MlgateError | None:
+    """What is wrong with a file that is meant to be JSON, in the words of JSON."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        said = f"{error.msg[:1].lower()}{error.msg[1:]}".partition(":")[0]
+        return MlgateError(f"is not JSON: {said}.", file=file, line=error.lineno, fix="Was it cut off?")
+    except (ValueError, RecursionError):
+        return None
+    return None
 
 
 def _as_yaml(text: str) -> str:

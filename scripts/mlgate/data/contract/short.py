@@ -38,7 +38,9 @@ def _section(value: Any) -> Any:
 def _nulls(value: Any) -> int | Decimal:
     """A count, or a share of the rows as a Decimal."""
     percent = kinds.percentage(value)
-    if percent is None and isinstance(value, str):
+    if value is False:
+        raise problem("must be a count or a percentage, but is `false`.", "Write `nulls: 0` where no row may lack.")
+    if percent is None and isinstance(value, str | bool):
         fix = "Write how many rows may lack a value, or which share of them: `0`, `5` or `10%`."
         raise problem(f"must be a count or a percentage, but is {shown(value)}.", fix)
     if percent is None and isinstance(value, int) and not isinstance(value, bool):
@@ -53,6 +55,8 @@ def _nulls(value: Any) -> int | Decimal:
 
 def _mostly(value: Any) -> float:
     percent = kinds.percentage(value)
+    if percent is not None and percent > 1:
+        raise problem(f"is {shown(value)}; at most `100%` of the rows can hold.")
     return float(kinds.mostly(value if percent is None else percent))
 
 
@@ -128,7 +132,7 @@ def _keys(value: Any) -> list[list[str]]:
 
 
 def _relation(value: Any) -> Any:
-    return {"is": value} if isinstance(value, str) else value
+    return {"is": _said(value)} if isinstance(value, str) else value
 
 
 def _said(value: Any) -> str:

@@ -202,7 +202,7 @@ def _of_kind(column: Column, kind: str) -> Iterator[tuple[str, str, str]]:
             yield key, f"cannot be asked of a column of type `{kind}`.", f"It needs {_or(fitting)}."
     for key in ("min", "max"):
         limit = getattr(column, key)
-        if limit is not None and isinstance(limit, str) != (kind in _TIMES):
+        if limit is not None and kind not in (_TIMES if isinstance(limit, str) else _NUMERIC):
             yield key, f"is {'a date' if isinstance(limit, str) else 'a number'}, but the type is `{kind}`.", ""
     for field, key in (("in_", "in"), ("not_in", "not_in")):
         wrong = next((value for value in getattr(column, field) or () if not _fits(value, kind)), None)

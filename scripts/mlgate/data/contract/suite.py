@@ -71,16 +71,18 @@ class Problems(list[MlgateError]):
 
 def read(root: Node, problems: Problems) -> Suite:
     """The suite in this tree; what is wrong with it goes to `problems`."""
+    misspelt = set()
     for key in root.entries:
         if key not in _SUITE_KEYS:
             near = closest(key, sorted(_SUITE_KEYS))
+            misspelt.add(near)
             problems.add((key,), "is not a key of a suite.", f"Did you mean `{near}`?" if near else "")
     name = root.entries.get("name") or root.entries.get("expectation_suite_name")
     found = root.entries.get("expectations")
     expectations: list[Expectation] = []
-    if found is None:
+    if found is None and "expectations" not in misspelt:
         problems.add(("expectations",), "is missing.", "A suite lists its checks there.")
-    else:
+    elif found is not None:
         expectations = [one for one in entries(found.raw(), problems, default="error") if one]
     ours = _ours(root, problems)
     written = name.raw() if name else ""
@@ -118,16 +120,18 @@ def _entry(entry: Any, at: Path, problems: Problems, default: Severity) -> Expec
         fix = "Write `- {type: expect_column_to_exist, kwargs: {column: age}}`."
         problems.add(at, f"must be a mapping of keys, but is {shown(entry)}.", fix)
         return None
+    misspelt = set()
     for key in entry:
         if key not in _ENTRY_KEYS:
             near = closest(key, sorted(_ENTRY_KEYS))
+            misspelt.add(near)
             fix = f"Did you mean `{near}`?" if near else "What it takes belongs in `kwargs`."
             problems.add((*at, key), "is not a key of an expectation.", fix)
     if entry.get("windows"):
         problems.add((*at, "windows"), "takes its limits from earlier runs, which is not read.", "Write the limits.")
-    type_ = _type(entry, at, problems)
+    type_ = None if "type" in misspelt and "type" not in entry else _type(entry, at, problems)
     severity = _severity(entry, at, problems, default)
-    if type_ is None:
+    if type_ is None or ("kwargs" in misspelt and "kwargs" not in entry):
         return None
     kwargs = _kwargs(entry.get("kwargs"), KNOWN[type_], type_, (*at, "kwargs"), problems)
     if kwargs is None:
@@ -178,6 +182,7 @@ def _kwargs(raw: Any, known: Known, type_: str, at: Path, problems: Problems) ->
         return None
     before = len(problems)
     found: dict[str, Any] = {}
+    misspelt = set()  # a required key that is misspelt is one mistake, not two
     for key, value in raw.items():
         if key in known.kwargs:
             if value is None:
@@ -192,10 +197,11 @@ def _kwargs(raw: Any, known: Known, type_: str, at: Path, problems: Problems) ->
             problems.add((*at, key), "is not read by Great Expectations since 1.0.", fix)
         elif key not in IGNORED and key not in GONE:
             near = closest(key, list(known.kwargs))
+            misspelt.add(near)
             fix = f"Did you mean `{near}`?" if near else f"It takes {either(list(known.kwargs))}."
             problems.add((*at, key), f"is not taken by `{type_}`.", fix)
     for key in known.required:
-        if raw.get(key) is None:
+        if raw.get(key) is None and key not in misspelt:
             problems.add((*at, key), f"is missing; `{type_}` needs it.")
     return found if len(problems) == before else None
 
