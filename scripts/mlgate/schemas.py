@@ -1,4 +1,4 @@
-"""The JSON Schemas of mlgate.yaml and of evidence: `python -m mlgate.schemas docs/schema` writes them.
+"""The JSON Schemas of mlgate.yaml, of contracts and of evidence: `python -m mlgate.schemas docs/schema` writes them.
 
 What the loader refuses and a schema can express, the schema refuses too, so that editors mark it while it is written.
 Keys that a file takes from the one it `extends` cannot be asked of it; for those files the schema asks for less.
@@ -15,11 +15,15 @@ from mlgate import estimators
 from mlgate.config.settings import LIMITS, Config
 from mlgate.config.values import SET_NAME_PATTERN, VISIBLE_PATTERN
 from mlgate.config.yamlfile import MAX_KEY
+from mlgate.data.contract.known import KNOWN
+from mlgate.data.contract.short import Short
+from mlgate.data.contract.suite import SEVERITIES
 from mlgate.model import Evidence
 
 PUBLISHED = "https://raw.githubusercontent.com/mlgate/mlgate/v1/docs/schema/"
 CONFIG_LINE = f"# yaml-language-server: $schema={PUBLISHED}mlgate.schema.json"
 BASE_LINE = f"# yaml-language-server: $schema={PUBLISHED}mlgate.base.schema.json"
+CONTRACT_LINE = f"# yaml-language-server: $schema={PUBLISHED}contract.schema.json"
 
 # Editors complete best from draft 7, with every definition where it is used.
 _DRAFT_7 = "http://json-schema.org/draft-07/schema#"
@@ -55,6 +59,55 @@ def base_schema() -> Schema:
     }
 
 
+def contract_schema() -> Schema:
+    """Of a contract in the shorter spelling."""
+    schema = Short.model_json_schema(by_alias=True)
+    schema = _simple(_untitled(_inlined(schema, schema["$defs"])))
+    properties = schema["properties"]
+    column = properties["columns"]["additionalProperties"]
+    relation = properties["relations"]["items"]
+    text = relation["properties"]["is"]
+    column["properties"]["drift"]["anyOf"] = [_given("psi"), _given("ks"), {"type": "null"}]
+    properties["relations"]["items"] = {"anyOf": [{"type": "string", "pattern": text["pattern"]}, relation]}
+    properties["expectations"]["items"] = _expectation()
+    for section in (properties["table"], properties["columns"], column):
+        section["type"] = ["object", "null"]
+    for several in (properties["relations"], properties["expectations"]):
+        several["type"] = ["array", "null"]
+    something = [
+        {"required": [key], "properties": {key: {"minProperties": 1, "type": "object"}}} for key in ("columns",)
+    ]
+    something += [
+        {"required": [key], "properties": {key: {"minItems": 1, "type": "array"}}}
+        for key in ("relations", "expectations")
+    ]
+    something += [
+        {"required": ["table"], "properties": {"table": {"type": "object", **_given(key)}}}
+        for key in ("rows", "unique")
+    ]
+    head = _head("contract.schema.json", "mlgate contract", "What the data must be.")
+    return {**head, **{key: value for key, value in schema.items() if key != "description"}, "anyOf": something}
+
+
+def _given(key: str) -> Schema:
+    return {"required": [key], "properties": {key: {"not": {"type": "null"}}}}
+
+
+def _expectation() -> Schema:
+    """Of one entry of a suite: its types. What each takes, Great Expectations documents."""
+    types = {"type": "string", "enum": sorted(KNOWN)}
+    return {
+        "type": "object",
+        "anyOf": [{"required": ["type"]}, {"required": ["expectation_type"]}],
+        "properties": {
+            "type": {"description": "The expectation, as Great Expectations names it.", **types},
+            "expectation_type": {"description": "Its name before version 1.0 of Great Expectations.", **types},
+            "kwargs": {"description": "What it takes.", "type": ["object", "null"]},
+            "severity": {"description": "How bad it is when it does not hold.", "enum": [*SEVERITIES, None]},
+        },
+    }
+
+
 def evidence_schema() -> Schema:
     """Of `.mlgate/evidence/<model>/<verb>.json`."""
     schema = _untitled(Evidence.model_json_schema(by_alias=True))
@@ -64,6 +117,7 @@ def evidence_schema() -> Schema:
 FILES = {
     "mlgate.schema.json": config_schema,
     "mlgate.base.schema.json": base_schema,
+    "contract.schema.json": contract_schema,
     "evidence.schema.json": evidence_schema,
 }
 
@@ -158,6 +212,8 @@ def _simple(node: Any) -> Any:
         node.pop("anyOf")
         beside = {key: value for key, value in rest[0].items() if key not in node}
         node = {**node, **beside, "type": [rest[0]["type"], "null"]}
+        if "enum" in node:
+            node["enum"] = [*node["enum"], None]
     return node
 
 

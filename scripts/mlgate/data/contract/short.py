@@ -32,6 +32,10 @@ def _section(value: Any) -> Any:
     return {} if value is None else value
 
 
+def _list(value: Any) -> Any:
+    return [] if value is None else value
+
+
 # --- values
 
 
@@ -331,10 +335,10 @@ class Short(_Closed):
     columns: Annotated[dict[str, Annotated[Column, BeforeValidator(_section)]], BeforeValidator(_section)] = Field(
         default_factory=dict, description="What each column must be. Each column listed must be there."
     )
-    relations: list[Annotated[Relation, BeforeValidator(_relation)]] = Field(
+    relations: Annotated[list[Annotated[Relation, BeforeValidator(_relation)]], BeforeValidator(_list)] = Field(
         default_factory=list, description="What must hold between columns: `start <= end`."
     )
-    expectations: list[Any] = Field(
+    expectations: Annotated[list[Any], BeforeValidator(_list)] = Field(
         default_factory=list, description="Expectations of Great Expectations, for what has no shorter spelling."
     )
 
