@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +11,6 @@ import pytest
 
 from mlgate.tracking import Column, Dataset, Example, Training
 from tracking.servers import start_mlflow, stop
-
-_GUARDS: list[subprocess.Popen[bytes]] = []
 
 
 def shared(tmp_path_factory: pytest.TempPathFactory, name: str, *more: str, **environ: str) -> Iterator[str]:
@@ -28,17 +25,23 @@ def shared(tmp_path_factory: pytest.TempPathFactory, name: str, *more: str, **en
             address = told.read_text("utf-8")
         else:
             watched = os.getpid() if alone else os.getppid()
-            address, guard = start_mlflow(base / name, watched, *more, environ=environ)
-            _GUARDS.append(guard)  # a process that is forgotten while it runs is a warning
+            address, group = start_mlflow(base / name, watched, *more, environ=environ)
             told.write_text(address, "utf-8")
     yield address
     if alone:
-        stop(_GUARDS.pop())
+        stop(group)
 
 
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from shared(tmp_path_factory, "mlflow-server")
+
+
+@pytest.fixture(scope="session")
+def locked_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One with MLflow's own sign-in; `admin` has the password `Correct-Horse-1`."""
+    secrets = {"MLFLOW_FLASK_SERVER_SECRET_KEY": "of-the-tests", "MLFLOW_AUTH_ADMIN_PASSWORD": "Correct-Horse-1"}
+    yield from shared(tmp_path_factory, "mlflow-auth", "--app-name", "basic-auth", **secrets)
 
 
 @pytest.fixture

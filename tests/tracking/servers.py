@@ -1,7 +1,8 @@
 """Servers to log to: the real MLflow, GitLab's MLflow endpoint as documented, and doors that do not open.
 
-`python servers.py <pid> <command...>` runs a command until the process with that id is gone, then ends it and all that
-it started: a server that several test processes share ends with the last of them.
+`python servers.py <pid> <command...>` leaves a command running, in a session of its own, until the process with that id
+is gone; then it ends with all that it started. It prints the process group. A server that several test processes share
+ends with the last of them this way.
 """
 
 from __future__ import annotations
@@ -33,10 +34,8 @@ def free_port() -> int:
         return port
 
 
-def start_mlflow(
-    folder: Path, watched: int, *more: str, environ: Mapping[str, str] | None = None
-) -> tuple[str, subprocess.Popen[bytes]]:
-    """A real server with its data in `folder`: its address, and the process that leads its group."""
+def start_mlflow(folder: Path, watched: int, *more: str, environ: Mapping[str, str] | None = None) -> tuple[str, int]:
+    """A real server with its data in `folder`: its address, and its process group."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [
@@ -45,7 +44,7 @@ def start_mlflow(
         *more,
     ]
     with (folder / "log").open("wb") as log:
-        guard = subprocess.Popen(
+        started = subprocess.run(
             [sys.executable, __file__, str(watched), *command],
             cwd=folder,
             env={
@@ -54,36 +53,45 @@ def start_mlflow(
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 **(environ or {}),
             },
-            stdout=log,
+            stdout=subprocess.PIPE,
             stderr=log,
-            start_new_session=True,
+            check=True,
         )
-    address = f"http://127.0.0.1:{port}"
+    group, address = int(started.stdout), f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and guard.poll() is None:
+    while time.monotonic() < deadline and _runs(group):
         with suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=5) as answer:  # noqa: S310
             if answer.status == 200:
-                return address, guard
+                return address, group
         time.sleep(0.2)
-    stop(guard)
+    stop(group)
     raise RuntimeError(f"no MLflow server: {(folder / 'log').read_text('utf-8')[-2000:]}")
 
 
-def stop(guard: subprocess.Popen[bytes]) -> None:
+def stop(group: int) -> None:
     """Ends a server and all that it started."""
     with suppress(ProcessLookupError):
-        os.killpg(guard.pid, signal.SIGKILL)
-    guard.wait()
+        os.killpg(group, signal.SIGKILL)
 
 
-def _guard(watched: int, command: list[str]) -> None:
-    child = subprocess.Popen(command)
-    while child.poll() is None:
-        try:
-            os.kill(watched, 0)
-        except ProcessLookupError:
-            os.killpg(0, signal.SIGKILL)
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _leave(watched: int, command: list[str]) -> None:
+    if child := os.fork():
+        print(child, flush=True)
+        return
+    os.setsid()
+    os.dup2(2, 1)
+    server = subprocess.Popen(command)
+    while server.poll() is None and _runs(watched):
         time.sleep(0.5)
+    os.killpg(0, signal.SIGKILL)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -314,4 +322,4 @@ def _json(status: int, value: Any) -> Answer:
 
 
 if __name__ == "__main__":
-    _guard(int(sys.argv[1]), sys.argv[2:])
+    _leave(int(sys.argv[1]), sys.argv[2:])

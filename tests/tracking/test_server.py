@@ -6,9 +6,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from mlflow import MlflowClient
 from mlflow.models import Model
 
 from mlgate.tracking import Store, Training, log
-from tracking.conftest import shared
 from tracking.servers import Answer, in_front_of
 
 
@@ -316,32 +314,21 @@ class TestSecrets:
         assert log(replace(training, artifact=None), at(mlflow_server)).problem == ""
 
 
-@pytest.mark.skipif(find_spec("flask_wtf") is None, reason="MLflow's basic-auth app needs Flask-WTF")
 class TestBasicAuth:
     """MLflow's own sign-in."""
 
-    @pytest.fixture(scope="class")
-    def locked(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-        yield from shared(
-            tmp_path_factory,
-            "mlflow-auth",
-            *("--app-name", "basic-auth"),
-            MLFLOW_FLASK_SERVER_SECRET_KEY="of-the-tests",
-            MLFLOW_AUTH_ADMIN_PASSWORD="Correct-Horse-1",
-        )
-
-    def test_with_the_password(self, locked: str, training: Training) -> None:
-        store = at(locked, MLFLOW_TRACKING_USERNAME="admin", MLFLOW_TRACKING_PASSWORD="Correct-Horse-1")
+    def test_with_the_password(self, locked_server: str, training: Training) -> None:
+        store = at(locked_server, MLFLOW_TRACKING_USERNAME="admin", MLFLOW_TRACKING_PASSWORD="Correct-Horse-1")
         assert log(training, store).problem == ""
         assert log(training, store).again
 
-    def test_with_a_wrong_one(self, locked: str, training: Training) -> None:
-        store = at(locked, MLFLOW_TRACKING_USERNAME="admin", MLFLOW_TRACKING_PASSWORD="Wrong-Horse-1")
+    def test_with_a_wrong_one(self, locked_server: str, training: Training) -> None:
+        store = at(locked_server, MLFLOW_TRACKING_USERNAME="admin", MLFLOW_TRACKING_PASSWORD="Wrong-Horse-1")
         logged = log(training, store)
         assert logged.problem == (
-            f"MLflow at {locked} refused the credentials (401): look at MLFLOW_TRACKING_TOKEN, "
+            f"MLflow at {locked_server} refused the credentials (401): look at MLFLOW_TRACKING_TOKEN, "
             "or MLFLOW_TRACKING_USERNAME and _PASSWORD."
         )
 
-    def test_without(self, locked: str, training: Training) -> None:
-        assert "refused the credentials (401)" in log(training, at(locked)).problem
+    def test_without(self, locked_server: str, training: Training) -> None:
+        assert "refused the credentials (401)" in log(training, at(locked_server)).problem

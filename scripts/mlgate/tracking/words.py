@@ -20,7 +20,10 @@ _SAYINGS = (
     (r"No space left on device|database or disk is full|Disk quota exceeded", "has no room left: the disk is full"),
     (r"database is locked", "is in use by another process"),
     (r"file is not a database|malformed", "is no sqlite database, or a broken one"),
-    (r"readonly database|Read-only file system|unable to open database", "cannot be written to"),
+    (
+        r"readonly database|Read-only file system|unable to open database|NotADirectory|FileExists",
+        "cannot be written to",
+    ),
     (r"out-of-date database schema|Can't locate revision", "is of another version of MLflow: `mlflow db upgrade`"),
 )
 _STATUSES = {

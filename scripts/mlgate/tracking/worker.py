@@ -6,6 +6,7 @@ written, so that a worker that is stopped leaves word of what is there. It impor
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -53,6 +54,11 @@ class Worker:
     def work(self) -> None:
         """Everything, in order. Raises whatever MLflow raises."""
         patience = float(self.orders["patience"])
+        if self.kind == "sqlite":
+            # Two that make the same database would break each other. The lock ends with this process.
+            folder = Path(self.orders["artifacts"]).parent
+            folder.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
         self._wait(min(_FIRST, patience / 4))
         self.client = self._connect()
         experiment = self._experiment()
@@ -100,10 +106,11 @@ class Worker:
                 if "RESOURCE_ALREADY_EXISTS" not in str(error):
                     raise
                 found = self.client.get_experiment_by_name(name)  # another job was faster
-        if found is None or found.lifecycle_stage != "active":
-            number = f" ({found.experiment_id})" if found else ""
+        if found is None or not found.experiment_id:
+            raise StopError(f"{self.orders['at']} answers, but not as MLflow does: is a login page in front of it?")
+        if found.lifecycle_stage != "active":
             raise StopError(
-                f"The experiment `{name[:100]}`{number} of {self.orders['at']} was deleted: "
+                f"The experiment `{name[:100]}` ({found.experiment_id}) of {self.orders['at']} was deleted: "
                 "restore it, or name another one in train.experiment."
             )
         return found
