@@ -25,7 +25,7 @@ def pull(run: Run, paths: Sequence[str], python: str = "", *, root: Path | None 
 
     `root` and `commit` are those of a worktree elsewhere, where it is not the repository's own.
 
-    Raises NoCredentialsError, or MlgateError without a DVC, without room on the disk, or when the remote does not give them.
+    Raises NoCredentialsError; or MlgateError without a DVC or room on the disk, or when the remote does not give them.
     """
     root = root or run.git.root
     outs = Pipeline(run.git.at(commit or run.head), lenient=True).outs

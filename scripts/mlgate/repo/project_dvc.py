@@ -109,6 +109,11 @@ def config(dvc: Dvc, folder: Path, environ: Mapping[str, str]) -> dict[str, str]
     return dict(line.split("=", 1) for line in answer.out.splitlines() if "=" in line)
 
 
+def cache(dvc: Dvc, folder: Path, environ: Mapping[str, str]) -> Path:
+    """Where the cache is. `folder` is DVC's."""
+    return Path(config(dvc, folder, environ).get("cache.dir") or folder / ".dvc" / "cache").absolute()
+
+
 def settings(dvc: Dvc, folder: Path, environ: Mapping[str, str]) -> Settings:
     """Of the whole configuration, which may hold secrets, only these parts are kept."""
     found = config(dvc, folder, environ)

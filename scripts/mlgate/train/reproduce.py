@@ -1,0 +1,299 @@
+"""The pipeline run again by the project's own DVC, in the working tree, and what that left."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlgate.errors import MlgateError
+from mlgate.model import StageRun, Verdict
+from mlgate.repo import fresh, project_dvc
+from mlgate.repo import metrics as metrics_files
+from mlgate.repo.dvc import Pipeline, Stage
+from mlgate.repo.project_dvc import Changed
+from mlgate.train import agreement, plan, process, score
+from mlgate.train.process import Say
+from mlgate.train.project import Project
+from mlgate.train.proofs import Claim, Shown
+from mlgate.train.score import Made
+from mlgate.train.stages import StageError, failed
+
+
+def targets(project: Project) -> list[str]:
+    """What to ask `dvc repro` for: train.stages, else the stages that make the model and its results.
+
+    Raises MlgateError where nothing makes them.
+    """
+    if project.binding.train.stages:
+        return list(project.binding.train.stages)
+    makers = plan.Makers(plan.live(project.pipeline))
+    found: dict[str, None] = {}
+    for path in [*([project.artifact] if project.artifact else []), *project.results]:
+        for stage in makers.of(path):
+            found[plan.address(stage, project.home)] = None
+    new = plan.never_ran(project.pipeline, _files(project))
+    if not found or new:
+        # What never ran is in no lock: only DVC knows what it makes.
+        found |= dict.fromkeys(_sinks(project))
+    if not found:
+        raise MlgateError(
+            "no stage of dvc.yaml makes the model or its metrics, so there is nothing to reproduce.",
+            file=project.own.file, fix="Name them in train.stages, or write a dvc.yaml.",
+        )  # fmt: skip
+    return list(found)
+
+
+def _files(project: Project) -> list[str]:
+    files = {stage.lock.removesuffix("lock") + "yaml" for stage in project.chain}
+    near = f"{project.own.folder}/dvc.yaml" if project.own.folder else "dvc.yaml"
+    return sorted(file for file in {*files, near} if file in project.pipeline.snapshot.files)
+
+
+def _sinks(project: Project) -> list[str]:
+    """The stages that make each result, by the graph that DVC draws of what is behind it."""
+    found = []
+    for path in [*([project.artifact] if project.artifact else []), *project.results]:
+        below = path[len(project.home) + 1 :] if project.home else path
+        nodes, edges = graph(project, below)
+        found += [node for node in nodes if node not in {a for a, _ in edges} and not node.endswith(".dvc")]
+    return found
+
+
+_NODE = re.compile(r'^"((?:[^"\\]|\\.)*)"(?: -> "((?:[^"\\]|\\.)*)")?;$')
+
+
+def graph(project: Project, target: str = "", folder: Path | None = None) -> tuple[list[str], list[tuple[str, str]]]:
+    """Stages and who depends on whom (first -> second), of all or of what is behind a target; empty without one."""
+    if project.dvc is None:
+        return [], []
+    where = folder or project.git.root / project.home
+    out = project_dvc.ask(project.dvc, where, ["dag", "--dot", *([target] if target else [])], project.environ)
+    nodes, edges = [], []
+    for line in (out or "").splitlines():
+        if found := _NODE.match(line.strip()):
+            if found[2] is None:
+                nodes.append(found[1])
+            else:
+                edges.append((found[1], found[2]))
+    return nodes, edges
+
+
+# -- what DVC prints while it works ----------------------------------------------------------------------------------
+
+QUIET = {"DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "10000", "NO_COLOR": "1"}
+_RUNS = re.compile(r"Running stage '(.+)':$")
+_CACHED = re.compile(r"Stage '(.+)' is cached - skipping run")
+_SAME = re.compile(r"Stage '(.+)' didn't change, skipping")
+
+
+@dataclass
+class Log:
+    """Listens to `dvc repro`, and knows which stage ran how long."""
+
+    say: Say
+    stages: list[StageRun] = field(default_factory=list)
+    _running: str = ""
+    _since: float = 0.0
+
+    def __call__(self, line: str) -> None:
+        self.say(line)
+        for pattern, state, reason in ((_CACHED, "cached", "run cache"), (_SAME, "not run", "unchanged")):
+            if found := pattern.match(line):
+                self.close("ran")
+                self.stages.append(StageRun(name=found[1], state=state, reason=reason))
+                return
+        if found := _RUNS.match(line):
+            self.close("ran")
+            self._running, self._since = found[1], time.monotonic()
+
+    def close(self, state: str, reason: str = "") -> None:
+        if self._running:
+            seconds = round(time.monotonic() - self._since, 3)
+            run = StageRun(name=self._running, state=state, seconds=seconds, reason=reason)
+            self.stages.append(run)
+            self._running = ""
+
+    @property
+    def running(self) -> str:
+        return self._running
+
+
+def needed(project: Project, changed: Changed, *, rerun: bool) -> list[str]:
+    """What to pull first: what the stages that will run read and do not make, and the predictions to compare with."""
+    todo = list(project.chain)
+    if not rerun and not plan.never_ran(project.pipeline, _files(project)):
+        said = [*changed.stages, *changed.always]
+        todo = plan.stale(project.pipeline, project.chain, said, project.home)
+    frozen = [stage for stage in todo if (stage.defined or {}).get("frozen") is True]
+    todo = [stage for stage in todo if stage not in frozen]
+    wanted = plan.inputs(project.pipeline, todo)
+    wanted += [out.path for stage in frozen for out in stage.outs if plan.tracked(project.pipeline, out.path)]
+    if todo:
+        wanted += [one.predictions for one in project.sets if one.predictions]
+    return [p for p in dict.fromkeys(wanted) if plan.tracked(project.pipeline, p)]
+
+
+def run(project: Project, wanted: Sequence[str], shown: Shown, *, rerun: bool) -> list[StageRun]:
+    """`dvc repro`, without credentials. Raises StageError when a stage fails, MlgateError when DVC does."""
+    assert project.dvc is not None  # noqa: S101 -- the caller looked
+    log = Log(project.say)
+    command = [*project.dvc.command, "repro", "--allow-missing", *(["--force"] if rerun else []), *wanted]
+    ended = process.run(command, cwd=project.git.root / project.home, environ={**project.code, **QUIET}, say=log)
+    if ended.code == 0:
+        log.close("ran")
+        shown.stages += log.stages
+        return log.stages
+    name = log.running
+    if not name:
+        said = [line for line in ended.tail if line.startswith("ERROR")]
+        raise MlgateError(
+            f"`dvc repro` ended with {ended.how}: {'; '.join(said or ended.tail[-1:]) or 'it said nothing'}"
+        )
+    log.close("failed", ended.how)
+    raise StageError(failed(name, ended), log.stages)
+
+
+# -- what it left ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was there when it began: predictions by evaluation set, and DVC's configuration."""
+
+    predictions: dict[str, Path]
+    config: bytes
+
+
+def remember(project: Project, folder: Path) -> Before:
+    kept = {}
+    for one in project.sets:
+        there = project.git.root / one.predictions
+        if one.predictions and there.exists():
+            kept[one.name] = score.set_aside(there, folder / one.name)
+    return Before(kept, configuration(project))
+
+
+def configuration(project: Project) -> bytes:
+    """DVC's configuration as it lies there: where data are pushed to is no business of project code."""
+    home = project.git.root / project.home / ".dvc"
+    return b"\0".join((home / name).read_bytes() for name in ("config", "config.local") if (home / name).is_file())
+
+
+def check(project: Project, now: Pipeline, ran: Sequence[StageRun], before: Before, shown: Shown) -> None:
+    """Outputs, metrics, freshness; and whether it follows from the commit.
+
+    A `project` that is itself read from the working tree is new work: there is nothing to hold it to.
+    """
+    new = project.pipeline is now
+    root = project.git.root
+    names = {run.name for run in ran if run.state in ("ran", "cached")}
+    chain = plan.chain(now, [*([project.artifact] if project.artifact else []), *project.results])
+    done = [stage for stage in chain if plan.address(stage, project.home) in names]
+    whole = _outputs(root, done, shown) and _finite(project, done, shown)
+    whole = _clean(project, now, chain, shown) and whole
+    if not names:
+        reason = "Every stage is unchanged, so nothing was made again. `--rerun` runs them all the same."
+        shown.check("reproduced", "dvc repro", Verdict.WARN, reason)
+        return
+    if not whole:
+        return
+    made = f"{len(names)} stages ran"
+    if new:
+        shown.check("reproduced", "dvc repro", Verdict.PASS, f"{made}: new work, to be committed.")
+        claims: list[Claim] = ["model", "metrics"] if project.artifact else ["metrics"]
+        if any(one.predictions for one in project.sets):
+            claims.append("predictions")
+        for claim in claims:
+            shown.reclaim(claim, "proven", f"made by this run: {', '.join(sorted(names)[:5])}")
+        return
+    _follows(project, done, before, shown, made)
+
+
+def _follows(project: Project, done: Sequence[Stage], before: Before, shown: Shown, made: str) -> None:
+    written = {out.path for stage in done for out in stage.outs}
+    again = {one.name: [path for path in one.metrics if path in written] for one in project.sets}
+    if any(again.values()):
+        shown.renew("metrics", "predictions")
+    for one in project.sets:
+        if again[one.name]:
+            there = before.predictions.get(one.name)
+            score.compare(project, one, Made(project.git.root, there, again[one.name], "made again"), shown)
+        elif any(again.values()):
+            shown.claim("metrics", "attested", f"{one.name} was not made again")
+    fell: list[Claim] = [claim for claim in _RESULTS if shown.state(claim) == "refuted"]
+    if fell:
+        shown.reclaim("model", "refuted", f"what was made again has other {' and '.join(fell)}")
+    elif project.artifact and any(plan.within(path, project.artifact) for path in written):
+        held = "its results are the committed ones" if shown.state("metrics") == "proven" else "nothing was held to it"
+        shown.reclaim("model", "proven" if shown.state("metrics") == "proven" else "attested", f"{made}; {held}")
+
+
+_RESULTS: tuple[Claim, ...] = ("metrics", "predictions")
+
+
+def _outputs(root: Path, done: Iterable[Stage], shown: Shown) -> bool:
+    lost = [(stage.name, out.path) for stage in done for out in stage.outs if not (root / out.path).exists()]
+    for name, path in lost:
+        reason = f"Stage {name} ended well, but it did not write {path}."
+        shown.check(f"output.{path}", path, Verdict.ERROR, reason, file=path)
+    return not lost
+
+
+def _finite(project: Project, done: Sequence[Stage], shown: Shown) -> bool:
+    fine = True
+    makers = {out.path: stage.name for stage in done for out in stage.outs}
+    for path in project.metrics:
+        if path not in makers:
+            continue
+        file = project.git.root / path
+        try:
+            values = metrics_files.parse(file.read_bytes() if file.is_file() else b"", path)
+            wrong = agreement.not_finite(values, path)
+        except MlgateError as error:
+            wrong = [str(error)]
+        if wrong:
+            fine = False
+            reason = f"Stage {makers[path]} ended well, but {wrong[0].rstrip('.')}: that is no measurement."
+            shown.check(f"metrics.{path}", path, Verdict.ERROR, reason, file=path)
+    return fine
+
+
+def _clean(project: Project, now: Pipeline, chain: Sequence[Stage], shown: Shown) -> bool:
+    """Afterwards nothing may be stale: a stage that changes its own inputs leaves it so."""
+    assert project.dvc is not None  # noqa: S101
+    addresses = [plan.address(stage, project.home) for stage in chain]
+    folder = project.git.root / project.home
+    changed = (
+        project_dvc.changed(project.dvc, folder, project.home, addresses, project.environ) if addresses else Changed()
+    )
+    stale = {name: list(said) for name, said in changed.stages.items()}
+    for stage in chain:
+        for one in fresh.check(now, stage):
+            if one.known and plan.address(stage, project.home) not in stale:
+                stale.setdefault(plan.address(stage, project.home), []).append(one.what)
+    for name, said in stale.items():
+        reason = (
+            f"Stage {name} is stale although it has just run: {'; '.join(said[:3])}. "
+            "A stage must not change what it, or a stage before it, reads."
+        )
+        shown.check(f"left-stale.{name}", f"stage {name}", Verdict.ERROR, reason)
+    if changed.trouble:
+        shown.check("left-stale", "dvc status", Verdict.ERROR, f"`dvc status` does not answer: {changed.said}.")
+    return not stale and not changed.trouble
+
+
+def push(project: Project, now: Pipeline, before: Before) -> str:
+    """`dvc push` of what the model's stages made; "" or one sentence why it failed."""
+    assert project.dvc is not None  # noqa: S101
+    if configuration(project) != before.config:
+        return "DVC's configuration changed while project code ran: nothing is pushed to where it now points"
+    chain = plan.chain(now, [*([project.artifact] if project.artifact else []), *project.results])
+    names = [plan.address(stage, project.home) for stage in chain]
+    pointers = [out.file for path in plan.inputs(now, chain) if (out := plan.tracked(now, path)) and not out.stage]
+    below = [file[len(project.home) + 1 :] if project.home else file for file in pointers]
+    return project_dvc.do(
+        project.dvc, project.git.root / project.home, ["push", *names, *dict.fromkeys(below)], project.environ
+    )
