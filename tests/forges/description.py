@@ -26,7 +26,9 @@ GITHUB = {
     "/repos/{owner}/{repo}/issues/{issue_number}/comments": ["get", "post"],
     "/repos/{owner}/{repo}/issues/comments/{comment_id}": ["patch"],
     "/repos/{owner}/{repo}/statuses/{sha}": ["post"],
-    "/repos/{owner}/{repo}/pulls": ["get"],
+    "/repos/{owner}/{repo}/pulls": ["get", "post"],
+    "/repos/{owner}/{repo}/pulls/{pull_number}": ["patch"],
+    "/repos/{owner}/{repo}/issues/{issue_number}/labels": ["post"],
     "/repos/{owner}/{repo}": ["get"],
     "/repos/{owner}/{repo}/rules/branches/{branch}": ["get"],
     "/repos/{owner}/{repo}/branches/{branch}": ["get"],
@@ -124,7 +126,9 @@ class Description:
         if body and not content:
             yield "has a body, and none is described"
         elif body:
-            properties = self._resolve(content["schema"]).get("properties", {})
+            schema = self._resolve(content["schema"])
+            choices = [self._resolve(choice) for choice in schema.get("oneOf", [schema])]
+            properties = {name for choice in choices for name in choice.get("properties", {})}
             yield from (f"the body has `{n}`, which is not described" for n in json.loads(body) if n not in properties)
 
     def _resolve(self, node: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""GitHub, Gitea or GitLab on the loopback, as far as comments and statuses go.
+"""GitHub, Gitea or GitLab on the loopback, as far as comments, statuses and pull or merge requests go.
 
     with FakeGitHub() as fake:
         forge = detect(fake.environ())          # a pull request of acme/visits, number 7
@@ -247,7 +247,54 @@ class FakeGitHub(FakeForge):
             return Reply(201, status)
         return self._serve_other(seen, path)
 
+    def pull(self, head: str, base: str = "main", *, body: str = "", author: str | None = None) -> dict[str, Any]:
+        """An open pull request of the repository itself."""
+        pull: dict[str, Any] = description.github().example("pull-request")
+        number = 8 + len(self.pulls)
+        login = author or self.me
+        pull |= {
+            "number": number,
+            "body": body,
+            "state": "open",
+            "html_url": f"{self.host}/{self.project}/pull/{number}",
+            "labels": [],
+            "requested_teams": [],  # the example's lack what the description demands
+        }
+        for side, ref in (("head", head), ("base", base)):
+            pull[side]["ref"] = ref
+            pull[side]["repo"]["full_name"] = self.project
+        pull["user"] |= {"login": login, "type": "Bot" if login.endswith("[bot]") else "User"}
+        self.pulls.append(pull)
+        return pull
+
+    def _open(self, body: dict[str, Any]) -> Reply:
+        if any((p["head"]["ref"], p["base"]["ref"]) == (body["head"], body["base"]) for p in self.pulls):
+            words = f"A pull request already exists for acme:{body['head']}."
+            errors = [{"resource": "PullRequest", "code": "custom", "message": words}]
+            return Reply(422, {"message": "Validation Failed", "errors": errors, "documentation_url": "x"})
+        made = self.pull(body["head"], body["base"], body=body["body"])
+        made["title"] = body["title"]
+        return Reply(201, made)
+
+    def _serve_pulls(self, seen: Seen, path: str) -> Reply | None:
+        if (seen.method, path) == ("POST", f"/repos/{self.project}/pulls"):
+            return self._open(seen.body)
+        match = re.fullmatch(rf"/repos/{self.project}/(pulls|issues)/(\d+)(/labels)?", path)
+        pull = next((p for p in self.pulls if match and p["number"] == int(match[2])), None)
+        if not match or pull is None:
+            return None
+        if seen.method == "PATCH":
+            pull |= seen.body
+            return Reply(200, pull)
+        if seen.method == "POST" and match[3]:
+            example = description.github().example("label-items")[0]
+            pull["labels"] = [*pull["labels"], *(example | {"name": name} for name in seen.body["labels"])]
+            return Reply(200, pull["labels"])
+        return None
+
     def _serve_other(self, seen: Seen, path: str) -> Reply:
+        if (reply := self._serve_pulls(seen, path)) is not None:
+            return reply
         if path == "/graphql":
             return Reply(200, {"data": {"viewer": {"login": self.me}}})
         if path == "/user":
@@ -260,9 +307,11 @@ class FakeGitHub(FakeForge):
             fitting = [
                 pull
                 for pull in self.pulls
-                if pull["head"]["ref"] == branch and pull["head"]["repo"]["full_name"].split("/")[0] == owner
+                if pull["head"]["ref"] == branch
+                and pull["head"]["repo"]["full_name"].split("/")[0] == owner
+                and seen.query.get("base", pull.get("base", {}).get("ref")) == pull.get("base", {}).get("ref")
             ]
-            return self._page(fitting, seen)
+            return self._page([_simple(pull) for pull in fitting], seen)
         return Reply(404, {"message": "Not Found"})
 
     def _page(self, items: list[Any], seen: Seen) -> Reply:
@@ -273,6 +322,12 @@ class FakeGitHub(FakeForge):
             # As GitHub does: by the number of the repository, at its own idea of its address.
             headers["Link"] = f'<https://api.github.com/repositories/1/x?{query}>; rel="next", <x>; rel="last"'
         return Reply(200, items[(page - 1) * size : page * size], headers)
+
+
+def _simple(pull: dict[str, Any]) -> dict[str, Any]:
+    """A pull request as lists have it."""
+    example = description.github().example("pull-request-simple-items")[0]
+    return example | {key: value for key, value in pull.items() if key in example}
 
 
 class FakeGitea(FakeGitHub):
@@ -296,6 +351,8 @@ class FakeGitea(FakeGitHub):
     def _serve_other(self, seen: Seen, path: str) -> Reply:
         if path == "/user":
             return Reply(403, {"message": "token does not have at least one of required scope(s): [read:user]"})
+        if (seen.method, path) == ("GET", f"/repos/{self.project}/pulls"):
+            return self._page(self.pulls, seen)  # it knows neither filter
         return super()._serve_other(seen, path)
 
     def _page(self, items: list[Any], seen: Seen) -> Reply:
@@ -311,12 +368,63 @@ class FakeGitLab(FakeForge):
     def __init__(self, *, link_header: bool = True) -> None:
         super().__init__()
         self._link_header = link_header
+        self.merges: list[dict[str, Any]] = []
         self._next = 1
         self._ids = {self.me: 100}
 
     def user(self, login: str) -> dict[str, Any]:
         id_ = self._ids.setdefault(login, 100 + len(self._ids))
-        return {"id": id_, "username": login, "name": login, "state": "active", "web_url": f"{self.host}/{login}"}
+        own = {"commit_email": f"{login}@noreply.gitlab.test"} if login == self.me else {}
+        found = {"id": id_, "username": login, "name": login, "state": "active", "web_url": f"{self.host}/{login}"}
+        return found | own
+
+    def merge(
+        self, head: str, base: str = "main", *, body: str = "", author: str = "", fork: bool = False
+    ) -> dict[str, Any]:
+        """An open merge request of the project itself, or of a fork of it."""
+        iid = 8 + len(self.merges)
+        merge = {
+            "id": 700 + iid,
+            "iid": iid,
+            "project_id": 12,
+            "title": "A merge request",
+            "description": body,
+            "state": "opened",
+            "source_branch": head,
+            "target_branch": base,
+            "source_project_id": 13 if fork else 12,
+            "target_project_id": 12,
+            "author": self.user(author or self.me),
+            "labels": [],
+            "web_url": f"{self.host}/acme/visits/-/merge_requests/{iid}",
+            "created_at": "2026-01-02T03:04:05.678Z",
+            "updated_at": "2026-01-02T03:04:05.678Z",
+        }
+        self.merges.append(merge)
+        return merge
+
+    def _serve_merges(self, seen: Seen, path: str) -> Reply | None:
+        listing = "/projects/12/merge_requests"
+        if (seen.method, path) == ("GET", listing):
+            wanted = ("source_branch", "target_branch")
+            return Reply(200, [m for m in self.merges if all(m[key] == seen.query[key] for key in wanted)])
+        if (seen.method, path) == ("POST", listing):
+            head, base = seen.body["source_branch"], seen.body["target_branch"]
+            same = [m for m in self.merges if (m["source_branch"], m["source_project_id"]) == (head, 12)]
+            if same:
+                words = f"Another open merge request already exists for this source branch: !{same[0]['iid']}"
+                return Reply(409, {"message": [words]})
+            made = self.merge(head, base, body=seen.body["description"])
+            made["title"] = seen.body["title"]
+            return Reply(201, made)
+        match = re.fullmatch(rf"{listing}/(\d+)", path)
+        merge = next((m for m in self.merges if match and m["iid"] == int(match[1])), None)
+        if merge is None or seen.method != "PUT":
+            return None
+        merge["description"] = seen.body.get("description", merge["description"])
+        added = seen.body.get("add_labels", "")
+        merge["labels"] = [*merge["labels"], *(label for label in added.split(",") if label)]
+        return Reply(200, merge)
 
     def add(self, body: str, author: str | None = None, **more: Any) -> dict[str, Any]:
         note = {
@@ -378,6 +486,8 @@ class FakeGitLab(FakeForge):
         return description.gitlab().response(seen.method, path, reply.status, reply.headers, body)
 
     def _serve(self, seen: Seen, path: str) -> Reply:
+        if (reply := self._serve_merges(seen, path)) is not None:
+            return reply
         listing = "/projects/12/merge_requests/7/notes"
         if (seen.method, path) == ("GET", listing):
             return self._page(seen)

@@ -109,10 +109,11 @@ class Forge(ABC):
 
     def propose(self, request: Request) -> Opened:
         """Opens the one request of a branch, or brings it up to date. Raises MlgateError that says what is missing."""
-        ours = proposing.written(self._disarm(request.body), request.header, self._comment_limit, self.event.run_url)
         what = f"{request.head} is pushed, but its {self.request_word} could not be opened or updated"
         try:
-            return proposing.propose(request, ours, self._requests(), word=self.request_word)
+            requests, body = self._requests(), self._disarm(request.body)
+            ours = proposing.written(body, request.header, self._comment_limit, self.event.run_url)
+            return proposing.propose(request, ours, requests, word=self.request_word)
         except ForgeError as error:
             by_hand = self._by_hand(request)
             said = self._explain(what, error, "request")

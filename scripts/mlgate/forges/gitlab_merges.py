@@ -15,7 +15,7 @@ from mlgate.forges.proposing import Existing
 from mlgate.repo.push import Identity, PushError, Remote
 
 NEEDED = (
-    "Set the CI/CD variable GITLABNEEDED (masked, environment scope `mlgate`) to a project access token with the role "
+    "Set the CI/CD variable GITLAB_TOKEN (masked, environment scope `mlgate`) to a project access token with the role "
     "Developer and the scopes `api` and `write_repository`; for a push alone, `Allow Git push requests to the "
     "repository` under Settings > CI/CD > Job token permissions is enough."
 )

@@ -177,9 +177,15 @@ def trained(git: Git, head: str, models: Sequence[str], configs: Sequence[str] =
 
 
 def foreign(git: Git, tip: str, base: str) -> list[str]:
-    """The commits of a branch that are not ours, in words, newest first and at most five; none: it may be replaced."""
-    if tip == base or is_ours(git, tip) or git.is_ancestor(tip, base):
-        return []
+    """The commits of a branch that are not ours, in words, newest first and at most five; none: it may be replaced.
+
+    It may when it holds one commit of ours, made on `base` or on a commit before it.
+    """
+    said = mark(git, tip)
+    if said is not None and is_ours(git, tip):
+        with suppress(MlgateError):  # a common ancestor beyond reach is one that cannot be checked
+            if said.base == base or git.merge_base(said.base, base) == said.base:
+                return []
     done = git.try_run("log", "--no-show-signature", "--format=%h %s (%an)", "-5", tip, "--not", base)
     lines = done.stdout.decode(errors="replace").splitlines() or [tip[:7]]
     return [" ".join("".join(c if c.isprintable() else " " for c in line).split())[:120] for line in lines]

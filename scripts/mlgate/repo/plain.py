@@ -42,10 +42,15 @@ def one_line(message: str) -> None:
     """Raises MlgateError for a message that says more than what was done: to CI, to people, to trackers."""
     if not message.strip() or not message.isprintable():
         raise refused("has a message that is not one line of text")
-    if _SKIPS.search(message):
+    if skips(message):
         raise refused("has a message that tells CI to skip the commit, and a commit without checks cannot be merged")
     if _MENTIONS.search(message):
         raise refused("has a message that mentions people or issues")
+
+
+def skips(text: str) -> bool:
+    """Whether CI would take a text for a request to skip the commit."""
+    return bool(_SKIPS.search(text))
 
 
 def refused(what: str, fix: str = "") -> MlgateError:
