@@ -148,9 +148,18 @@ def _properties() -> Schema:
     }
     rule |= _signed_estimators()
     # A section whose keys are all commented out reads as null.
-    for section in (properties["train"], evaluate, properties["compare"], compare["rules"], compare["policy"]):
+    file, train = properties["data"]["items"]["properties"], properties["train"]["properties"]
+    columns = evaluate["additionalProperties"]["properties"]["columns"]
+    sections = (properties["train"], evaluate, properties["compare"], compare["rules"], compare["policy"])
+    for section in (*sections, file["read"], columns):
         section["type"] = ["object", "null"]
-    properties["data"]["type"] = ["array", "null"]
+    for several in (properties["data"], file["read"]["properties"]["nulls"], train["stages"], train["environment"]):
+        several["type"] = ["array", "null"]
+    one = {**file["apart_from"]["items"], "type": ["string", "null"]}
+    file["apart_from"] = {
+        "description": file["apart_from"]["description"],
+        "anyOf": [one, {"type": "array", "items": file["apart_from"]["items"]}],
+    }
     return properties
 
 

@@ -7,10 +7,11 @@ import sys
 from decimal import Decimal
 
 import pytest
-from config_samples import BASE, CHILD, FULL, SMALL, read
+from config_samples import BASE, CHILD, FULL, SMALL, WIDE, read
 from pydantic import ValidationError
 
 from mlgate.config import Config, Rule
+from mlgate.config.settings import Read
 from mlgate.errors import MlgateError
 from mlgate.model import Location
 
@@ -149,6 +150,47 @@ def test_paths_are_relative_to_the_folder() -> None:
     assert config.path("../../data/./test.parquet") == "data/test.parquet"
     assert read(FULL).folder == ""
     assert read(FULL).path("metrics//eval.json") == "metrics/eval.json"
+
+
+def test_data_training_and_scoring_are_read() -> None:
+    config = read(WIDE)
+    train, test = config.data
+    assert (train.contract, train.reference, train.id) == (
+        "contracts/persons.yaml",
+        "data/last-year.csv",
+        ["person_year"],
+    )
+    assert train.read == Read(
+        format="csv", delimiter=";", quote="'", encoding="latin-1", header=True, nulls=["", "NA", "-999"]
+    )
+    assert (test.apart_from, test.apart_by) == (["data/train.csv", "data/old/*.csv"], ["person", "year"])
+    assert test.read == Read()
+    made = config.train
+    assert (made.verify, made.stages, made.tolerance) == ("score", ["prepare", "train"], Decimal("1e-9"))
+    assert (made.environment, made.experiment, made.cost_per_hour) == (["LICENSE_KEY"], "visits", Decimal("0.35"))
+    holdout = config.evaluate["holdout"]
+    assert holdout.columns.id == "person_year"
+    assert holdout.score == "python src/score.py {model} {data} {predictions} --home ${HOME}"
+
+
+def test_what_is_not_said_about_data_and_training() -> None:
+    config = read(FULL)
+    file = config.data[0]
+    assert (file.contract, file.reference, file.id, file.apart_from, file.apart_by) == (None, None, None, [], None)
+    assert file.read == Read(format=None, delimiter=None, quote=None, encoding="utf-8", header=True, nulls=[""])
+    assert (config.train.verify, config.train.stages, config.train.tolerance) == ("lock", [], Decimal("0.000001"))
+    assert (config.train.environment, config.train.experiment, config.train.cost_per_hour) == ([], None, None)
+    assert (config.evaluate["holdout"].columns.id, config.evaluate["holdout"].score) == (None, None)
+
+
+def test_a_tab_can_be_written_as_a_word() -> None:
+    for written in ("tab", '"\\t"', "'\\t'"):
+        assert read(WIDE.replace('";"', written)).data[0].read.delimiter == "\t"
+
+
+def test_rows_are_told_apart_by_their_id_where_nothing_else_is_said() -> None:
+    config = read(WIDE.replace("apart_by: [person, year]", "id: person_year"))
+    assert (config.data[1].apart_by, config.data[1].id) == (None, ["person_year"])
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -315,3 +357,85 @@ def test_reading_settings_imports_nothing_heavy() -> None:
     env = {"PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+
+
+# --- data and training as the judge sees them
+
+
+def test_public_lists_data_contracts_and_what_training_must_prove() -> None:
+    public = read(WIDE, "models/visits/mlgate.yaml").public()
+    assert {key: value for key, value in public.items() if key.startswith(("data", "train"))} == {
+        "data[0].contract": "models/visits/contracts/persons.yaml",
+        "data[0].id[0]": "person_year",
+        "data[0].path": "models/visits/data/train.csv",
+        "data[0].read.delimiter": ";",
+        "data[0].read.encoding": "latin-1",
+        "data[0].read.format": "csv",
+        "data[0].read.nulls[0]": "",
+        "data[0].read.nulls[1]": "NA",
+        "data[0].read.nulls[2]": "-999",
+        "data[0].read.quote": "'",
+        "data[0].reference": "models/visits/data/last-year.csv",
+        "data[1].apart_by[0]": "person",
+        "data[1].apart_by[1]": "year",
+        "data[1].apart_from[0]": "models/visits/data/train.csv",
+        "data[1].apart_from[1]": "models/visits/data/old/*.csv",
+        "data[1].contract": "models/visits/contracts/persons.yaml",
+        "data[1].path": "models/visits/data/test.parquet",
+        "train.data": "models/visits/data/train.csv",
+        "train.stages[0]": "prepare",
+        "train.stages[1]": "train",
+        "train.tolerance": "0.000000001",
+        "train.verify": "score",
+    }
+    assert public["evaluate.holdout.columns.id"] == "person_year"
+    assert str(public["evaluate.holdout.score"]).startswith("python src/score.py")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("contract: contracts/persons.yaml", "contract: contracts/others.yaml"),
+        ("    contract: contracts/persons.yaml\n    apart", "    apart"),
+        ("reference: data/last-year.csv", "reference: data/older.csv"),
+        ("id: person_year\n", "id: [person, year]\n"),
+        ('nulls: ["", NA, "-999"]', 'nulls: ["", NA]'),
+        ("encoding: latin-1", "encoding: utf-8"),
+        ('data/train.csv, "data/old/*.csv"', "data/train.csv"),
+        ("apart_by: [person, year]", "apart_by: person"),
+        ("path: data/test.parquet", "path: data/test2.parquet"),
+        ("  data: data/train.csv\n", ""),
+        ("verify: score", "verify: lock"),
+        ("stages: [prepare, train]", "stages: [train]"),
+        ("tolerance: 1e-9", "tolerance: 1e-3"),
+        ("columns: {id: person_year}", "columns: {id: person}"),
+        ("--home ${HOME}", "--away"),
+    ],
+)
+def test_the_digest_sees_every_change_of_data_and_training(before: str, after: str) -> None:
+    assert before in WIDE
+    changed, original = read(WIDE.replace(before, after, 1)), read(WIDE)
+    assert changed.digest() != original.digest()
+    assert changed.public() != original.public()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("path: data/test.parquet", "path: ./data//test.parquet"),
+        ("contract: contracts/persons.yaml", "contract: ./contracts/persons.yaml"),
+        ("tolerance: 1e-9", "tolerance: 0.000000001"),
+        ("header: true, ", ""),
+        ("environment: [LICENSE_KEY]", "environment: []"),
+        ("experiment: visits", "experiment: others"),
+        ("cost_per_hour: 0.35", "cost_per_hour: 3"),
+    ],
+)
+def test_the_digest_ignores_how_data_and_training_are_written(before: str, after: str) -> None:
+    assert before in WIDE
+    assert read(WIDE.replace(before, after, 1)).digest() == read(WIDE).digest()
+
+
+def test_defaults_that_are_written_out_are_no_change() -> None:
+    spelled = "train: {verify: lock, tolerance: 0.000001, stages: []}\n"
+    assert read(SMALL + spelled).digest() == read(SMALL).digest()

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from config_samples import FULL, SMALL, read
+from config_samples import FULL, SMALL, WIDE, read
 
 from mlgate import __version__
 from mlgate.config import known, load
@@ -338,17 +338,14 @@ NOT_YET = [
     ("mode: report", "monitor: {}", "mlgate.yaml:3: monitor"),
     ("mode: report", "notify: {}", "mlgate.yaml:3: notify"),
     ("mode: report", "governance: {}", "mlgate.yaml:3: governance"),
-    ("path: data/train.parquet", "path: data/train.parquet, contract: c.yaml", "mlgate.yaml:7: data[0].contract"),
-    ("python: .venv/bin/python", "stages: [train]", "mlgate.yaml:11: train.stages"),
-    ("python: .venv/bin/python", "verify: lock", "mlgate.yaml:11: train.verify"),
+    ("    metrics:", "    columns: {label: visited}\n    metrics:", "mlgate.yaml:15: evaluate.holdout.columns.label"),
+    ("    metrics:", "    columns: {positive: 1}\n    metrics:", "mlgate.yaml:15: evaluate.holdout.columns.positive"),
     (
         "    metrics:",
-        "    columns: {id: person_year, label: visited, positive: 1, cluster: person}\n    metrics:",
-        "mlgate.yaml:15: evaluate.holdout.columns",
+        "    columns: {cluster: person}\n    metrics:",
+        "mlgate.yaml:15: evaluate.holdout.columns.cluster",
     ),
-    ("    metrics:", "    columns:\n    metrics:", "mlgate.yaml:15: evaluate.holdout.columns"),
     ("    metrics:", "    labels: data/labels.csv\n    metrics:", "mlgate.yaml:15: evaluate.holdout.labels"),
-    ("    metrics:", "    score: python score.py\n    metrics:", "mlgate.yaml:15: evaluate.holdout.score"),
     ("predictions.parquet}", "predictions.parquet, score: p}", "mlgate.yaml:16: evaluate.holdout.predictions.score"),
     (
         "predictions.parquet}",
@@ -362,6 +359,50 @@ NOT_YET = [
     ("is: roc_auc", "threshold_by: bound", f"{AUC}.threshold_by"),
     ("is: roc_auc", "tolerance: 1e-6", f"{AUC}.tolerance"),
 ]
+
+# Edits of WIDE: data, how it is read, training and scoring.
+DATA = [
+    ("path: data/train.csv", "path: ./data/test.parquet", "mlgate.yaml:12: data[1].path is `data/test.parquet`, as in data[0]. Write one entry for each data file."),
+    ("contract: contracts/persons.yaml", "contract: data/../data/train.csv", "mlgate.yaml:8: data[0].contract is the data file itself. Name another file, or remove it."),
+    ("contract: contracts/persons.yaml", "contract: ../persons.yaml", "mlgate.yaml:8: data[0].contract is `../persons.yaml`, outside the repository. Only files of this repository are read."),
+    ("contract: contracts/persons.yaml", "contract: [a.yaml]", "mlgate.yaml:8: data[0].contract must be text, but is a list."),
+    ("contract: contracts/persons.yaml", "contract: s3://b/c.yaml", "mlgate.yaml:8: data[0].contract is the address `s3://b/c.yaml`; only files of this repository are read. Give the path of the file, or of what its DVC pointer tracks."),
+    ("contract: contracts/persons.yaml", "suite: a.yaml", "mlgate.yaml:8: data[0].suite is not a key. Did you mean `contract`?"),
+    ("reference: data/last-year.csv", "reference: data/train.csv", "mlgate.yaml:9: data[0].reference is the data file itself. Name another file, or remove it."),
+    ("    contract: contracts/persons.yaml\n    reference", "    reference", "mlgate.yaml:8: data[0].reference has no `contract` that measures from it. Add a `contract` with `drift` limits, or remove it."),
+    ("id: person_year", "id: []", "mlgate.yaml:10: data[0].id must not be empty. Remove the key, or name a column."),
+    ("id: person_year", "id: [a, a]", "mlgate.yaml:10: data[0].id names a column twice. Name each once."),
+    ("id: person_year", "id: 5", 'mlgate.yaml:10: data[0].id must be text, but is the number `5`. Put it in quotes: `"5"`.'),
+    ("format: csv", "format: tsv", "mlgate.yaml:11: data[0].read.format must be `csv`, `parquet` or `jsonl`, but is `tsv`. Did you mean `csv`?"),
+    ("format: csv", "format: json", "mlgate.yaml:11: data[0].read.format must be `csv`, `parquet` or `jsonl`, but is `json`. Did you mean `jsonl`?"),
+    ("format: csv", "format: parquet", "mlgate.yaml:11: data[0].read.delimiter is for CSV files, but the format is `parquet`. Remove it."),
+    ('delimiter: ";"', 'delimiter: ";;"', 'mlgate.yaml:11: data[0].read.delimiter must be one character, but is the text `";;"`. Write it in quotes: `";"`, or `"\\t"` for a tab.'),
+    ('delimiter: ";"', "sep: ';'", "mlgate.yaml:11: data[0].read.sep is not a key. Did you mean `delimiter`?"),
+    ("encoding: latin-1", "encoding: utf8", "mlgate.yaml:11: data[0].read.encoding must be `utf-8`, `utf-16` or `latin-1`, but is `utf8`. Did you mean `utf-8`?"),
+    ("header: true", "header: 1", "mlgate.yaml:11: data[0].read.header must be `true` or `false`, but is the number `1`."),
+    ("NA, ", "-999, ", 'mlgate.yaml:11: data[0].read.nulls[1] must be text, but is the number `-999`. Put it in quotes: `"-999"`.'),
+    ("NA, ", "~, ", 'mlgate.yaml:11: data[0].read.nulls[1] must be text, but is nothing. Put it in quotes: `""`.'),
+    ("NA, ", "no, ", 'mlgate.yaml:11: data[0].read.nulls[1] must be text, but is `no`. Put it in quotes: `"no"`.'),
+    ("[data/train.csv, ", "[data//test.parquet, ", "mlgate.yaml:14: data[1].apart_from[0] is the data file itself. Name another file, or remove it."),
+    ("[data/train.csv, ", "[/data/train.csv, ", "mlgate.yaml:14: data[1].apart_from[0] is `/data/train.csv`, outside the repository. Give a path relative to this file's folder."),
+    ("    apart_by: [person, year]\n", "", "mlgate.yaml:14: data[1].apart_from does not say by what rows are told apart. Add `apart_by: <column>`, such as the person, or `id`."),
+    ('    apart_from: [data/train.csv, "data/old/*.csv"]\n', "", "mlgate.yaml:14: data[1].apart_by has no `apart_from`, so it would check nothing. Name the other data, or remove it."),
+    ("verify: score", "verify: locked", "mlgate.yaml:19: train.verify must be `lock`, `score` or `reproduce`, but is `locked`. Did you mean `lock`?"),
+    ("verify: score", "verify: true", "mlgate.yaml:19: train.verify must be `lock`, `score` or `reproduce`, but is `true`."),
+    ("stages: [prepare, train]", "stages: train", "mlgate.yaml:20: train.stages must be a list, but is `train`. Write it as a list: `[train]`."),
+    ("tolerance: 1e-9", "tolerance: -1", "mlgate.yaml:21: train.tolerance is `-1`, but must not be negative. Write the size of the change; the word says its direction."),
+    ("tolerance: 1e-9", "tolerance: .nan", "mlgate.yaml:21: train.tolerance must be a finite number, but is NaN. A gate needs a limit."),
+    ("environment: [LICENSE_KEY]", "environment: [LICENSE-KEY]", "mlgate.yaml:22: train.environment[0] is `LICENSE-KEY`, which cannot name an environment variable."),
+    ("experiment: visits", "experiment: 7", 'mlgate.yaml:23: train.experiment must be text, but is the number `7`. Put it in quotes: `"7"`.'),
+    ("cost_per_hour: 0.35", "cost_per_hour: 0.35 EUR", "mlgate.yaml:24: train.cost_per_hour must be a number, but is `0.35 EUR`."),
+    ("columns: {id: person_year}", "columns: [person_year]", "mlgate.yaml:30: evaluate.holdout.columns must be a mapping of keys, but is a list."),
+    ("columns: {id: person_year}", "columns: {key: person_year}", "mlgate.yaml:30: evaluate.holdout.columns.key is not a key. The keys here are `id`."),
+    ("{model} {data}", "{modell} {data}", "mlgate.yaml:31: evaluate.holdout.score holds `{modell}`, which stands for nothing. Did you mean `{model}`?"),
+    ("{model} {data}", "{run_id} {data}", "mlgate.yaml:31: evaluate.holdout.score holds `{run_id}`, which stands for nothing. It may hold `{model}`, `{data}` and `{predictions}`."),
+    ("    predictions: {path: eval/predictions.parquet}\n", "", "mlgate.yaml:30: evaluate.holdout.score has no `predictions` to be compared with. Add `predictions: {path: <file>}`: what the command writes."),
+    ("    data: data/test.parquet\n    metrics", "    metrics", "mlgate.yaml:30: evaluate.holdout.score holds `{data}`, but the evaluation set has no `data`. Add `data: <file>` beside it."),
+    ("artifact: models/visits\n", "", "mlgate.yaml:30: evaluate.holdout.score has no model to score with. Add `artifact: <file or folder>` at the top level."),
+]  # fmt: skip
 
 NOT_YAML = [
     ("", "mlgate.yaml is empty. `mlgate init` writes one"),
@@ -424,6 +465,12 @@ def test_only_files_of_the_repository_are_named(path: str, message: str, line: s
     assert error.key == key
     assert error.line == FULL.splitlines().index(line) + 1
     assert message in str(error)
+
+
+@pytest.mark.parametrize(("before", "after", "message"), DATA)
+def test_data_training_and_scoring(before: str, after: str, message: str) -> None:
+    assert WIDE.count(before) >= 1
+    assert str(refusal(WIDE.replace(before, after, 1))) == message
 
 
 @pytest.mark.parametrize(("before", "after", "message"), NOT_YET)

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
-from config_samples import FULL, SMALL, read
+from config_samples import FULL, SMALL, WIDE, read
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mlgate.config import known, load, yamlfile
 from mlgate.errors import MlgateError
 
-SOURCE: dict[str, Any] = yamlfile.parse(FULL, file="mlgate.yaml")[0].raw()
+SOURCE: dict[str, Any] = yamlfile.parse(WIDE, file="mlgate.yaml")[0].raw()
 
 
 def plain(value: Any) -> Any:
@@ -49,8 +49,8 @@ def test_layout_and_order_do_not_change_the_digest(
     text = yaml.safe_dump(
         shuffled(plain(SOURCE), order), default_flow_style=flow, width=width, indent=indent, sort_keys=False
     )
-    assert read(text).digest() == read(FULL).digest()
-    assert read(text).public() == read(FULL).public()
+    assert read(text).digest() == read(WIDE).digest()
+    assert read(text).public() == read(WIDE).public()
 
 
 @settings(deadline=None)
@@ -68,10 +68,10 @@ def test_comments_and_empty_lines_do_not_change_the_digest(data: st.DataObject) 
 
 
 def test_json_is_yaml() -> None:
-    assert read(json.dumps(plain(SOURCE))).digest() == read(FULL).digest()
+    assert read(json.dumps(plain(SOURCE))).digest() == read(WIDE).digest()
 
 
-PLACES = [path for path, _ in yamlfile.parse(FULL, file="")[0].walk() if path and isinstance(path[-1], str)]
+PLACES = [path for path, _ in yamlfile.parse(WIDE, file="")[0].walk() if path and isinstance(path[-1], str)]
 # Names that are the user's own, not ours.
 KEYS = [
     path

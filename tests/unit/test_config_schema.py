@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from config_samples import BASE, CHILD, FULL, SMALL, read
+from config_samples import BASE, CHILD, FULL, SMALL, WIDE, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 from pydantic import BaseModel
-from test_config_errors import KEYS, NOT_YET, PATHS, TOGETHER, TYPES
+from test_config_errors import DATA, KEYS, NOT_YET, PATHS, TOGETHER, TYPES
 from test_config_properties import plain
 
 from mlgate import estimators, schemas
@@ -87,7 +87,7 @@ def test_every_key_is_described_and_every_section_closed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [FULL, SMALL, SMALL + "compare:\n  rules:\n", FULL.replace("mode: report", "mode: off")]
+    "text", [FULL, WIDE, SMALL, SMALL + "compare:\n  rules:\n", FULL.replace("mode: report", "mode: off")]
 )
 def test_the_schema_accepts_what_the_loader_reads(text: str) -> None:
     read(text)
@@ -119,6 +119,38 @@ def test_the_schema_refuses_what_the_loader_refuses(before: str, after: str, mes
     except MlgateError:
         return  # not even YAML
     assert found or BEYOND.search(message)
+
+
+# Neither do schemas see one key against another, or what a word in a command stands for.
+BESIDE = re.compile(
+    r"as in data|the data file itself|outside the repository\. Only|has no `|does not say by|which stands for nothing"
+    r"|holds `\{data\}`|is for CSV files|has no model|finite number|but is `no`|is for CSV"
+)
+
+
+@pytest.mark.parametrize(("before", "after", "message"), DATA)
+def test_the_schema_refuses_what_the_loader_refuses_of_data_and_training(before: str, after: str, message: str) -> None:
+    assert list(CONFIG.iter_errors(values(WIDE.replace(before, after, 1)))) or BESIDE.search(message)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('[data/train.csv, "data/old/*.csv"]', "data/train.csv"),
+        ("apart_by: [person, year]", "apart_by: person"),
+        ("stages: [prepare, train]", "stages:"),
+        ("environment: [LICENSE_KEY]", "environment:"),
+        ("columns: {id: person_year}", "columns:"),
+        ("format: csv", "format: ~"),
+        ('nulls: ["", NA, "-999"]', "nulls: ~"),
+        ('delimiter: ";"', 'delimiter: "\\t"'),
+    ],
+)
+def test_the_schema_accepts_the_other_ways_to_write_it(before: str, after: str) -> None:
+    assert before in WIDE
+    text = WIDE.replace(before, after, 1)
+    read(text)
+    assert not list(CONFIG.iter_errors(values(text)))
 
 
 def test_the_schema_refuses_what_a_rule_cannot_mean() -> None:

@@ -87,6 +87,24 @@ _MEANT: dict[type[BaseModel], dict[str, str]] = {
         "dataset": "data",
         "model_path": "artifact",
     },
+    DataFile: {
+        "suite": "contract",
+        "expectations": "contract",
+        "schema": "contract",
+        "file": "path",
+        "key": "id",
+        "ids": "id",
+        "disjoint_from": "apart_from",
+        "baseline": "reference",
+    },
+    Read: {
+        "sep": "delimiter",
+        "separator": "delimiter",
+        "na_values": "nulls",
+        "null_values": "nulls",
+        "type": "format",
+    },
+    Train: {"env": "environment", "dvc_stages": "stages", "cost": "cost_per_hour"},
     Compare: {"baseline": "champion", "base": "champion", "metrics": "rules", "thresholds": "rules"},
 }
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from mlgate import estimators
-from mlgate.config.known import Path, closest
-from mlgate.config.settings import Config, Rule
+from mlgate.config.settings import Config, DataFile, Rule
 from mlgate.config.values import SET_NAME_PATTERN
+from mlgate.config.vocabulary import Path, closest
 
 Finding = tuple[Path, str, str]  # where, what is wrong, how to mend it
 
@@ -19,6 +19,8 @@ _RELATIVE = ("max_relative_regression", "warn_relative_regression", "min_relativ
 def findings(config: Config) -> Iterator[Finding]:
     """Everything about these settings that would make a gate that cannot do its work."""
     yield from _paths(config)
+    yield from _data(config)
+    yield from _scores(config)
     for name in config.evaluate:
         if not re.fullmatch(SET_NAME_PATTERN[1:-1], name):
             fix = "Use letters, digits, `_` and `-`, starting with a letter or digit, at most 100 characters."
@@ -49,6 +51,11 @@ def paths(config: Config) -> Iterator[tuple[Path, str]]:
         yield ("train", "data"), config.train.data
     for index, file in enumerate(config.data):
         yield ("data", index, "path"), file.path
+        for number, other in enumerate(file.apart_from):
+            yield ("data", index, "apart_from", number), other
+        for key, named in (("contract", file.contract), ("reference", file.reference)):
+            if named:
+                yield ("data", index, key), named
     for name, evaluation in config.evaluate.items():
         at: Path = ("evaluate", name)
         for index, metrics in enumerate(evaluation.metrics):
@@ -57,6 +64,67 @@ def paths(config: Config) -> Iterator[tuple[Path, str]]:
             yield (*at, "data"), evaluation.data
         if evaluation.predictions:
             yield (*at, "predictions", "path"), evaluation.predictions.path
+
+
+_CSV = ("delimiter", "quote", "encoding", "header", "nulls")
+_PLACES = ("model", "data", "predictions")
+_PLACE = re.compile(r"(?<!\$)\{([A-Za-z_]+)\}")
+
+
+def _data(config: Config) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for index, file in enumerate(config.data):
+        at: Path = ("data", index)
+        first = seen.setdefault(config.path(file.path), index)
+        if first != index:
+            yield (*at, "path"), f"is `{file.path}`, as in data[{first}].", "Write one entry for each data file."
+        yield from _itself(config, at, file)
+        if file.apart_from and not (file.apart_by or file.id):
+            fix = "Add `apart_by: <column>`, such as the person, or `id`."
+            yield (*at, "apart_from"), "does not say by what rows are told apart.", fix
+        if file.apart_by and not file.apart_from:
+            yield (
+                (*at, "apart_by"),
+                "has no `apart_from`, so it would check nothing.",
+                "Name the other data, or remove it.",
+            )
+        if file.reference and not file.contract:
+            fix = "Add a `contract` with `drift` limits, or remove it."
+            yield (*at, "reference"), "has no `contract` that measures from it.", fix
+        given = [key for key in _CSV if key in file.read.model_fields_set]
+        if file.read.format in {"parquet", "jsonl"} and given:
+            yield (*at, "read", given[0]), f"is for CSV files, but the format is `{file.read.format}`.", "Remove it."
+
+
+def _itself(config: Config, at: Path, file: DataFile) -> Iterator[Finding]:
+    """What a data file is held against cannot be the file."""
+    own = config.path(file.path)
+    others: list[tuple[Path, str]] = [
+        ((*at, "apart_from", number), other) for number, other in enumerate(file.apart_from)
+    ]
+    others += [((*at, key), named) for key in ("contract", "reference") if (named := getattr(file, key))]
+    for path, other in others:
+        if config.path(other) == own:
+            yield path, "is the data file itself.", "Name another file, or remove it."
+
+
+def _scores(config: Config) -> Iterator[Finding]:
+    for name, evaluation in config.evaluate.items():
+        if evaluation.score is None:
+            continue
+        at: Path = ("evaluate", name, "score")
+        for place in dict.fromkeys(_PLACE.findall(evaluation.score)):
+            if place not in _PLACES:
+                near = closest(place, list(_PLACES))
+                fix = f"Did you mean `{{{near}}}`?" if near else "It may hold `{model}`, `{data}` and `{predictions}`."
+                yield at, f"holds `{{{place}}}`, which stands for nothing.", fix
+        if evaluation.predictions is None:
+            fix = "Add `predictions: {path: <file>}`: what the command writes."
+            yield at, "has no `predictions` to be compared with.", fix
+        if config.artifact is None:
+            yield at, "has no model to score with.", "Add `artifact: <file or folder>` at the top level."
+        if evaluation.data is None and "{data}" in evaluation.score:
+            yield at, "holds `{data}`, but the evaluation set has no `data`.", "Add `data: <file>` beside it."
 
 
 def _estimator(at: Path, key: str, rule: Rule) -> Iterator[Finding]:

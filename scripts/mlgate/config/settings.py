@@ -23,6 +23,7 @@ from mlgate.config.values import (
     GitRef,
     ModelName,
     Names,
+    NullWord,
     Number,
     RepoPath,
     SchemaVersion,
@@ -61,7 +62,7 @@ class Read(_Closed):
     quote: Character | None = Field(default=None, description="What values of a CSV file are quoted with.")
     encoding: Literal["utf-8", "utf-16", "latin-1"] = Field(default="utf-8", description="Encoding of a CSV file.")
     header: Boolean = Field(default=True, description="Whether the first line of a CSV file names its columns.")
-    nulls: Annotated[list[str], BeforeValidator(_list)] = Field(
+    nulls: Annotated[list[NullWord], BeforeValidator(_list)] = Field(
         default_factory=lambda: [""], description="What a CSV file writes for a missing value."
     )
 

@@ -252,6 +252,14 @@ def _character(value: Any) -> str:
     return text
 
 
+def _null_word(value: Any) -> str:
+    """What stands for a missing value in a CSV file: any text, also none."""
+    if isinstance(value, str) and not (isinstance(value, Bare) and value.lower() in _OTHER_BOOLEANS):
+        return str(value)
+    written = "" if value is None else visible(str(value).lower() if isinstance(value, bool) else str(value))
+    raise problem(f"must be text, but is {shown(value)}.", f'Put it in quotes: `"{written}"`.')
+
+
 def _env_name(value: Any) -> str:
     text = _text(value)
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
@@ -272,8 +280,9 @@ Names = Annotated[
     ),
 ]
 Character = Annotated[
-    str, BeforeValidator(_character), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 3})
+    str, BeforeValidator(_character), WithJsonSchema({"type": "string", "pattern": r"^(.|\t|tab|\\t)$"})
 ]
+NullWord = Annotated[str, BeforeValidator(_null_word), WithJsonSchema({"type": "string"})]
 EnvName = Annotated[
     str, BeforeValidator(_env_name), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"})
 ]
