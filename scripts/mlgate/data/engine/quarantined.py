@@ -83,7 +83,7 @@ def _written(scan: Scan, expectations: Sequence[Expectation], folder: Path) -> Q
         order = f"ORDER BY {FILE}, {ROW}"
         made = {
             "bad": f"SELECT {columns}, {ROW}, {FILE}, {BROKEN} {rows.format('')} {order}",
-            "good": f"SELECT {columns} {rows.format('ANTI')}",
+            "good": f"SELECT {columns} {rows.format('ANTI')} {order}",
         }
         counts = {}
         for word, query in made.items():

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import importlib
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 _parser: Any = importlib.import_module("re._parser")  # sre_parse, whose old name warns
-_MOST_REPEATS = 1000  # RE2 refuses more
+_MOST_REPEATS = 1000  # RE2 refuses more, also of nested counts multiplied
 _CATEGORIES = {
     "CATEGORY_DIGIT": "0-9",
     "CATEGORY_WORD": "0-9A-Za-z_",
@@ -47,7 +48,9 @@ class _No(Exception):  # noqa: N818
 
 def translate(pattern: str) -> Translated | None:
     """The pattern for RE2; None where only Python can answer. Raises re.error for what is no pattern."""
-    parsed = _parser.parse(pattern)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of sets within sets, which are only proposed
+        parsed = _parser.parse(pattern)
     flags = parsed.state.flags
     if flags & (re.ASCII | re.LOCALE | re.MULTILINE | re.DOTALL | re.VERBOSE):
         return None
@@ -65,6 +68,7 @@ def translate(pattern: str) -> Translated | None:
 class _Writer:
     ascii = False
     one_line = False
+    times = 1  # how often what is being written may be repeated, all loops around it counted
 
     def sequence(self, parts: Any) -> str:
         return "".join(self.part(str(op), value) for op, value in parts)
@@ -93,11 +97,13 @@ class _Writer:
 
     def repeated(self, least: int, most: Any, inner: Any) -> str:
         endless = most == _parser.MAXREPEAT
-        if least > _MOST_REPEATS or (not endless and most > _MOST_REPEATS):
+        times = max(1, least, 0 if endless else most)
+        self.times *= times
+        if self.times > _MOST_REPEATS:
             raise _No
-        if any(str(op) in {"MAX_REPEAT", "MIN_REPEAT"} for op, _ in inner) and max(least, 0 if endless else most) > 30:
-            raise _No  # RE2 multiplies nested counts, and refuses what grows too large
-        return f"(?:{self.sequence(inner)}){{{least},{'' if endless else most}}}"
+        written = f"(?:{self.sequence(inner)}){{{least},{'' if endless else most}}}"
+        self.times //= times
+        return written
 
     def place(self, where: str) -> str:
         if where in {"AT_BEGINNING", "AT_BEGINNING_STRING"}:
