@@ -44,8 +44,12 @@ def _asked(project: Project, shown: Shown, why_no_dvc: str) -> Changed:
         reason = f"`dvc status` does not answer: {changed.said or changed.trouble.value}."
         shown.check("dvc", "dvc status", verdict, reason)
         return changed
+    known = {
+        plan.address(s, project.home) for s in project.chain if any(f.known for f in fresh.check(project.pipeline, s))
+    }
     for name, differences in sorted(changed.stages.items()):
-        stale(shown, name, differences)
+        if name not in known:  # the commit shows it, and that is said already
+            stale(shown, name, differences)
     for name in sorted(changed.always):
         shown.check(
             f"always.{name}", f"stage {name}", Verdict.WARN,
