@@ -82,7 +82,7 @@ def test_a_bare_model_folder_gets_both(tmp_path: Path) -> None:
     assert set(made) == {"MLmodel", "input_example.json", "serving_input_example.json"}
     assert (tmp_path / "MLmodel").read_bytes() == before  # a copy is completed, never the model itself
     for name, text in made.items():
-        (tmp_path / name).write_text(text, "utf-8")
+        (tmp_path / name).write_text(text or "", "utf-8")
     model = Model.load(str(tmp_path))
     assert model.signature is not None
     frame = model.load_input_example(str(tmp_path))
@@ -97,10 +97,38 @@ def test_what_a_model_has_stays(tmp_path: Path) -> None:
     own = {"inputs": '[{"type": "double", "name": "x"}]', "outputs": None, "params": None}
     (tmp_path / "MLmodel").write_text(yaml.safe_dump({**MLMODEL, "signature": own}), "utf-8")
     made, _ = signature.complete(tmp_path, EXAMPLE)
-    assert yaml.safe_load(made["MLmodel"])["signature"] == own
+    assert yaml.safe_load(made["MLmodel"] or "")["signature"] == own
     full = {**MLMODEL, "signature": own, "saved_input_example_info": {"artifact_path": "mine.json"}}
     (tmp_path / "MLmodel").write_text(yaml.safe_dump(full), "utf-8")
-    assert signature.complete(tmp_path, EXAMPLE) == ({}, [])
+    assert signature.complete(tmp_path, Example(EXAMPLE.columns, EXAMPLE.rows)) == ({}, [])
+    assert signature.complete(tmp_path, None) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("own", "goes"),
+    [
+        ('{"columns": ["age", "ssn"], "data": [[1, "secret"]]}', True),
+        ('[[1, "secret"]]', True),  # nobody can tell what its columns are
+        ("not json", True),
+        ('{"columns": ["age"], "data": [[1]]}', False),
+    ],
+)
+def test_an_example_that_came_with_the_model_shows_no_private_columns(tmp_path: Path, own: str, goes: bool) -> None:
+    info = {"artifact_path": "mine.json", "serving_input_path": "serving.json", "type": "dataframe"}
+    (tmp_path / "MLmodel").write_text(yaml.safe_dump({**MLMODEL, "saved_input_example_info": info}), "utf-8")
+    (tmp_path / "mine.json").write_text(own, "utf-8")
+    (tmp_path / "serving.json").write_text(own, "utf-8")
+    made, notes = signature.complete(tmp_path, EXAMPLE)
+    read = yaml.safe_load(made["MLmodel"] or "")
+    assert ("mine.json" in made, "serving.json" in made) == (goes, goes)
+    assert read["saved_input_example_info"]["artifact_path"] == ("input_example.json" if goes else "mine.json")
+    assert notes == (
+        ["The model came with an input example of its own that may show private columns; it was left out."]
+        if goes
+        else []
+    )
+    unknown, _ = signature.complete(tmp_path, Example(EXAMPLE.columns, (), EXAMPLE.private))
+    assert ("mine.json" in unknown) == goes
 
 
 def test_without_data_it_is_said(tmp_path: Path) -> None:

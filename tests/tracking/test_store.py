@@ -120,6 +120,11 @@ def test_refused(uri: str, why: str, training: Training) -> None:
     assert not logged.run_id
 
 
+def test_a_token_that_is_none_is_not_sent(training: Training) -> None:
+    logged = log(training, of("https://mlflow.example.org", MLFLOW_TRACKING_TOKEN="glpat-1\nglpat-2"))
+    assert logged.problem == "MLFLOW_TRACKING_TOKEN holds a space or a line break, so it is no token."
+
+
 def test_a_link_out_of_the_repository_is_no_sqlite_store(tmp_path: Path) -> None:
     root = tmp_path / "project"
     root.mkdir()

@@ -82,11 +82,12 @@ def _model(training: Training, scratch: Path) -> tuple[dict[str, Any] | None, li
     folder = scratch / "model"
     folder.mkdir()
     is_mlflow = (path / "MLmodel").is_file()
+    added: dict[str, str | None] = {}
     notes: list[str] = []
     if is_mlflow:
         added, notes = signature.complete(path, training.example)
     else:
-        added = signature.files(training.example) if training.example else {}
+        added |= signature.files(training.example) if training.example else {}
         if not training.example:
             notes.append("There was no evaluation data to make a signature and an input example from.")
     if any(name in added for name in (signature.EXAMPLE, "signature.json", "MLmodel")):
@@ -100,7 +101,8 @@ def _model(training: Training, scratch: Path) -> tuple[dict[str, Any] | None, li
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(file.resolve())
     for name, text in added.items():
-        (folder / name).write_text(text, "utf-8")
+        if text is not None:
+            (folder / name).write_text(text, "utf-8")
     return {"folder": str(folder), "mlflow": is_mlflow}, notes
 
 

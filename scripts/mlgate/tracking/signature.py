@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -57,36 +57,61 @@ def files(example: Example) -> dict[str, str]:
     return made
 
 
-def complete(folder: Path, example: Example | None) -> tuple[dict[str, str], list[str]]:
-    """What an MLflow model folder lacks: file name -> text that replaces or joins its own; and what to say of it."""
-    path = folder / "MLmodel"
-    try:
-        document = yaml.safe_load(path.read_bytes()) if path.stat().st_size <= _LARGEST else None
-    except (OSError, yaml.YAMLError, ValueError, RecursionError):
-        document = None
+def complete(folder: Path, example: Example | None) -> tuple[dict[str, str | None], list[str]]:
+    """What an MLflow model folder lacks, and what to say of it.
+
+    File name -> text that replaces or joins its own, None for a file that is not to be logged. Raises nothing.
+    """
+    document = _read(folder / "MLmodel", yaml.safe_load)
     if not isinstance(document, dict):
         return {}, ["The model's MLmodel file cannot be read, so it was logged as it is."]
+    made: dict[str, str | None] = {}
+    notes = _drop_private(folder, document, example, made)
     lacks = [
         word
         for word, key in (("signature", "signature"), ("input example", "saved_input_example_info"))
         if not document.get(key)
     ]
-    if not lacks:
-        return {}, []
-    if example is None:
+    if example is None and lacks:
         return {}, [f"The model has no {' and no '.join(lacks)}, and there was no evaluation data to make one from."]
-    made: dict[str, str] = {}
+    if example is None or not lacks:
+        return made, notes
     if "signature" in lacks:
         document["signature"] = signature(example)
     if "input example" in lacks and (split := frame(example)) is not None:
-        made = {EXAMPLE: _dumps(split), SERVING: _dumps({"dataframe_split": split})}
+        made |= {EXAMPLE: _dumps(split), SERVING: _dumps({"dataframe_split": split})}
         document["saved_input_example_info"] = {
             "artifact_path": EXAMPLE,
             "pandas_orient": "split",
             "serving_input_path": SERVING,
             "type": "dataframe",
         }
-    return {**made, "MLmodel": yaml.safe_dump(document, sort_keys=False, allow_unicode=True)}, []
+    return {**made, "MLmodel": yaml.safe_dump(document, sort_keys=False, allow_unicode=True)}, notes
+
+
+def _drop_private(
+    folder: Path, document: dict[str, Any], example: Example | None, made: dict[str, str | None]
+) -> list[str]:
+    """Takes away an example that came with the model and shows private columns, or may do so."""
+    info = document.get("saved_input_example_info")
+    if not info or example is None or not example.private:
+        return []
+    names = [name for key, name in info.items() if key.endswith("_path")] if isinstance(info, dict) else []
+    split = _read(folder / str(names[0]), json.loads) if names else None
+    shown = split.get("columns") if isinstance(split, dict) else None
+    if isinstance(shown, list) and not example.private & {str(name) for name in shown}:
+        return []
+    made.update({str(name): None for name in names})
+    document["saved_input_example_info"] = None
+    return ["The model came with an input example of its own that may show private columns; it was left out."]
+
+
+def _read(path: Path, parse: Callable[[bytes], Any]) -> Any:
+    """What a small file holds; None for what cannot be read."""
+    try:
+        return parse(path.read_bytes()) if path.stat().st_size <= _LARGEST else None
+    except (OSError, yaml.YAMLError, ValueError, RecursionError):
+        return None
 
 
 def hidden(example: Example | None) -> list[str]:

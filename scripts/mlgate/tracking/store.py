@@ -129,6 +129,8 @@ class Store:
             port = parts.port
         except ValueError:
             return f"MLFLOW_TRACKING_URI is no address. {_INSTEAD}."
+        if any(not c.isprintable() or c.isspace() for c in self.token):
+            return "MLFLOW_TRACKING_TOKEN holds a space or a line break, so it is no token."
         if not parts.hostname or port == 0 or re.search(r"[\s\\\x00-\x1f]", self.uri):
             return f"MLFLOW_TRACKING_URI is no address. {_INSTEAD}."
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import urllib.parse
 from collections.abc import Iterable
 
 _LONGEST = 240  # characters of somebody else's words
@@ -63,7 +64,7 @@ def brief(said: str) -> str:
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Without the secrets, in any of the forms they travel in, and without `user:password@` of any address."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        for form in (secret, base64.b64encode(secret.encode()).decode()):
+        for form in (secret, base64.b64encode(secret.encode()).decode(), urllib.parse.quote(secret, safe="")):
             text = text.replace(form, "***")
     text = re.sub(r"(?i)\b(Bearer|Basic)\s+[\w.~+/=-]{4,}", r"\1 ***", text)
     return re.sub(r"(?<=://)[^/\s@'\"]+@", "***@", text)

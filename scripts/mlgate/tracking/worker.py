@@ -122,7 +122,7 @@ class Worker:
             self.run = self.client.create_run(
                 experiment.experiment_id,
                 start_time=int(time.time() * 1000),
-                tags={KEY: self.orders["key"]},
+                tags={KEY: self.orders["key"], "mlflow.user": "mlgate"},
                 run_name=self.orders["run_name"],
             )
         self.save(run_id=self.run.info.run_id, experiment_id=self.run.info.experiment_id)
