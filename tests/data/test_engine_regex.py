@@ -19,7 +19,8 @@ from mlgate.data.engine.values import Leave
 from mlgate.data.nouns import Expectation
 
 LEFT = [
-    r"(?=a)b", r"(?!a)b", r"(?<=a)b", r"(?<!a)b", r"(a)\1", r"(?P<x>a)(?P=x)", r"(?x) a # comment", r"(?s)a.b", r"(?m)^a$",
+    r"(?=a)b", r"(?!a)b", r"(?<=a)b", r"(?<!a)b", r"(a)\1", r"(?P<x>a)(?P=x)", r"(?x) a # comment", r"(?s)a.b",
+    r"(?m)^a$",
     r"(?a)\d", r"a\B", r"(a)?(?(1)b|c)", r"(?i)é", r"(?i:a)b", r"a{2000}", r"(?>a+)b", r"a*+b", r"(a{31,40}){31,40}",
 ]  # fmt: skip
 
@@ -80,7 +81,8 @@ def test_the_meaning_is_the_same(con: duckdb.DuckDBPyConnection, pattern: str, v
 
 
 pieces = st.sampled_from(
-    ["a", "b", "é", ".", r"\d", r"\w", r"\s", r"\D", r"\W", r"\S", r"\b", "^", "$", "[ab]", "[^a1]", r"[\d_]", r"[^\s]", "(a|b)",
+    ["a", "b", "é", ".", r"\d", r"\w", r"\s", r"\D", r"\W", r"\S", r"\b", "^", "$", "[ab]", "[^a1]", r"[\d_]", r"[^\s]",
+     "(a|b)",
      "(?:a1)", "a+", "b*", "1?", "a{1,2}", r"\.", "|", " "]
 )  # fmt: skip
 texts = st.text(st.sampled_from("aAbB1_ .é٣\n\t\x0b\x1c\u2028ſK-"), max_size=6)
@@ -124,10 +126,12 @@ def test_values_for_which_the_dialects_differ_leave_the_check_to_the_other_engin
         ("expect_column_values_to_be_of_type", {"column": "x", "type_": "int64"}),
         ("expect_column_values_to_be_in_type_list", {"column": "x", "type_list": ["int64"]}),
         ("expect_column_kl_divergence_to_be_less_than", {"column": "x", "threshold": 1}),
-        ("expect_column_values_to_not_be_null", {"column": "x", "row_condition": "x > 1", "condition_parser": "pandas"}),
+        ("expect_column_values_to_not_be_null",
+         {"column": "x", "row_condition": "x > 1", "condition_parser": "pandas"}),
         ("expect_column_values_to_be_in_set", {"column": "x", "value_set": [True, 2]}),
         ("expect_column_quantile_values_to_be_between",
-         {"column": "x", "allow_relative_error": "linear", "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[0, 1]]}}),
+         {"column": "x", "allow_relative_error": "linear",
+          "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[0, 1]]}}),
         ("expect_column_values_to_be_between", {"column": "d", "min_value": "Jan 1, 2020"}),
     ],
 )  # fmt: skip

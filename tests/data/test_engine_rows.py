@@ -17,6 +17,7 @@ TIMES = ("TIMESTAMP", ["'2020-01-01 00:00:00'", "'2020-01-01 12:00:00.000001'"])
 ZONED = ("TIMESTAMPTZ", ["'2020-01-01 00:00:00+00'", "'2020-01-01 02:00:00+02'"])
 CENTS = ("DECIMAL(10, 2)", ["0.10", "0.20", "0.30"])
 FLAGS = ("BOOLEAN", ["true", "false", "NULL"])
+OUTLIER, OUTLIER_BELOW = (("DOUBLE", ["1", "2", "1", "2", "1", "2", last]) for last in ("10", "-10"))
 BIG = ("BIGINT", ["9007199254740993", "-9223372036854775808"])
 
 # column, type, kwargs -> unexpected, nulls
@@ -90,9 +91,9 @@ COUNTED = [
     (("DOUBLE", ["1", "'inf'", "'inf'"]), "values_to_be_increasing", {"strictly": True}, 0, 0),
     (DAYS, "values_to_be_increasing", {}, 0, 1),
     # z-scores: 10 lies 2.02 sample deviations from the mean of these
-    (("DOUBLE", ["1", "2", "1", "2", "1", "2", "10"]), "value_z_scores_to_be_less_than", {"threshold": 2, "double_sided": True}, 1, 0),
-    (("DOUBLE", ["1", "2", "1", "2", "1", "2", "-10"]), "value_z_scores_to_be_less_than", {"threshold": 2, "double_sided": False}, 0, 0),
-    (("DOUBLE", ["1", "2", "1", "2", "1", "2", "-10"]), "value_z_scores_to_be_less_than", {"threshold": -2, "double_sided": True}, 1, 0),
+    (OUTLIER, "value_z_scores_to_be_less_than", {"threshold": 2, "double_sided": True}, 1, 0),
+    (OUTLIER_BELOW, "value_z_scores_to_be_less_than", {"threshold": 2, "double_sided": False}, 0, 0),
+    (OUTLIER_BELOW, "value_z_scores_to_be_less_than", {"threshold": -2, "double_sided": True}, 1, 0),
     (("DOUBLE", ["4", "4"]), "value_z_scores_to_be_less_than", {"threshold": 1, "double_sided": True}, 0, 0),
     # kinds
     (INTS, "values_to_be_of_kind", {"kind": "integer"}, 0, 1),
@@ -116,7 +117,7 @@ COUNTED = [
 
 @pytest.mark.parametrize(("data", "type_", "kwargs", "unexpected", "nulls"), COUNTED)
 def test_the_rows_that_break_it_are_counted(
-    tmp_path: Path, data: tuple[str, list[str]], type_: str, kwargs: dict[str, Any], unexpected: int, nulls: int
+    tmp_path: Path, *, data: tuple[str, list[str]], type_: str, kwargs: dict[str, Any], unexpected: int, nulls: int
 ) -> None:
     path = column(tmp_path, *data)
     outcome = check(path, type_, column="x", **kwargs)
@@ -158,7 +159,7 @@ SEVERAL = [
 
 @pytest.mark.parametrize(("data", "type_", "kwargs", "unexpected", "nulls"), SEVERAL)
 def test_rows_of_several_columns(
-    tmp_path: Path, data: tuple[str, str, list[tuple[str, str]]], type_: str, kwargs: dict[str, Any],
+    tmp_path: Path, *, data: tuple[str, str, list[tuple[str, str]]], type_: str, kwargs: dict[str, Any],
     unexpected: int, nulls: int,
 ) -> None:  # fmt: skip
     one, two, rows = data
@@ -203,7 +204,7 @@ UNMEASURED = [
 
 @pytest.mark.parametrize(("data", "type_", "kwargs", "said"), UNMEASURED)
 def test_what_cannot_be_compared_is_said_and_never_passes(
-    tmp_path: Path, data: tuple[str, list[str]], type_: str, kwargs: dict[str, Any], said: str
+    tmp_path: Path, *, data: tuple[str, list[str]], type_: str, kwargs: dict[str, Any], said: str
 ) -> None:
     outcome = check(column(tmp_path, *data), type_, column="x", **kwargs)
     assert outcome.holds is None
