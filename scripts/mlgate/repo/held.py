@@ -21,6 +21,7 @@ from mlgate.repo.git import Entry, Snapshot
 from mlgate.repo.owned import Kind, Owned
 from mlgate.repo.yaml12 import Loader
 
+DEEPEST = 100  # levels of a YAML file
 # What DVC writes anew when data changes. All else in a pointer says where data comes from and where it goes.
 _VOLATILE = frozenset(
     {"md5", "etag", "checksum", "size", "nfiles", "hash", "version_id", "rev_lock", "isexec", "files", "cloud", "mtime"}
@@ -69,7 +70,7 @@ def check(owned: Owned, files: Mapping[str, bytes | None], kinds: Mapping[str, K
     for path, data in files.items():
         if data is not None and path.lower().endswith((".lock", ".dvc", ".yaml", ".yml")):
             with suppress(ValueError, yaml.YAMLError):  # said below
-                _without_aliases(data, path)
+                _bounded(data, path)
     pipeline = Pipeline(Overlay(before.git, before.commit, over=files), lenient=True)
     outs = pipeline.outs
     for path in files:
@@ -81,9 +82,10 @@ def check(owned: Owned, files: Mapping[str, bytes | None], kinds: Mapping[str, K
             raise MlgateError("is deleted, and training deletes no such file.", file=path)
         if data is not None:
             _contents(owned, kinds[path], path, data)
-            _attested(outs.get(path), path, data)
         if kinds[path] == "metrics":
             moved += _metrics(before.read(path), data, path)
+        if data is not None:
+            _attested(outs.get(path), path, data)
     return moved
 
 
@@ -194,11 +196,21 @@ def _number(value: Any) -> float | None:
         return math.inf
 
 
-def _without_aliases(data: bytes, path: str) -> None:
-    """Aliases multiply: a few lines of them hold more than any memory. Neither DVC nor training writes any."""
-    events = yaml.parse(data.decode(), Loader=yaml.CSafeLoader) if b"&" in data and b"*" in data else ()
-    if any(isinstance(event, yaml.AliasEvent) for event in events):
-        raise MlgateError("uses YAML aliases, which DVC does not write.", file=path)
+def _bounded(data: bytes, path: str) -> None:
+    """A few lines of aliases hold more than any memory, and deep nesting ends the process in the C parser's stack.
+
+    Neither DVC nor training writes any. Read as events, neither of them costs more than its own length.
+    """
+    depth = 0
+    for event in yaml.parse(data, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise MlgateError("uses YAML aliases, which DVC does not write.", file=path)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEEPEST:
+            raise MlgateError("is nested too deeply.", file=path)
 
 
 def _yaml(data: bytes, path: str) -> dict[str, Any]:

@@ -104,7 +104,8 @@ class Owned:
     def _output(self, path: str) -> Kind:
         declared = self._declared(path)
         if declared is None:
-            if path in self.judged and path not in self.pipeline.outs:
+            pointed = path in self.pipeline.outs and self.pipeline.outs[path].file.endswith(".dvc")
+            if path in self.judged and not pointed:
                 return "metrics"
             raise _not(path, "neither a dvc.yaml nor an mlgate.yaml lists it")
         if declared.cached:

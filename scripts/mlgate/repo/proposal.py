@@ -285,9 +285,10 @@ def _bytes(path: Path, limit: int, shown: str) -> bytes:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         raise refused(f"has no readable file {shown} ({error.strerror})") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise refused(f"has something else than a file at {shown}")
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise refused(f"has something else than a file at {shown}")
         data = file.read(limit + 1)
     if len(data) > limit:
         raise refused(f"has a {shown} of more than {limit:,} octets")
