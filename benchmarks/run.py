@@ -22,6 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
 
+import validate  # noqa: E402
+
 from builder import MLGATE, Repo, environment  # noqa: E402
 
 MLGATE_CLI = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); "
@@ -110,7 +112,13 @@ def bench_setup(folder: Path) -> bool:
     return row("cold set-up of the judge", cold, f"{size:.0f} MB", None, "at most 10 s and 250 MB", held=held)
 
 
-BENCHES = {"help": bench_help, "compare": bench_compare, "many": bench_many, "setup": bench_setup}
+BENCHES = {
+    "help": bench_help,
+    "compare": bench_compare,
+    "many": bench_many,
+    "setup": bench_setup,
+    "validate": validate.run,
+}
 
 
 def main() -> int:

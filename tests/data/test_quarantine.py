@@ -109,8 +109,8 @@ def test_the_order_of_many_rows_is_kept_over_several_files(tmp_path: Path) -> No
 
 
 def test_a_column_of_our_own_name_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path, "SELECT 1 AS id, 2 AS MLGATE_ROW")
-    with pytest.raises(MlgateError, match="mlgate_row"):
+    path = write(tmp_path, "SELECT 1 AS id, 2 AS MLGATE_Broken")
+    with pytest.raises(MlgateError, match="mlgate_broken"):
         quarantined(path, [], tmp_path / "q")
     assert not (tmp_path / "q").exists()
 

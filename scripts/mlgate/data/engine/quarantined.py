@@ -79,11 +79,11 @@ def _written(scan: Scan, expectations: Sequence[Expectation], folder: Path) -> Q
     except OSError as error:
         raise MlgateError(f"cannot be written ({error.strerror}).", file=str(folder)) from error
     try:
-        rows = f"FROM {scan.table.numbered} AS data {{}} JOIN mlgate_bad AS bad USING ({FILE}, {ROW})"
-        order = f"ORDER BY {FILE}, {ROW}"
+        data = f"FROM {scan.table.numbered} AS data"
+        bad = f"JOIN mlgate_bad AS bad USING ({FILE}, {ROW}) ORDER BY {FILE}, {ROW}"
         made = {
-            "bad": f"SELECT {columns}, {ROW}, {FILE}, {BROKEN} {rows.format('')} {order}",
-            "good": f"SELECT {columns} {rows.format('ANTI')} {order}",
+            "bad": f"SELECT {columns}, {ROW}, {FILE}, {BROKEN} {data} {bad}",
+            "good": f"SELECT {columns} {data} ANTI {bad}",
         }
         counts = {}
         for word, query in made.items():
