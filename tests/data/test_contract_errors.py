@@ -340,7 +340,7 @@ KWARGS: list[tuple[str, dict[str, Any], str]] = [
     (
         "expect_column_values_to_not_be_null",
         {"column": "a", "row_condition": "@pd.x()"},
-        "kwargs.row_condition holds `@` or `__`, which would run Python rather than select rows. Compare columns with values only.",
+        "kwargs.row_condition holds `@` or `.__`, which would run Python rather than select rows. Compare columns with values only.",
     ),
     (
         "expect_column_pair_values_to_be_equal",
@@ -469,7 +469,7 @@ FILES = [
     ),
     (
         '{"name":"s","expectations":[{"type":"expect_column_to_exist","kwargs":{"column":"a","column":"b"}}]}',
-        "c.yaml:1: expectations.kwargs.column is given twice; the first is on line 1. Keep one: readers of YAML differ in which of them they obey.",
+        "c.yaml:1: expectations[0].kwargs.column is given twice; the first is on line 1. Keep one: readers of YAML differ in which of them they obey.",
     ),
     (
         '{"name":"s","expectations":[',
@@ -543,3 +543,35 @@ def test_a_bomb_of_aliases_is_refused() -> None:
 def test_a_pattern_that_is_too_much_is_refused() -> None:
     said = refusal("schema: 1\ncolumns: {a: {matches: 'a{99999999999999999999}'}}\n")
     assert "which is not a regular expression" in said
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "a.__class__ == 1",
+        "a . __class__ == 1",
+        r"a == 'x\'' + @y + '\''",
+        {"type": "pass_through", "pass_through_filter": "@pd.read_pickle('x')"},
+    ],
+)
+def test_a_condition_that_would_run_python_is_refused(condition: Any) -> None:
+    kwargs = {"column": "a", "row_condition": condition}
+    suite = {"name": "s", "expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": kwargs}]}
+    assert "which would run Python" in refusal(json.dumps(suite))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        'email == "a@b.example"',
+        "utm__source == 'x'",
+        'col("a").notNull()',
+        {"type": "comparison", "column": {"name": "a"}, "operator": "==", "parameter": "x@y"},
+    ],
+)
+def test_a_condition_on_values_is_read(condition: Any) -> None:
+    kwargs = {"column": "a", "row_condition": condition}
+    suite = {"name": "s", "expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": kwargs}]}
+    (found,) = load(json.dumps(suite).encode(), "s.json").expectations
+    assert found.kwargs == kwargs
+    assert found.title == "a: not missing, in the rows selected"

@@ -298,7 +298,8 @@ class _Reader:
         if first is None:
             parent.entries[key] = node
             return
-        path = dotted((*(k[0] for o in self._stack if (k := o.key)), key))
+        places = (o.key[0] if o.key else len(o.node.items) for o in self._stack if o.key or o.node.kind == "list")
+        path = dotted((*places, key))
         message = f"{visible(path, 200)} is given twice; the first is on line {first.line}."
         fix = "Keep one: readers of YAML differ in which of them they obey."
         self.problems.append(MlgateError(message, file=self.file, line=node.line, key=path, fix=fix))

@@ -25,7 +25,9 @@ _TIME = r"[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?"
 _MOMENT = re.compile(rf"{_DATE}({_TIME})?\Z", re.ASCII)
 _NOT_NUMBERS = {"nan", "infinity", "-infinity", "+infinity", "inf", "-inf"}
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%\Z", re.ASCII)
-_ESCAPES = re.compile(r"@|__")  # what takes a condition out of the data, into Python
+# What takes a condition out of the data and into Python, where it does not stand in a quoted value.
+_ESCAPES = re.compile(r"@|\.\s*__")
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""", re.DOTALL)
 
 Number = int | float
 Bound = int | float | str
@@ -343,9 +345,10 @@ def strftime(value: Any) -> str:
 def condition(value: Any) -> str | dict[str, Any]:
     """Which rows an expectation is about, as Great Expectations writes it."""
     found = text(value) if isinstance(value, str) else mapping(value)
-    if _ESCAPES.search(str(found)):
+    written = found if isinstance(found, str) else str(found.get("pass_through_filter", ""))
+    if _ESCAPES.search(_QUOTED.sub("", written)):
         fix = "Compare columns with values only."
-        raise problem("holds `@` or `__`, which would run Python rather than select rows.", fix)
+        raise problem("holds `@` or `.__`, which would run Python rather than select rows.", fix)
     return found
 
 
