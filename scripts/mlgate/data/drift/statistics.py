@@ -1,0 +1,122 @@
+"""The statistics of drift. Pure: counts and sorted arrays in, numbers out. No scipy: it costs more than the whole job.
+
+- PSI, the population stability index: sum of (q - p) ln(q / p) over bins, p of the reference, q of now, both smoothed
+  as (c + 0.5) / (n + 0.5 B). Without drift it is about (1/n + 1/m) chi-square with B - 1 degrees of freedom (Yurdakul
+  2018), and the 95 % quantile of that is its noise floor.
+- KS, the Kolmogorov-Smirnov distance: the largest difference of the two distribution functions; its p value is that of
+  the limiting distribution, which is too large rather than too small for few rows and for ties.
+- Holm's step-down correction (Holm 1979) keeps the chance of any false alarm over all columns below alpha, whatever
+  their dependence; Benjamini-Hochberg would only keep the share of false ones among the alarms, and a gate is stopped
+  by a single one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+NOISE = 0.95  # the quantile of PSI without drift that it must be above
+BINS = 10  # deciles of the reference
+
+
+def psi(reference: Sequence[int], now: Sequence[int]) -> float:
+    """The index of the counts of the same bins."""
+    n, m, bins = sum(reference), sum(now), len(reference)
+    total = 0.0
+    for before, after in zip(reference, now, strict=True):
+        p, q = (before + 0.5) / (n + 0.5 * bins), (after + 0.5) / (m + 0.5 * bins)
+        total += (q - p) * math.log(q / p)
+    return total
+
+
+def noise_floor(bins: int, n: int, m: int, quantile: float = NOISE) -> float:
+    """The PSI that chance alone stays below, that often."""
+    return (1 / n + 1 / m) * chi_square_quantile(quantile, bins - 1) if bins > 1 else 0.0
+
+
+def chi_square_quantile(quantile: float, freedom: int) -> float:
+    """The value that a chi-square variable stays below with this probability, to 12 digits."""
+    low, high = 0.0, float(freedom)
+    while _gamma(freedom / 2, high / 2) < quantile:
+        low, high = high, high * 2
+    while high - low > 1e-13 * high:
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if _gamma(freedom / 2, middle / 2) < quantile else (low, middle)
+    return (low + high) / 2
+
+
+def _gamma(a: float, x: float) -> float:
+    """The regularized lower incomplete gamma function P(a, x), by its series: all terms are positive."""
+    if x <= 0:
+        return 0.0
+    term = total = 1.0 / a
+    place = a
+    while term > total * 1e-17:
+        place += 1
+        term *= x / place
+        total += term
+    return min(1.0, total * math.exp(a * math.log(x) - x - math.lgamma(a)))
+
+
+def ks(reference: Floats, now: Floats) -> float:
+    """The largest distance of the distribution functions of two sorted arrays, exactly; ties are one step."""
+    import numpy as np  # noqa: PLC0415
+
+    largest = 0.0
+    # Both functions step only at values of one of the sides; they are compared after all of a value's steps.
+    for own, other in ((reference, now), (now, reference)):
+        last = np.append(np.flatnonzero(own[1:] != own[:-1]), len(own) - 1)
+        steps = (last + 1) / len(own)
+        steps -= np.searchsorted(other, own[last], side="right") / len(other)
+        largest = max(largest, float(np.abs(steps, out=steps).max()))
+    return largest
+
+
+def ks_p(distance: float, n: int, m: int) -> float:
+    """How likely a distance like this, or a greater one, is without drift: 2 sum (-1)^(k-1) exp(-2 k^2 x^2)."""
+    x = math.sqrt(n * m / (n + m)) * distance
+    if x < 0.2:
+        return 1.0  # to 12 digits; the series converges slowly there
+    terms = [math.exp(-2 * (k * x) ** 2) for k in range(1, 101)]
+    return min(1.0, max(0.0, 2 * (sum(terms[::2]) - sum(terms[1::2]))))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p values, in the order given."""
+    adjusted = [1.0] * len(p_values)
+    worst = 0.0
+    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = worst
+    return adjusted
+
+
+def decile_edges(reference: Floats) -> Floats:
+    """The least value that k tenths of the sorted reference are not above, without repetition.
+
+    A value that is equal to an edge belongs to the bin below it. The first and the last bin are open.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    n = len(reference)
+    found: Floats = np.unique(reference[[-(-n * k // BINS) - 1 for k in range(1, BINS)]])
+    # Nothing of the reference is above its greatest value, and a bin of its own would say no more than the one below.
+    below: Floats = found[found < reference[-1]]
+    return below
+
+
+def binned(values: Floats, edges: Floats) -> list[int]:
+    """How many of the sorted values are in each bin."""
+    import numpy as np  # noqa: PLC0415
+
+    places = np.searchsorted(values, edges, side="right")
+    return [int(count) for count in np.diff(places, prepend=0, append=len(values))]
