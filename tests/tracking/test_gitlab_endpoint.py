@@ -82,7 +82,7 @@ def test_an_older_gitlab_takes_no_folders(training: Training) -> None:
     assert logged.problem == ""
     assert "plots/roc.csv" not in fake.files
     assert "model.joblib" in fake.files
-    assert any("does not take the file `plots/roc.csv`" in note for note in logged.left_out)
+    assert f"GitLab's MLflow endpoint at {fake.uri} does not take the file `plots/roc.csv` (404)." in logged.left_out
 
 
 def test_long_values_are_cut_to_what_gitlab_stores(gitlab: GitLab, training: Training) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,29 +90,40 @@ def test_a_server_that_hangs_is_given_up(training: Training) -> None:
     assert logged.problem in (f"{at_} took longer than 6 s, so logging was given up.", f"{at_} did not answer in time.")
 
 
-def test_a_server_that_drips_is_given_up_and_leaves_no_process(training: Training) -> None:
+def test_a_server_that_drips_is_given_up_and_leaves_no_process(
+    training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every answer comes, late: no single request is too slow, all of them are."""
+    run_of_others = {"info": {"run_id": "r", "experiment_id": "1", "status": "FINISHED"}, "data": {}}
+    started = threading.Event()
 
-    def drip(*_: object) -> Answer:
-        time.sleep(1.5)
-        return 404, {}, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": ""}'
+    def drip(_method: str, path: str, *_: object) -> Answer:
+        started.set()
+        time.sleep(1)
+        found = {"experiment": {"experiment_id": "1", "name": "e", "lifecycle_stage": "active"}}
+        page = {"runs": [run_of_others], "next_page_token": "more"}
+        return 200, {}, json.dumps(page if "search" in path else found).encode()
 
-    before = _workers()
+    monkeypatch.setattr(run.tempfile, "tempdir", str(tmp_path))
     with Door(drip) as door:
-        logged = log(training, at(door.address), timeout=2)
-    assert "took longer than 2 s" in logged.problem
-    assert _workers() <= before
+        seen: list[set[str]] = []
+        watcher = threading.Thread(target=lambda: started.wait(60) and seen.append(_working_below(tmp_path)))
+        watcher.start()
+        logged = log(training, at(f"{door.address}/api/v4/projects/42/ml/mlflow"), timeout=12)
+        watcher.join()
+    assert "took longer than 12 s" in logged.problem
+    assert len(seen[0]) == 1
+    assert _working_below(tmp_path) == set()
+    assert {path.name for path in tmp_path.iterdir()} == {"project"}
 
 
-def _workers() -> set[str]:
+def _working_below(folder: Path) -> set[str]:
+    """Processes whose working folder lies there."""
     found = set()
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if b"mlgate.tracking.worker" in (entry / "cmdline").read_bytes():
-                    found.add(entry.name)
-            except OSError:
-                continue
+        with suppress(OSError):
+            if entry.name.isdigit() and (entry / "cwd").readlink().is_relative_to(folder):
+                found.add(entry.name)
     return found
 
 
@@ -160,9 +173,9 @@ def test_no_room_for_the_scratch_folder(training: Training, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("model", ["", "   ", "a" * 5_000, "ein Modell/ö:%\"'", "../.."])
-def test_strange_names_break_nothing(training: Training, model: str) -> None:
+def test_strange_names_break_nothing(mlflow_server: str, training: Training, model: str) -> None:
     odd = replace(training, model=model, experiment="", params={"": "", "..": {"": ""}}, tags={"": "", "a\0b": "c"})
-    logged = log(odd, at("sqlite:///mlflow.db"))
+    logged = log(odd, at(mlflow_server))
     assert logged.problem == "" or logged.problem.startswith("MLflow at ")
 
 

@@ -197,7 +197,8 @@ class Worker:
         except Exception as error:
             if (self.status in (0, 401, 429) or self.status >= 500) and not isinstance(error, ImportError):
                 raise
-            self.leave_out(f"{self.orders['at']} does not take {what}: {_words(error, self.status)}.")
+            why = f" ({self.status})" if self.status in (404, 405, 501) else f": {_words(error, self.status)}"
+            self.leave_out(f"{self.orders['at']} does not take {what}{why}.")
             return False
         return True
 
