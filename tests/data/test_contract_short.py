@@ -203,7 +203,7 @@ RELATIONS: list[tuple[str, str, dict[str, Any], str]] = [
     ("start < end", PAIR, {"column_A": "end", "column_B": "start", "or_equal": False}, "start < end"),
     ("end >= start", PAIR, {"column_A": "end", "column_B": "start", "or_equal": True}, "start <= end"),
     ("end > start", PAIR, {"column_A": "end", "column_B": "start", "or_equal": False}, "start < end"),
-    ("a == b", "expect_column_pair_values_to_be_equal", {"column_A": "a", "column_B": "b"}, "b == a"),
+    ("a == b", "expect_column_pair_values_to_be_equal", {"column_A": "a", "column_B": "b"}, "a == b"),
     (
         "'\"the start\" < `the end`'",
         PAIR,

@@ -141,11 +141,16 @@ def _column_set(kwargs: Kwargs) -> tuple[str, str]:
 
 
 def _greater(kwargs: Kwargs) -> tuple[str, str]:
-    return "", _relation(kwargs, "<=" if kwargs.get("or_equal") else "<")
+    lesser, greater = _names(kwargs, "column_B", "column_A")
+    return "", f"{lesser} {'<=' if kwargs.get('or_equal') else '<'} {greater}"
 
 
-def _relation(kwargs: Kwargs, operator: str) -> str:
-    return f"{visible(kwargs['column_B'], _LONG)} {operator} {visible(kwargs['column_A'], _LONG)}"
+def _equal(kwargs: Kwargs) -> tuple[str, str]:
+    return "", " == ".join(_names(kwargs, "column_A", "column_B"))
+
+
+def _names(kwargs: Kwargs, *keys: str) -> list[str]:
+    return [visible(kwargs[key], _LONG) for key in keys]
 
 
 def _sum(kwargs: Kwargs) -> tuple[str, str]:
@@ -194,7 +199,7 @@ _SAID: dict[str, _Say] = {
     "expect_column_min_to_be_between": _ranged("smallest value"),
     "expect_column_most_common_value_to_be_in_set": _set("one of", "most common value"),
     "expect_column_pair_values_a_to_be_greater_than_b": _greater,
-    "expect_column_pair_values_to_be_equal": lambda kwargs: ("", _relation(kwargs, "==")),
+    "expect_column_pair_values_to_be_equal": _equal,
     "expect_column_pair_values_to_be_in_set": _pairs,
     "expect_column_proportion_of_non_null_values_to_be_between": _ranged("share of rows with a value", percent),
     "expect_column_proportion_of_unique_values_to_be_between": _ranged("share of distinct values", percent),
