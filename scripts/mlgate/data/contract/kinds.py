@@ -6,9 +6,8 @@ A value that could never fail, or never hold, is refused here: it would look lik
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -25,9 +24,6 @@ _TIME = r"[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?"
 _MOMENT = re.compile(rf"{_DATE}({_TIME})?\Z", re.ASCII)
 _NOT_NUMBERS = {"nan", "infinity", "-infinity", "+infinity", "inf", "-inf"}
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%\Z", re.ASCII)
-# What takes a condition out of the data and into Python, where it does not stand in a quoted value.
-_ESCAPES = re.compile(r"@|\.\s*__")
-_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""", re.DOTALL)
 
 Number = int | float
 Bound = int | float | str
@@ -143,7 +139,7 @@ def character(value: Any) -> str:
 
 def names(value: Any) -> list[str]:
     """Columns, each once."""
-    found = [text(one) for one in _list(value)]
+    found = [text(one) for one in listed(value)]
     if twice := next((name for name in found if found.count(name) > 1), None):
         raise problem(f"names `{visible(twice)}` twice.", "Name each column once.")
     return found
@@ -158,7 +154,7 @@ def several(value: Any) -> list[str]:
 
 
 def texts(value: Any) -> list[str]:
-    return [text(one) for one in _list(value)]
+    return [text(one) for one in listed(value)]
 
 
 def scalar(value: Any) -> bool | Number | str:
@@ -177,11 +173,11 @@ def scalar(value: Any) -> bool | Number | str:
 
 def values(value: Any) -> list[bool | Number | str]:
     """A set of values, not empty."""
-    return [scalar(one) for one in _list(value)]
+    return [scalar(one) for one in listed(value)]
 
 
 def pairs(value: Any) -> list[list[bool | Number | str]]:
-    found = [values(one) for one in _list(value)]
+    found = [values(one) for one in listed(value)]
     if any(len(pair) != 2 for pair in found):
         raise problem("must be a list of pairs.", "Write `[[a, b], [c, d]]`.")
     return found
@@ -206,7 +202,8 @@ def plain(value: Any) -> Any:
     return number(value)
 
 
-def _list(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """A list that is not empty."""
     if not isinstance(value, list):
         fix = f"Write it as a list: `[{visible(str(value))}]`." if isinstance(value, str | int | Decimal) else ""
         raise problem(f"must be a list, but is {shown(value)}.", fix)
@@ -294,8 +291,8 @@ def quantiles(value: Any) -> dict[str, list[Any]]:
     """`{quantiles: [0.5], value_ranges: [[low, high]]}` of Great Expectations."""
     if not isinstance(value, dict) or set(value) != {"quantiles", "value_ranges"}:
         raise problem("must be `{quantiles: [0.5], value_ranges: [[low, high]]}`.")
-    at = [share(one) for one in _list(value["quantiles"])]
-    ranges = [limits(one) for one in _list(value["value_ranges"])]
+    at = [share(one) for one in listed(value["quantiles"])]
+    ranges = [limits(one) for one in listed(value["value_ranges"])]
     if len(at) != len(ranges):
         raise problem(f"has {len(at)} quantiles and {len(ranges)} ranges for them.")
     return {"quantiles": at, "value_ranges": ranges}
@@ -311,75 +308,3 @@ def limits(value: Any, kind: Callable[[Any], Bound] = bound) -> list[Bound | Non
     if wrong := upside_down(low, high):
         raise problem(f"holds for nothing: {wrong}.")
     return [low, high]
-
-
-# --- patterns
-
-
-def regex(value: Any) -> str:
-    found = text(value)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(found)
-    except (re.error, OverflowError, RecursionError, MemoryError) as error:
-        raise problem(f"is `{visible(found)}`, which is not a regular expression: {error}.") from None
-    return found
-
-
-def regexes(value: Any) -> list[str]:
-    return [regex(one) for one in _list(value)]
-
-
-def strftime(value: Any) -> str:
-    found = text(value)
-    example = datetime(2026, 1, 31, 12, 30, 15, tzinfo=UTC)
-    try:
-        datetime.strptime(example.strftime(found), found)
-    except (ValueError, re.error, UnicodeError) as error:
-        said = visible(str(error), 120)
-        raise problem(f"is `{visible(found)}`, which is not a format of dates: {said}.") from None
-    return found
-
-
-def condition(value: Any) -> str | dict[str, Any]:
-    """Which rows an expectation is about, as Great Expectations writes it."""
-    found = text(value) if isinstance(value, str) else mapping(value)
-    written = found if isinstance(found, str) else str(found.get("pass_through_filter", ""))
-    if _ESCAPES.search(_QUOTED.sub("", written)):
-        fix = "Compare columns with values only."
-        raise problem("holds `@` or `.__`, which would run Python rather than select rows.", fix)
-    return found
-
-
-KINDS: dict[str, Callable[[Any], Any]] = {
-    "name": text,
-    "names": names,
-    "several": several,
-    "number": number,
-    "amount": amount,
-    "positive": positive,
-    "share": share,
-    "fraction": fraction,
-    "mostly": mostly,
-    "count": count,
-    "text": text,
-    "texts": texts,
-    "boolean": boolean,
-    "character": character,
-    "set": values,
-    "pairs": pairs,
-    "mapping": mapping,
-    "bound": bound,
-    "quantiles": quantiles,
-    "regex": regex,
-    "regexes": regexes,
-    "strftime": strftime,
-    "condition": condition,
-}
-
-
-def check(kind: str, value: Any) -> Any:
-    """The value as plain Python. Raises the error of `mlgate.config.values.problem`."""
-    found = KINDS.get(kind)
-    return found(value) if found else one_of(kind)(value)

@@ -11,7 +11,7 @@ GX_VERSION = "1.24.1"
 
 @dataclass(frozen=True)
 class Known:
-    """The kwargs of one expectation type: name -> kind of value (see `kinds`)."""
+    """The kwargs of one expectation type: name -> kind of value (see `checking`)."""
 
     kwargs: Mapping[str, str]
     required: tuple[str, ...]

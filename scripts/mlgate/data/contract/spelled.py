@@ -9,7 +9,8 @@ from typing import Any
 from mlgate.config.vocabulary import Path
 from mlgate.config.yamlfile import Node, dotted
 from mlgate.data.contract import kinds
-from mlgate.data.contract.short import NAME, RELATION, Column, Relation, Short, unquoted
+from mlgate.data.contract.short import Column, Relation, Short
+from mlgate.data.contract.written import NAME, RELATION, unquoted
 from mlgate.data.nouns import Expectation
 
 Finding = tuple[Path, str, str]

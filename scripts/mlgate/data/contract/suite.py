@@ -16,7 +16,7 @@ from mlgate.config.messages import either
 from mlgate.config.values import shown
 from mlgate.config.vocabulary import Path, closest
 from mlgate.config.yamlfile import Node, dotted, visible
-from mlgate.data.contract import kinds
+from mlgate.data.contract import checking, kinds
 from mlgate.data.contract.known import GONE, IGNORED, KNOWN, REFUSED, Known, snake
 from mlgate.data.nouns import Expectation, Severity
 from mlgate.errors import MlgateError
@@ -62,7 +62,7 @@ class Problems(list[MlgateError]):
     def value(self, path: Path, kind: str, value: Any) -> Any:
         """The checked value; None, and a problem more, when it is wrong."""
         try:
-            return kinds.check(kind, value)
+            return checking.check(kind, value)
         except PydanticCustomError as error:
             context = error.context or {}
             self.add(path, str(context["message"]), str(context["fix"]))
