@@ -10,10 +10,10 @@ import random
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tools
-from builder import Repo, environment
+from builder import Repo, edit, environment
 
 Kind = Literal["good", "bad-data", "stale", "unpushed", "hand-edited"]
 
@@ -167,3 +167,14 @@ def make(home: Path) -> Trained:
     repo.git("fetch", "--quiet", "origin")
     repo.git("remote", "set-head", "origin", "main")
     return trained
+
+
+def without_contracts(project: Path) -> None:
+    """Let a project that has no data here, and no remote, ask for none."""
+
+    def drop(config: dict[str, Any]) -> None:
+        for entry in config["data"]:
+            for key in ("contract", "apart_from", "apart_by"):
+                entry.pop(key, None)
+
+    edit(Repo(project), "mlgate.yaml", drop)

@@ -20,6 +20,7 @@ import walk
 from workflow_files import ROOT
 
 import tools
+import trained
 from example.consumer import challenger, commit, git, make
 from forges import description
 from forges.fake_forge import FakeGitHub, Reply, Seen
@@ -63,11 +64,14 @@ def repo(tmp_path: Path) -> Path:
     return consumer(tmp_path)
 
 
-def consumer(folder: Path, *, starter: str = "model-gate.yml", **inputs: str) -> Path:
+def consumer(folder: Path, *, made: Path | None = None, starter: str = "model-gate.yml", **inputs: str | bool) -> Path:
     """Its caller is the starter; only what it gives as `with:` is changed, to set up in a moment what takes minutes."""
-    found = make(folder)
+    found = made or make(folder)
+    (found / ".github" / "workflows").mkdir(parents=True, exist_ok=True)
     git(found, "remote", "set-url", "origin", f"{walk.SERVER}/{walk.PROJECT}.git")
     git(folder / "origin.git", "config", "uploadpack.allowAnySHA1InWant", "true")
+    if made is None:  # its data is nowhere: no file, no remote
+        trained.without_contracts(found)
     text = (ROOT / "workflows" / starter).read_text("utf-8")
     given = {"setup": 'test "${REMOTE_SECRET:-}" != hushhush || echo "with $REMOTE_SECRET"'} | inputs
     lines = "\n".join(f"      {key}: {json.dumps(value)}" for key, value in given.items())
@@ -94,9 +98,15 @@ def payload(event: str, action: str | None = None) -> dict[str, Any]:
     return found
 
 
-def pull_request(repo: Path, kind: Any, tamper: Callable[[Path], None] | None = None) -> tuple[str, dict[str, Any]]:
+def pull_request(
+    repo: Path,
+    kind: Any,
+    tamper: Callable[[Path], None] | None = None,
+    *,
+    change: Callable[[Path, Any], str] = challenger,
+) -> tuple[str, dict[str, Any]]:
     """Opens a pull request and checks out the merge commit that GitHub makes of it; its head and the payload."""
-    base, head = git(repo, "rev-parse", "main"), challenger(repo, kind)
+    base, head = git(repo, "rev-parse", "main"), change(repo, kind)
     if tamper:
         tamper(repo)
         head = commit(repo, "And more")
@@ -216,7 +226,8 @@ def test_a_run_job_that_fails_is_no_pass(tmp_path: Path, forge: Forge) -> None:
     assert (done.job("Run"), done.job("Judge")) == ("failure", "failure"), done.text
     assert "with ***" in done.text
     assert "hushhush" not in done.text
-    assert evidence(done).verdict == "pass", "the comparison itself is fine"
+    wrong = [check.id for check in evidence(done).checks if check.verdict == "error"]
+    assert wrong == ["integrity.handed.train"], "the comparison itself is fine"
     assert done.outputs("Report")["verdict"] == "error"
     [comment] = forge.comments
     assert "failure" in comment["body"]
@@ -250,6 +261,7 @@ def test_what_the_run_job_hands_over_is_no_verdict_of_ours(tmp_path: Path, forge
     assert sorted(p.relative_to(kept).as_posix() for p in kept.rglob("*.json")) == [
         "doctor-visits/compare.json",
         "doctor-visits/doctor.json",
+        "doctor-visits/train.json",
     ], done.text
     assert "forged" not in evidence(done).title
     assert done.outputs("Report")["evidence"] == f"{folder}/.mlgate/evidence"
@@ -258,6 +270,51 @@ def test_what_the_run_job_hands_over_is_no_verdict_of_ours(tmp_path: Path, forge
 
 def evidence_of_a_pass(model: str) -> str:
     return Evidence.model_validate({"kind": "compare", "model": model, "verdict": "pass", "title": "forged"}).to_json()
+
+
+# -- data and training: a project with a real DVC
+
+
+@pytest.fixture(scope="session")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> trained.Trained:
+    return trained.make(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture
+def project(seed: trained.Trained, tmp_path: Path) -> trained.Trained:
+    """A copy of it that calls the gate, and keeps the rows that break a contract."""
+    copied = seed.copy(tmp_path)
+    consumer(tmp_path, made=copied.path, **{"keep-quarantine": True})
+    return copied
+
+
+# kind -> verdict of the run job's steps, verdict of all, and what the comment says
+CHANGES = {
+    "good": ({"doctor": "pass", "validate-data": "pass", "train": "pass"}, "pass", []),
+    "bad-data": ({"validate-data": "fail"}, "fail", ["data/train.csv", "age", "-3"]),
+    "stale": ({"train": "error"}, "error", ["src/train.py"]),
+    "unpushed": ({"train": "fail"}, "fail", ["dvc push"]),
+    "hand-edited": ({"train": "error"}, "error", ["metrics/eval.json"]),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_change_is_what_its_data_and_its_lock_say(kind: trained.Kind, project: trained.Trained, forge: Forge) -> None:
+    _, told = pull_request(project.path, kind, change=lambda _, kind: project.change(kind))
+    done = walk.act(project.path, "pull_request", told, forge)
+    verdicts, verdict, words = CHANGES[kind]
+    green = verdict == "pass"
+    assert (done.job("Run"), done.job("Judge")) == (("success",) * 2 if green else ("failure",) * 2), done.text
+    assert done.outputs("Report")["verdict"] == verdict, done.text
+    assert done.outputs("Report")["passed"] == str(green).lower()
+    found = {verb: evidence(done, "visits", verb).verdict for verb in ("doctor", "validate-data", "train", "compare")}
+    assert {verb: found[verb] for verb in verdicts} == verdicts
+    [comment] = forge.comments
+    assert [word for word in words if word not in comment["body"]] == []
+    kept = done.artifacts / "mlgate-quarantine"
+    assert kept.exists()
+    bad = "".join(file.read_text("utf-8") for file in kept.rglob("*bad*"))
+    assert bad.count(",-3,") == (3 if kind == "bad-data" else 0)
 
 
 # -- forks: the second workflow of the pair

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tools
+import trained
 from example import consumer
 
 from . import pipelines
@@ -30,22 +31,47 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example project with a DVC remote, its origin, and what the runner's image brings."""
     home = tmp_path_factory.mktemp("gitlab")
+    repo = consumer.make(home)
+    with (repo / ".dvc" / "config").open("a", encoding="utf-8") as config:
+        config.write("    remote = store\n['remote \"store\"']\n    url = s3://acme/visits\n")
+    trained.without_contracts(repo)
+    (repo / ".gitlab-ci.yml").unlink()  # each test includes in its own way
+    return runner(home)
+
+
+@pytest.fixture(scope="session")
+def trained_seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a small project, whose data is in a real remote and has a contract."""
+    home = tmp_path_factory.mktemp("trained")
+    trained.make(home)
+    return runner(home)
+
+
+def runner(home: Path) -> Path:
+    """What an image of the project has, and how its clone knows GitLab."""
     (home / "bin").mkdir()
     (home / "bin" / "uv").symlink_to(pipelines.uv())
-    (home / "bin" / "dvc").symlink_to(tools.script("dvc"))  # the project's own
-    repo = consumer.make(home)
+    for name in ("dvc", "python"):
+        (home / "bin" / name).symlink_to(tools.script(name))  # the project's own
+    repo = home / "project"
     consumer.git(repo, "remote", "set-url", "origin", f"https://{HOST}/{PROJECT}.git")
     consumer.git(repo, "config", "user.name", "Ada")
     consumer.git(repo, "config", "user.email", "ada@example.org")
     (repo / ".git" / "info" / "exclude").write_text(".gitlab-ci-local*\n", "utf-8")
-    with (repo / ".dvc" / "config").open("a", encoding="utf-8") as config:
-        config.write("    remote = store\n['remote \"store\"']\n    url = s3://acme/visits\n")
-    (repo / ".gitlab-ci.yml").unlink()  # each test includes in its own way
     return home
 
 
 @pytest.fixture
 def project(seed: Path, wheel: Path, tmp_path: Path) -> Project:
-    copied = Project.copy_of(seed, tmp_path)
-    copied.variables["WHEEL"] = str(wheel)
-    return copied
+    return copied(seed, wheel, tmp_path)
+
+
+@pytest.fixture
+def trained_project(trained_seed: Path, wheel: Path, tmp_path: Path) -> Project:
+    return copied(trained_seed, wheel, tmp_path)
+
+
+def copied(seed: Path, wheel: Path, home: Path) -> Project:
+    found = Project.copy_of(seed, home)
+    found.variables["WHEEL"] = str(wheel)
+    return found

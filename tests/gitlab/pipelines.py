@@ -108,7 +108,7 @@ class Project:
     def push(self, message: str = "Call the gate") -> str:
         """Commit everything on the branch that is checked out; the remote gets it."""
         sha = self.repo.commit(message)
-        self._publish()
+        self.publish_branch()
         return sha
 
     def candidate(self, kind: consumer.Kind, *, start: str = "main", branch: str = "candidate") -> str:
@@ -117,16 +117,17 @@ class Project:
             self.repo.git("switch", "--quiet", start)
             self.repo.git("branch", "--quiet", "--delete", "--force", branch)
         sha = consumer.challenger(self.repo.path, kind, start=start, branch=branch)
-        self._publish()
+        self.publish_branch()
         return sha
 
     def land(self, branch: str = "candidate") -> None:
         """Merge the branch into main."""
         self.repo.git("switch", "--quiet", "main")
         self.repo.git("merge", "--quiet", "--ff-only", branch)
-        self._publish()
+        self.publish_branch()
 
-    def _publish(self) -> None:
+    def publish_branch(self) -> None:
+        """The remote gets the branch that is checked out."""
         branch = self.repo.git("branch", "--show-current")
         self.repo.git("push", "--quiet", f"file://{self.remote}", f"+{branch}:{branch}")
         self.repo.git("update-ref", f"refs/remotes/origin/{branch}", "HEAD")

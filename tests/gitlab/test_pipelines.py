@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+import trained
 from forges.fake_forge import MERGE, FakeGitLab, Reply
 
 from .pipelines import IID, Project
@@ -36,6 +37,9 @@ HOSTILE = {
     "mlgate-source": "/x.whl; touch pwned",
     "setup": "true\ntouch pwned",
     "summary": "yes; touch pwned",
+    "tracking-uri": "https://example.com/$(touch pwned)",
+    "memory-limit": "2GB; touch pwned",
+    "examples": "5\nscript: [touch pwned]",
 }
 
 
@@ -196,8 +200,8 @@ def test_a_worse_model_is_stopped_and_its_code_cannot_speak_for_the_judge(
     reports = done.artifact("mlgate-judge")
     assert int(junit(reports).get("failures", "0")) > 0
     assert not (reports / "evidence" / "other").exists()
-    handed = [p.name for p in done.artifact("mlgate-run").rglob("*") if p.is_file()]
-    assert handed == ["doctor.json"]
+    handed = sorted(p.name for p in done.artifact("mlgate-run").rglob("*") if p.is_file())
+    assert handed == ["doctor.json", "train.json"]
     assert "was not written: GITLAB_TOKEN may not (403: 403 Forbidden)" in done.said("mlgate-judge")
     assert TOKEN not in done.text
 
@@ -232,7 +236,59 @@ def test_when_setup_fails_the_judge_judges_and_says_so(project: Project, gitlab:
     assert done.codes["mlgate-judge"] == 2
     assert done.dotenv("mlgate-judge")["MLGATE_VERDICT"] == "error"
     evidence = done.artifact("mlgate-judge") / "evidence" / "doctor-visits" / "compare.json"
-    assert json.loads(evidence.read_text("utf-8"))["verdict"] == "pass"
+    wrong = [c["id"] for c in json.loads(evidence.read_text("utf-8"))["checks"] if c["verdict"] == "error"]
+    assert wrong == ["integrity.handed.train"], "the comparison itself is fine"
+
+
+# -- data and training: a project with a real DVC
+
+# kind -> verdict of the run job's steps, and the judge's verdict and exit code
+CHANGES = {
+    "good": ({"doctor": "pass", "validate-data": "pass", "train": "pass"}, "pass", 0),
+    "bad-data": ({"validate-data": "fail"}, "fail", 1),
+    "stale": ({"train": "error"}, "error", 2),
+    "unpushed": ({"train": "fail"}, "fail", 1),
+    "hand-edited": ({"train": "error"}, "error", 2),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_change_is_what_its_data_and_its_lock_say(
+    kind: trained.Kind, trained_project: Project, gitlab: GitLabOfOurs
+) -> None:
+    project = trained_project
+    project.include()
+    project.push()
+    gitlab.sha = trained.Trained(project.remote.parent).change(kind)
+    project.publish_branch()
+    project.as_the_runner_clones()
+    give_token(project)
+    done = project.merge_request(**facts(gitlab))
+    verdicts, verdict, code = CHANGES[kind]
+    assert done.codes["mlgate-judge"] == code, done.text
+    assert (done.codes["mlgate-run"] == 0) is (code == 0)
+    assert done.dotenv("mlgate-judge")["MLGATE_VERDICT"] == verdict
+    found = done.artifact("mlgate-judge") / "evidence" / "visits"
+    assert {verb: json.loads((found / f"{verb}.json").read_text())["verdict"] for verb in verdicts} == verdicts
+    [note] = gitlab.comments
+    assert ("-3" in note["body"]) is (kind == "bad-data")
+
+
+def test_evidence_that_a_commit_carries_is_not_believed(trained_project: Project, gitlab: GitLabOfOurs) -> None:
+    """Its own job fails at once, and the commit brings what a good one would have left."""
+    project = trained_project
+    project.include(setup="false")
+    project.push()
+    trained.Trained(project.remote.parent).change("good")
+    for verb in ("doctor", "validate-data", "train"):
+        project.repo.write(f".mlgate/evidence/visits/{verb}.json", {"kind": verb, "model": "visits", "verdict": "pass"})
+    project.push("Bring evidence")
+    project.as_the_runner_clones()
+    done = project.merge_request(CI_API_V4_URL=gitlab.url)
+    assert done.codes["mlgate-judge"] == 2, done.text
+    assert "git rm -r --cached .mlgate" in done.said("mlgate-judge")
+    evidence = done.artifact("mlgate-judge") / "evidence" / "visits"
+    assert [file.name for file in evidence.iterdir()] == ["compare.json"]
 
 
 # -- the default branch, and schedules
