@@ -39,6 +39,7 @@ MEASURED: list[tuple[tuple[str, list[str]], str, dict[str, Any], bool, Any]] = [
     (INTS, "sum_to_be_between", {"min_value": 10, "max_value": 10}, True, 10),
     (INTS, "median_to_be_between", {"min_value": 2.5, "max_value": 2.5}, True, 2.5),
     (INTS, "stdev_to_be_between", {"min_value": 1.29, "max_value": 1.2910}, True, pytest.approx(math.sqrt(5 / 3))),
+    (("BIGINT", ["-1", "-1", "3", "5"]), "stdev_to_be_between", {"min_value": 3, "max_value": 3}, True, 3.0),
     (FLOATS, "sum_to_be_between", {"min_value": 0.6, "max_value": 0.6}, True, 0.6),
     (FLOATS, "median_to_be_between", {"min_value": 0.2, "max_value": 0.2}, True, 0.2),
     (INFINITE, "max_to_be_between", {"max_value": 1e308}, False, math.inf),

@@ -18,6 +18,7 @@ ZONED = ("TIMESTAMPTZ", ["'2020-01-01 00:00:00+00'", "'2020-01-01 02:00:00+02'"]
 CENTS = ("DECIMAL(10, 2)", ["0.10", "0.20", "0.30"])
 FLAGS = ("BOOLEAN", ["true", "false", "NULL"])
 OUTLIER, OUTLIER_BELOW = (("DOUBLE", ["1", "2", "1", "2", "1", "2", last]) for last in ("10", "-10"))
+HALF = ("BIGINT", ["-1", "-1", "3", "5"])
 BIG = ("BIGINT", ["9007199254740993", "-9223372036854775808"])
 
 # column, type, kwargs -> unexpected, nulls
@@ -94,6 +95,8 @@ COUNTED = [
     (OUTLIER, "value_z_scores_to_be_less_than", {"threshold": 2, "double_sided": True}, 1, 0),
     (OUTLIER_BELOW, "value_z_scores_to_be_less_than", {"threshold": 2, "double_sided": False}, 0, 0),
     (OUTLIER_BELOW, "value_z_scores_to_be_less_than", {"threshold": -2, "double_sided": True}, 1, 0),
+    # the mean is 1.5 and the deviation 3: the score of 3 is 0.5 to the last digit, and not below it
+    (HALF, "value_z_scores_to_be_less_than", {"threshold": 0.5, "double_sided": False}, 2, 0),
     (("DOUBLE", ["4", "4"]), "value_z_scores_to_be_less_than", {"threshold": 1, "double_sided": True}, 0, 0),
     # kinds
     (INTS, "values_to_be_of_kind", {"kind": "integer"}, 0, 1),

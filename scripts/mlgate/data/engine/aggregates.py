@@ -7,14 +7,15 @@ not be measured. Sums and means of integers and decimals are exact; of doubles t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from mlgate.data.engine import moments
 from mlgate.data.engine.plan import ROWS, VIEW, Distinct, Plan, Rank, Ranks, Seen, Values
-from mlgate.data.engine.rows import _list
+from mlgate.data.engine.rows import listed
 from mlgate.data.engine.values import (
     MOMENTS,
     NUMBERS,
@@ -28,16 +29,16 @@ from mlgate.data.engine.values import (
     is_missing,
     is_number,
     members,
-    nearest,
 )
 
 Kwargs = Mapping[str, Any]
 Columns = Sequence[Named]
 Number = int | float | Decimal
+_ROUGH = 1e-9  # how far the deviation of one pass may be off, and is far from being
 _TOLERANCE = 1e-4  # of quantiles, relative, as Great Expectations has it
 
 
-def _limits(kwargs: Kwargs) -> None:
+def limited(kwargs: Kwargs) -> None:
     low, high = kwargs.get("min_value"), kwargs.get("max_value")
     if is_missing(low) and is_missing(high):
         raise Unfit("Neither min_value nor max_value is given, so nothing would be checked.")
@@ -46,7 +47,7 @@ def _limits(kwargs: Kwargs) -> None:
             raise Unfit(f"A number cannot be compared with {limit!r}.")
 
 
-def _held(observed: Number, kwargs: Kwargs) -> bool:
+def held(observed: Number, kwargs: Kwargs) -> bool:
     low, high = kwargs.get("min_value"), kwargs.get("max_value")
     if isinstance(observed, Decimal):
         low, high = (None if limit is None else exact(limit) for limit in (low, high))
@@ -79,59 +80,48 @@ def _number(
         if left.sort in MOMENTS or left.sort == "other":
             raise Leave
         raise Unfit(f"{left.name} holds {left.says}, which has no {word}.")
-    _limits(kwargs)
+    limited(kwargs)
 
     def judge(values: Values) -> Seen:
         nulls = values.rows - _present(values, left)
         observed = measure(left, values)
         if is_missing(observed) or observed is None:
             raise Unfit(f"The {word} of {left.name} is not a number.")
-        return Seen(_held(observed, kwargs), observed=_shown(observed), nulls=nulls)
+        return Seen(held(observed, kwargs), observed=_shown(observed), nulls=nulls)
 
     return Plan(judge, (ROWS, f"count({left.sql})", *needs(left)))
 
 
-def _summed(left: Field) -> tuple[str, ...]:
-    if left.sort == "float" or "HUGEINT" in left.type:
-        value = f"CAST({left.sql} AS DOUBLE)"
-        return f"fsum({value})", f"sum({value})"
-    return (f"sum({left.sql})",)
-
-
-def _sum(left: Field, values: Values) -> Number | None:
-    found = [values[sql] for sql in _summed(left)]
-    # Compensation makes NaN of an infinity; the plain sum keeps it.
-    total: Number | None = found[-1] if is_missing(found[0]) else found[0]
-    return total
-
-
 def column_sum(columns: Columns, kwargs: Kwargs) -> Plan:
-    return _number(columns, kwargs, "sum", _summed, _sum)
+    return _number(columns, kwargs, "sum", moments.summed, moments.total)
 
 
 def mean(columns: Columns, kwargs: Kwargs) -> Plan:
-    def measure(left: Field, values: Values) -> Number | None:
-        total, n = _sum(left, values), _present(values, left)
-        if total is None or isinstance(total, float):
-            return None if total is None else total / n
-        return float(Fraction(total) / n)
-
-    return _number(columns, kwargs, "mean", _summed, measure)
+    return _number(columns, kwargs, "mean", moments.summed, moments.mean)
 
 
 def deviation(columns: Columns, kwargs: Kwargs) -> Plan:
-    """Of the sample: divided by n - 1, so that a single value has none."""
-    _of_numbers(columns, kwargs)
+    """Of the sample: divided by n - 1, so that a single value has none. Near a limit it is measured again, exactly."""
+    left = _of_numbers(columns, kwargs)
 
-    def measure(left: Field, values: Values) -> Number | None:
-        found = values[_deviation(left)[0]]
-        return None if found is None or math.isinf(found) else float(found)
+    def later(values: Values) -> str:
+        if not values.count(f"count({left.sql})") or moments.unmeasurable(left, values):
+            return ""
+        rough = values[moments.spread(left)]
+        limits = [limit for key in ("min_value", "max_value") if (limit := kwargs.get(key)) is not None]
+        near = any(abs(rough - limit) <= _ROUGH * max(rough, abs(limit)) for limit in limits)
+        return moments.exact_spread(left, values) if near else ""
 
-    return _number(columns, kwargs, "standard deviation", _deviation, measure)
+    def measure(_: Field, values: Values) -> Number | None:
+        if moments.unmeasurable(left, values):
+            return None
+        query = later(values)
+        return float(values[query] if query else values[moments.spread(left)])
 
+    def needs(field: Field) -> tuple[str, ...]:
+        return (moments.spread(field), *moments.summed(field))
 
-def _deviation(left: Field) -> tuple[str, ...]:
-    return (f"stddev_samp(CAST({left.sql} AS DOUBLE))",)
+    return replace(_number(columns, kwargs, "standard deviation", needs, measure), later=later)
 
 
 def _of_numbers(columns: Columns, kwargs: Kwargs) -> Field:
@@ -152,8 +142,7 @@ def median(columns: Columns, kwargs: Kwargs) -> Plan:
         middle = Fraction(low) / 2 + Fraction(high) / 2
         return int(middle) if middle.denominator == 1 else float(middle)
 
-    plan = _number(columns, kwargs, "median", lambda _: (), measure)
-    return Plan(plan.judge, plan.needs, ranks=(ranks,))
+    return replace(_number(columns, kwargs, "median", lambda _: (), measure), ranks=(ranks,))
 
 
 def quantiles(columns: Columns, kwargs: Kwargs) -> Plan:
@@ -221,35 +210,35 @@ def _distinct(columns: Columns, kwargs: Kwargs) -> tuple[Field, Distinct]:
 
 def unique_count(columns: Columns, kwargs: Kwargs) -> Plan:
     left, distinct = _distinct(columns, kwargs)
-    _limits(kwargs)
+    limited(kwargs)
 
     def judge(values: Values) -> Seen:
         nulls, observed = values.rows - _present(values, left), values.count(distinct.sql)
-        return Seen(_held(observed, kwargs), observed=observed, nulls=nulls)
+        return Seen(held(observed, kwargs), observed=observed, nulls=nulls)
 
     return Plan(judge, (ROWS, f"count({left.sql})"), distinct=(distinct,))
 
 
 def unique_share(columns: Columns, kwargs: Kwargs) -> Plan:
     left, distinct = _distinct(columns, kwargs)
-    _limits(kwargs)
+    limited(kwargs)
 
     def judge(values: Values) -> Seen:
         present = _present(values, left)
         observed = values.count(distinct.sql) / present
-        return Seen(_held(observed, kwargs), observed=observed, nulls=values.rows - present)
+        return Seen(held(observed, kwargs), observed=observed, nulls=values.rows - present)
 
     return Plan(judge, (ROWS, f"count({left.sql})"), distinct=(distinct,))
 
 
 def present_share(columns: Columns, kwargs: Kwargs) -> Plan:
     left = find(columns, kwargs["column"])
-    _limits(kwargs)
+    limited(kwargs)
     present = f"count({left.sql})"
 
     def judge(values: Values) -> Seen:
         observed = values.count(present) / values.rows
-        return Seen(_held(observed, kwargs), observed=observed)
+        return Seen(held(observed, kwargs), observed=observed)
 
     return Plan(judge, (ROWS, present))
 
@@ -257,7 +246,7 @@ def present_share(columns: Columns, kwargs: Kwargs) -> Plan:
 def distinct_in_set(columns: Columns, kwargs: Kwargs, *, inside: bool, contained: bool) -> Plan:
     """`inside`: no value is outside the set; `contained`: every value of the set is there. `unexpected`: values."""
     left, _ = _distinct(columns, kwargs)
-    wanted = [value for value in _list(kwargs, "value_set") if not is_missing(value)]
+    wanted = [value for value in listed(kwargs, "value_set") if not is_missing(value)]
     constants = members(left, wanted)
     within = f"{left.sql} IN ({', '.join(constants)})" if constants else "FALSE"
     outside = Distinct((left.sql,), f"{left.sql} IS NOT NULL AND ({within}) IS NOT TRUE")
@@ -279,7 +268,7 @@ def distinct_in_set(columns: Columns, kwargs: Kwargs, *, inside: bool, contained
 def most_common(columns: Columns, kwargs: Kwargs) -> Plan:
     """Ties: every value as frequent as the most frequent is one; without ties_okay there must be a single one."""
     left, _ = _distinct(columns, kwargs)
-    constants = members(left, _list(kwargs, "value_set"))
+    constants = members(left, listed(kwargs, "value_set"))
     inside = f"k IN ({', '.join(constants)})" if constants else "FALSE"
     counted = f"SELECT {left.sql} AS k, count(*) AS n FROM {VIEW} WHERE {left.sql} IS NOT NULL GROUP BY ALL"
     query = (
@@ -294,72 +283,3 @@ def most_common(columns: Columns, kwargs: Kwargs) -> Plan:
         return Seen(holds, observed=first if ties == 1 else f"{ties} values, such as {first}", nulls=nulls)
 
     return Plan(judge, (ROWS, f"count({left.sql})"), later=lambda _: query)
-
-
-def row_count(_: Columns, kwargs: Kwargs) -> Plan:
-    if "value" in kwargs:
-        if not is_number(kwargs["value"]):
-            raise Unfit(f"A number of rows cannot be compared with {kwargs['value']!r}.")
-        kwargs = {"min_value": kwargs["value"], "max_value": kwargs["value"]}
-    _limits(kwargs)
-
-    def judge(values: Values) -> Seen:
-        holds = _held(values.rows, kwargs)
-        if holds and not values.rows:
-            raise Unfit("There are no rows, so nothing could be measured.")
-        return Seen(holds, observed=values.rows)
-
-    return Plan(judge, (ROWS,), rows=False)
-
-
-def column_count(columns: Columns, kwargs: Kwargs) -> Plan:
-    if "value" in kwargs:
-        kwargs = {"min_value": kwargs["value"], "max_value": kwargs["value"]}
-    _limits(kwargs)
-    return _known(Seen(_held(len(columns), kwargs), observed=len(columns)))
-
-
-def column_exists(columns: Columns, kwargs: Kwargs) -> Plan:
-    """With a column_index, counted from 0 (or from the end, if negative), it must stand there."""
-    names, wanted, place = [column.name for column in columns], kwargs["column"], kwargs.get("column_index")
-    if wanted not in names:
-        near = nearest(columns, wanted)
-        return _known(Seen(False, observed=f"there is {near!r}" if near else "there is none"))
-    if place is None:
-        return _known(Seen(True))
-    if not isinstance(place, int) or isinstance(place, bool):
-        raise Unfit(f"column_index is {place!r}, which is no whole number.")
-    return _known(Seen(-len(names) <= place < len(names) and names[place] == wanted, observed=names.index(wanted)))
-
-
-def columns_match_set(columns: Columns, kwargs: Kwargs) -> Plan:
-    names, wanted = {column.name for column in columns}, set(_list(kwargs, "column_set"))
-    lacking, extra = sorted(wanted - names), sorted(names - wanted)
-    exactly = kwargs.get("exact_match") is not False
-    said = [_names("missing", lacking, columns)] if lacking else []
-    if extra and exactly:
-        said.append(_names("extra", extra, ()))
-    return _known(Seen(not said, observed="; ".join(said) or len(names)))
-
-
-def _names(word: str, names: Sequence[str], columns: Columns) -> str:
-    shown = []
-    for name in names[:10]:
-        near = nearest(columns, name) if columns else ""
-        shown.append(f"{name} (there is {near!r})" if near else name)
-    return f"{word}: {', '.join(shown)}{f' and {len(names) - 10} more' if len(names) > 10 else ''}"
-
-
-def columns_match_list(columns: Columns, kwargs: Kwargs) -> Plan:
-    names, wanted = [column.name for column in columns], _list(kwargs, "column_list")
-    first = next((i for i, (one, two) in enumerate(zip(names, wanted, strict=False)) if one != two), None)
-    if first is not None:
-        return _known(Seen(False, observed=f"column {first + 1} is {names[first]!r}, not {wanted[first]!r}"))
-    if len(names) != len(wanted):
-        return _known(Seen(False, observed=f"{len(names)} columns, not {len(wanted)}"))
-    return _known(Seen(True, observed=len(names)))
-
-
-def _known(seen: Seen) -> Plan:
-    """The columns alone decide."""
-    return Plan(lambda _: seen, (), rows=False)

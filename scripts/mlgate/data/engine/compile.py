@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any
 
 from mlgate.data.engine import aggregates as agg
-from mlgate.data.engine import natives, rows
+from mlgate.data.engine import natives, records, rows, series, tables
 from mlgate.data.engine.plan import Plan
 from mlgate.data.engine.values import Leave, Named, Unfit
 from mlgate.data.nouns import Expectation
@@ -44,17 +44,17 @@ _COMPILERS: dict[str, Compiler] = {
     "expect_column_values_to_not_match_like_pattern_list": partial(rows.like, wanted=False),
     "expect_column_value_lengths_to_be_between": rows.lengths,
     "expect_column_value_lengths_to_equal": rows.lengths,
-    "expect_column_value_z_scores_to_be_less_than": rows.z_scores,
-    "expect_column_values_to_be_increasing": partial(rows.ordered, rising=True),
-    "expect_column_values_to_be_decreasing": partial(rows.ordered, rising=False),
-    "expect_column_values_to_be_unique": rows.unique,
-    "expect_compound_columns_to_be_unique": rows.compound_unique,
-    "expect_select_column_values_to_be_unique_within_record": rows.unique_within_record,
-    "expect_multicolumn_values_to_be_equal": rows.equal_within_record,
-    "expect_multicolumn_sum_to_equal": rows.sum_equal,
-    "expect_column_pair_values_a_to_be_greater_than_b": rows.pair_greater,
-    "expect_column_pair_values_to_be_equal": rows.pair_equal,
-    "expect_column_pair_values_to_be_in_set": rows.pair_in_set,
+    "expect_column_value_z_scores_to_be_less_than": series.z_scores,
+    "expect_column_values_to_be_increasing": partial(series.ordered, rising=True),
+    "expect_column_values_to_be_decreasing": partial(series.ordered, rising=False),
+    "expect_column_values_to_be_unique": records.unique,
+    "expect_compound_columns_to_be_unique": records.compound_unique,
+    "expect_select_column_values_to_be_unique_within_record": records.unique_within_record,
+    "expect_multicolumn_values_to_be_equal": records.equal_within_record,
+    "expect_multicolumn_sum_to_equal": records.sum_equal,
+    "expect_column_pair_values_a_to_be_greater_than_b": records.pair_greater,
+    "expect_column_pair_values_to_be_equal": records.pair_equal,
+    "expect_column_pair_values_to_be_in_set": records.pair_in_set,
     "expect_column_min_to_be_between": partial(agg.extreme, which="min"),
     "expect_column_max_to_be_between": partial(agg.extreme, which="max"),
     "expect_column_mean_to_be_between": agg.mean,
@@ -69,13 +69,13 @@ _COMPILERS: dict[str, Compiler] = {
     "expect_column_distinct_values_to_contain_set": partial(agg.distinct_in_set, inside=False, contained=True),
     "expect_column_distinct_values_to_equal_set": partial(agg.distinct_in_set, inside=True, contained=True),
     "expect_column_most_common_value_to_be_in_set": agg.most_common,
-    "expect_table_row_count_to_be_between": agg.row_count,
-    "expect_table_row_count_to_equal": agg.row_count,
-    "expect_table_column_count_to_be_between": agg.column_count,
-    "expect_table_column_count_to_equal": agg.column_count,
-    "expect_column_to_exist": agg.column_exists,
-    "expect_table_columns_to_match_set": agg.columns_match_set,
-    "expect_table_columns_to_match_ordered_list": agg.columns_match_list,
+    "expect_table_row_count_to_be_between": tables.row_count,
+    "expect_table_row_count_to_equal": tables.row_count,
+    "expect_table_column_count_to_be_between": tables.column_count,
+    "expect_table_column_count_to_equal": tables.column_count,
+    "expect_column_to_exist": tables.column_exists,
+    "expect_table_columns_to_match_set": tables.columns_match_set,
+    "expect_table_columns_to_match_ordered_list": tables.columns_match_list,
     "expect_column_null_count_to_be_at_most": rows.null_count,
 }
 
