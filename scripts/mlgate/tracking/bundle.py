@@ -116,7 +116,8 @@ def _files(root: Path, path: Path) -> Iterator[tuple[Path, str]]:
     inside = "" if inside == "." or ".." in inside.split("/") else inside
     for file, below in _walk(whole):
         folder = os.path.dirname(below) if whole.is_file() else os.path.join(whole.name, os.path.dirname(below))
-        yield file.resolve(), "/".join(part for part in (inside, folder.strip("/")) if part)
+        # Not resolved: a link into DVC's cache leads to a file that is called by its digest.
+        yield file.absolute(), "/".join(part for part in (inside, folder.strip("/")) if part)
 
 
 def _walk(path: Path) -> Iterator[tuple[Path, str]]:
