@@ -87,10 +87,9 @@ def test_a_row_that_breaks_the_contract_is_shown_with_its_number_and_private_val
 
 
 def test_no_contract_at_all_is_no_pass_unless_that_is_said_to_be_fine(repo: Repo) -> None:
-    edit(repo, "mlgate.yaml", lambda config: config.pop("data"))
-    repo.git("checkout", "--quiet", "main")
     repo.write("mlgate.yaml", MLGATE)
     repo.commit("No contracts")
+    repo.git("branch", "--force", "main")  # the base has none either, or its contract would bind
     assert repo.mlgate("validate-data").returncode == 2
     assert evidence(repo, "repository")["verdict"] == "error"
     (repo.path / ".mlgate/evidence/repository/validate-data.json").unlink()
@@ -257,7 +256,7 @@ def test_quarantine_has_the_broken_rows_and_the_rest(repo: Repo) -> None:
     repo.write("data/train.csv", BAD)
     repo.commit()
     assert repo.mlgate("validate-data", "--quarantine", "bad-rows").returncode == 1
-    files = sorted((repo.path / "bad-rows").rglob("*.csv"))
+    files = sorted(p for p in (repo.path / "bad-rows").rglob("*.csv") if p.is_file())
     assert len(files) == 2
     sizes = {len(file.read_text().splitlines()) - 1 for file in files}
     assert sizes == {1, 9}

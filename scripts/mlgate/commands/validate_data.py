@@ -161,7 +161,7 @@ def _one(bound: Binding, file: str, own: Config, checker: Checker, now: Pipeline
         found = entries(checker.run, own, rules, now)
         paths = {entry.written for entry in found}
         wanted: list[Entry] = [e for e in found if not checker.asked.data or e.written in checker.asked.data]
-        if not any(entry.checks for entry in wanted):
+        if not any(entry.checks or entry.notes for entry in wanted):
             return None, paths
         if rules.binding.mode == "off":
             return off(VERB, rules.binding), paths
