@@ -317,6 +317,30 @@ def test_a_change_is_what_its_data_and_its_lock_say(kind: trained.Kind, project:
     assert bad.count(",-3,") == (3 if kind == "bad-data" else 0)
 
 
+def test_training_is_proposed_as_one_pull_request(seed: trained.Trained, tmp_path: Path, forge: Forge) -> None:
+    """And by the job that runs none of it: what `train` leaves is pushed by `commit`."""
+    project = seed.copy(tmp_path)
+    consumer(tmp_path, made=project.path, starter="train.yml")
+    project.repo.write("params.yaml", "train:\n  smoothing: 2\n")
+    commit(project.path, "Ask for another model")
+    base = publish(project.path, "refs/heads/main")
+    told = payload("workflow_dispatch") | {"ref": "refs/heads/main"}
+    done = walk.act(project.path, "workflow_dispatch", told, forge)
+    assert (done.code, done.job("Commit")) == (0, "success"), done.text
+    assert json.loads(done.outputs("Train")["stages-run"]) == ["train", "evaluate"]
+    [pull] = forge.pulls
+    assert pull["html_url"] == done.outputs("Commit")["pull-request-url"]
+    branch, sha = pull["head"]["ref"], done.outputs("Commit")["commit"]
+    git(project.path, "fetch", "--quiet", str(tmp_path / "origin.git"), f"refs/heads/{branch}")
+    assert git(project.path, "rev-parse", "FETCH_HEAD", "FETCH_HEAD^").split() == [sha, base]
+    assert git(project.path, "log", "-1", "--format=%an", sha) == "github-actions[bot]"
+    changed = git(project.path, "diff", "--name-only", base, sha).split()
+    assert changed == ["dvc.lock", "metrics/eval.json"]
+    git(project.path, "switch", "--quiet", "--detach", sha)
+    project.dvc("pull", "--quiet")  # pushed before it was committed
+    assert (project.path / "models" / "visits.json").exists()
+
+
 # -- forks: the second workflow of the pair
 
 

@@ -82,6 +82,9 @@ def act(
     """`repo` is the consumer's clone with the event's commit checked out; jobs clone origin.git beside it."""
     folder = repo.parent
     (folder / "event.json").write_text(json.dumps(payload))
+    # Where the forge is pushed to is the repository beside the clone, too.
+    origin = (folder / "origin.git").as_uri()
+    (folder / "gitconfig").write_text(f'[url "{origin}"]\n\tinsteadOf = {SERVER}/{PROJECT}\n')
     pins = {}
     for path in WORKFLOWS:
         for found in re.finditer(r"uses: (actions/([\w-]+)@[0-9a-f]{40})", path.read_text("utf-8")):
@@ -92,7 +95,8 @@ def act(
         "GITHUB_API_URL": forge.url,
         "GITHUB_GRAPHQL_URL": f"{forge.host}/graphql",
         "MLGATE_CACHE": str(tools.cache().parent),
-        "MLGATE_TEST_ORIGIN": (folder / "origin.git").as_uri(),
+        "MLGATE_TEST_ORIGIN": origin,
+        "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
         "MLGATE_TEST_ARTIFACTS": str(folder / "artifacts"),
     }
     command = [
