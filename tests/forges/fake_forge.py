@@ -268,7 +268,8 @@ class FakeGitHub(FakeForge):
         return pull
 
     def _open(self, body: dict[str, Any]) -> Reply:
-        if any((p["head"]["ref"], p["base"]["ref"]) == (body["head"], body["base"]) for p in self.pulls):
+        ours = [p for p in self.pulls if p["head"]["repo"]["full_name"] == self.project]
+        if any((p["head"]["ref"], p["base"]["ref"]) == (body["head"], body["base"]) for p in ours):
             words = f"A pull request already exists for acme:{body['head']}."
             errors = [{"resource": "PullRequest", "code": "custom", "message": words}]
             return Reply(422, {"message": "Validation Failed", "errors": errors, "documentation_url": "x"})

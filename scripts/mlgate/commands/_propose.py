@@ -41,7 +41,7 @@ class Done:
 
     commit: str = ""
     branch: str = ""
-    url: str = ""  # of the request, else of the commit
+    url: str = ""  # of the request
     said: tuple[str, ...] = ()
 
 
@@ -98,8 +98,7 @@ def commit_back(
         raise forge.push_refused(error, to) from None
     if how == "branch":
         held = forge.held_back(request=False) if pushed else ""
-        url = f"{forge.event.commit_url}{sha}" if forge.event.commit_url else ""
-        return Done(sha, to, url, _said(*_pushed(sha, to, pushed), held))
+        return Done(sha, to, said=_said(_pushed(sha, to, forge.event, pushed=pushed), held))
     request = Request(
         head=to,
         base=onto,
@@ -112,7 +111,9 @@ def commit_back(
     word = f"{forge.request_word} {opened.url}".strip()
     did = {"created": f"Opened {word}.", "updated": f"Updated {word}.", "unchanged": f"{word} is as it was."}
     held = forge.held_back(request=True) if pushed or opened.did == "created" else ""
-    return Done(sha, to, opened.url, _said(*_pushed(sha, to, pushed), did[opened.did], *opened.said, held))
+    return Done(
+        sha, to, opened.url, _said(_pushed(sha, to, forge.event, pushed=pushed), did[opened.did], *opened.said, held)
+    )
 
 
 def target(event: Event, git: Git, head: str, *, word: str) -> str:
@@ -133,6 +134,8 @@ def target(event: Event, git: Git, head: str, *, word: str) -> str:
             "turn merged results off for this job).",
         )
     name = event.ref or git.branch()
+    if event.name == "workflow_run" and head != event.head_sha:
+        name = event.default_branch  # the run that was followed had another branch; this one has the default branch
     if not name:
         raise MlgateError("no branch is checked out, so there is none to commit to.", fix="Check out a branch.")
     return name
@@ -215,8 +218,9 @@ def _again(before: str, found: Proposal) -> MlgateError:
     )
 
 
-def _pushed(sha: str, branch: str, pushed: bool) -> tuple[str, ...]:
-    return (f"Committed {sha[:7]} to {branch}." if pushed else f"{branch} has this commit already ({sha[:7]}).",)
+def _pushed(sha: str, branch: str, event: Event, *, pushed: bool) -> str:
+    shown = f"{event.commit_url}{sha}" if event.commit_url else sha
+    return f"Committed to {branch}: {shown}" if pushed else f"{branch} has this commit already: {shown}"
 
 
 def _said(*sentences: str) -> tuple[str, ...]:

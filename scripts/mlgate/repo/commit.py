@@ -69,7 +69,7 @@ def build(
     if run_url.isprintable() and " " not in run_url and run_url:
         lines.append(f"Mlgate-Run: {run_url}")
     message = f"{title}\n\n" + "\n".join(lines) + "\n"
-    who = {"NAME": by.name, "EMAIL": by.email, "DATE": f"{now} +0000"}
+    who = {"NAME": by.name, "EMAIL": by.email, "DATE": f"@{now} +0000"}
     env = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
     commit = _run(git, "commit-tree", tree, "-p", base, env=env, given=message.encode())
     return Built(commit, tree, base)
