@@ -21,8 +21,10 @@ pytestmark = pytest.mark.dvc
 SCORE = "    score: python src/predict.py {model} {data} {predictions}\n"
 
 
-def with_command(repo: builder.Repo, command: str = SCORE) -> None:
-    repo.write("mlgate.yaml", projects.CONFIG.replace("    predictions:", f"{command}    predictions:"))
+def with_command(repo: builder.Repo, command: str = SCORE, config: str = projects.CONFIG) -> None:
+    """Committed before anything else: the base's configuration is the one that counts."""
+    repo.write("mlgate.yaml", config.replace("    predictions:", f"{command}    predictions:"))
+    repo.commit("Score by a command")
 
 
 def test_results_that_follow_are_proven(bare: builder.Repo) -> None:
@@ -42,7 +44,7 @@ def test_results_that_follow_are_proven(bare: builder.Repo) -> None:
 
 def test_a_command_of_their_own(project: builder.Repo, tmp_path: Path) -> None:
     with_command(project)
-    project.commit("Score by a command")
+    project.commit("Next")
     seen = Seen(projects.clone(project, tmp_path / "runner"), "--verify", "score")
     assert seen.verdict == "pass", seen.reasons
     assert seen.stages == {"evaluate.holdout.score": "ran", "evaluate": "ran"}
@@ -87,6 +89,7 @@ def test_metrics_made_elsewhere_are_refuted(project: builder.Repo, tmp_path: Pat
 def test_a_difference_within_the_tolerance_is_none(project: builder.Repo, tmp_path: Path) -> None:
     values = json.loads((project.path / "metrics/eval.json").read_text())
     project.write("mlgate.yaml", projects.CONFIG.replace("train: {", "train: {tolerance: 0.02, "))
+    project.commit("Tolerate")
     _swap(project, "metrics/eval.json", json.dumps({**values, "accuracy": values["accuracy"] + 0.01}))
     seen = Seen(projects.clone(project, tmp_path / "runner"), "--verify", "score")
     assert seen.verdict == "pass", seen.reasons
@@ -150,8 +153,9 @@ def test_project_code_sees_no_credentials(project: builder.Repo, tmp_path: Path)
         f"open({str(tmp_path / 'local')!r}, 'w').write(open('.dvc/config.local').read())\n" + projects.PREDICT
     )
     project.write("src/spy.py", script)
-    with_command(project, SCORE.replace("src/predict.py", "src/spy.py"))
-    project.commit("Look around")
+    allowing = projects.CONFIG.replace("train: {", "train: {environment: [LICENCE_KEY], ")
+    with_command(project, SCORE.replace("src/predict.py", "src/spy.py"), allowing)
+    project.commit("Next")
     project.write(".dvc/config.local", "['remote \"storage\"']\n    read_timeout = 77\n")
     secrets = {
         "AWS_SECRET_ACCESS_KEY": "one",
@@ -160,9 +164,6 @@ def test_project_code_sees_no_credentials(project: builder.Repo, tmp_path: Path)
         "MLFLOW_TRACKING_PASSWORD": "four",
         "HARMLESS": "kept",
     }
-    text = (project.path / "mlgate.yaml").read_text().replace("train: {", "train: {environment: [LICENCE_KEY], ")
-    project.write("mlgate.yaml", text)
-    project.commit("Allow one")
     dvc(project, "gc", "--workspace", "--force", "--quiet")
     seen = Seen(
         project, "--verify", "score", MLGATE_ENV_NAMES="STORAGE_LOGIN", LICENCE_KEY="five", **secrets

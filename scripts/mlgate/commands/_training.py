@@ -32,7 +32,7 @@ from mlgate.setup.doctor import environ
 from mlgate.setup.worktree import WorkTree
 from mlgate.train import environment, lock, plan, reproduce, score, smoke
 from mlgate.train.project import Project
-from mlgate.train.proofs import Shown
+from mlgate.train.proofs import TEXT, Shown
 from mlgate.train.scratch import worktree
 from mlgate.train.stages import StageError
 
@@ -203,7 +203,9 @@ class Trainer:
         new = level == "reproduce" and self.asked.proposal is not None
         shown.checks += self._integrity(project, new=new)
         asked = lock.prove(project, Shown() if new else shown, why_no_dvc=why)
-        if not new:
+        if new:
+            reproduce.expect(project, shown)
+        else:
             self._remote(project, shown, why)
         if level == "score":
             return "score" if self._score(project, shown) else "lock"
@@ -336,6 +338,7 @@ class Trainer:
             made = Pipeline(WorkTree(self.run.git), lenient=True)
             after = project.at(made)
             if new:
+                shown.renew(*TEXT)
                 lock.prove(after, shown)
                 shown.claim("remote", "not run", "what was made is not pushed")
             reproduce.check(after if new else project, made, ran, before, shown)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mlgate.errors import MlgateError
 from mlgate.model import StageRun, Verdict
+from mlgate.repo import dvc as dvc_files
 from mlgate.repo import fresh, project_dvc
 from mlgate.repo import metrics as metrics_files
 from mlgate.repo.dvc import Pipeline, Stage
@@ -159,12 +160,23 @@ def run(project: Project, wanted: Sequence[str], shown: Shown, *, rerun: bool) -
 # -- what it left ----------------------------------------------------------------------------------------------------
 
 
+def expect(project: Project, shown: Shown) -> None:
+    """Before new work is made, nothing of it is shown."""
+    claims: list[Claim] = ["lock", "metrics file", "remote", "metrics", "model"]
+    if any(one.predictions for one in project.sets):
+        claims.append("predictions")
+    for claim in claims:
+        shown.claim(claim, "not run", "it was still to be made")
+
+
 @dataclass(frozen=True)
 class Before:
-    """What was there when it began: predictions by evaluation set, and DVC's configuration."""
+    """What was there when it began: predictions by evaluation set, DVC's configuration, and files that differed from
+    the commit (path -> digest)."""
 
     predictions: dict[str, Path]
     config: bytes
+    dirty: dict[str, str]
 
 
 def remember(project: Project, folder: Path) -> Before:
@@ -173,7 +185,15 @@ def remember(project: Project, folder: Path) -> Before:
         there = project.git.root / one.predictions
         if one.predictions and there.exists():
             kept[one.name] = score.set_aside(there, folder / one.name)
-    return Before(kept, configuration(project))
+    return Before(kept, configuration(project), _dirty(project))
+
+
+def _dirty(project: Project) -> dict[str, str]:
+    found = {}
+    for path in project.git.dirty():
+        file = project.git.root / path
+        found[path] = dvc_files.md5(file.read_bytes()) if file.is_file() else ""
+    return found
 
 
 def configuration(project: Project) -> bytes:
@@ -193,7 +213,7 @@ def check(project: Project, now: Pipeline, ran: Sequence[StageRun], before: Befo
     chain = plan.chain(now, [*([project.artifact] if project.artifact else []), *project.results])
     done = [stage for stage in chain if plan.address(stage, project.home) in names]
     whole = _outputs(root, done, shown) and _finite(project, done, shown)
-    whole = _clean(project, now, chain, shown) and whole
+    whole = _clean(project, now, chain, before, shown) and whole
     if not names:
         reason = "Every stage is unchanged, so nothing was made again. `--rerun` runs them all the same."
         shown.check("reproduced", "dvc repro", Verdict.WARN, reason)
@@ -261,7 +281,7 @@ def _finite(project: Project, done: Sequence[Stage], shown: Shown) -> bool:
     return fine
 
 
-def _clean(project: Project, now: Pipeline, chain: Sequence[Stage], shown: Shown) -> bool:
+def _clean(project: Project, now: Pipeline, chain: Sequence[Stage], before: Before, shown: Shown) -> bool:
     """Afterwards nothing may be stale: a stage that changes its own inputs leaves it so."""
     assert project.dvc is not None  # noqa: S101
     addresses = [plan.address(stage, project.home) for stage in chain]
@@ -270,6 +290,14 @@ def _clean(project: Project, now: Pipeline, chain: Sequence[Stage], shown: Shown
         project_dvc.changed(project.dvc, folder, project.home, addresses, project.environ) if addresses else Changed()
     )
     stale = {name: list(said) for name, said in changed.stages.items()}
+    # DVC takes a stage's inputs as they are when it ends: one that writes to them is fresh in its eyes.
+    made = {out.path for stage in chain for out in stage.outs}
+    for path, digest in _dirty(project).items():
+        if path in made or before.dirty.get(path) == digest:
+            continue
+        for stage in chain:
+            if any(plan.within(path, read) for read in (*(dep.path for dep in stage.deps), *stage.params)):
+                stale.setdefault(plan.address(stage, project.home), []).append(f"{path} was changed while it ran")
     for stage in chain:
         for one in fresh.check(now, stage):
             if one.known and plan.address(stage, project.home) not in stale:
