@@ -90,6 +90,7 @@ def test_no_contract_at_all_is_no_pass_unless_that_is_said_to_be_fine(repo: Repo
     repo.write("mlgate.yaml", MLGATE)
     repo.commit("No contracts")
     repo.git("branch", "--force", "main")  # the base has none either, or its contract would bind
+    repo.commit("A change")
     assert repo.mlgate("validate-data").returncode == 2
     assert evidence(repo, "repository")["verdict"] == "error"
     (repo.path / ".mlgate/evidence/repository/validate-data.json").unlink()
