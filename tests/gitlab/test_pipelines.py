@@ -14,7 +14,7 @@ import yaml
 import trained
 from forges.fake_forge import MERGE, FakeGitLab, Reply
 
-from .pipelines import IID, Project
+from .pipelines import HOST, IID, PROJECT, Project
 from .templates import PIPELINE, ROOT, VERBS, load, option_variables
 
 pytestmark = pytest.mark.gitlab
@@ -289,6 +289,28 @@ def test_evidence_that_a_commit_carries_is_not_believed(trained_project: Project
     assert "git rm -r --cached .mlgate" in done.said("mlgate-judge")
     evidence = done.artifact("mlgate-judge") / "evidence" / "visits"
     assert [file.name for file in evidence.iterdir()] == ["compare.json"]
+
+
+def test_training_is_proposed_as_one_merge_request(trained_project: Project, gitlab: GitLabOfOurs) -> None:
+    """By the job that runs none of it and alone has the token."""
+    project = trained_project
+    project.include("train", verify="reproduce", push=True, commit="pull-request", setup='echo "token <$GITLAB_TOKEN>"')
+    project.repo.write("params.yaml", "train:\n  smoothing: 2\n")
+    base = project.push("Ask for another model")
+    give_token(project)
+    ours = {"CI_SERVER_URL": f"https://{HOST}", "CI_PROJECT_URL": f"https://{HOST}/{PROJECT}"}
+    of_a_request = ("CI_MERGE_REQUEST", "CI_PIPELINE_SOURCE")
+    known = {key: value for key, value in facts(gitlab).items() if not key.startswith(of_a_request)}
+    done = project.run(source="schedule", **known | ours)
+    assert done.codes == {"mlgate-train": 0, "mlgate-commit": 0}, done.text
+    assert "token <>" in done.said("mlgate-train")
+    [merge] = gitlab.merges
+    git = project.repo.git
+    git("fetch", "--quiet", f"file://{project.remote}", f"refs/heads/{merge['source_branch']}")
+    assert git("rev-parse", "FETCH_HEAD^") == base
+    assert git("diff", "--name-only", base, "FETCH_HEAD").split() == ["dvc.lock", "metrics/eval.json"]
+    assert TOKEN not in done.text
+    assert "mlgate-commit;" not in project.run("--list-csv", source="push").out
 
 
 # -- the default branch, and schedules
