@@ -264,3 +264,19 @@ def test_every_extra_has_a_locked_file_that_agrees_with_the_base() -> None:
         assert {name: locked.get(name) for name in base} == base, extra
         for name in dict(extras._EXTRAS[extra].needs.values()):
             assert name in locked
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("extra", "module"), [("data", "duckdb"), ("gx", "great_expectations"), ("track", "mlflow")])
+def test_the_locked_files_can_be_had_and_used(extra: str, module: str, tmp_path: Path) -> None:
+    """From the real index, in an interpreter that has nothing else, as in a job of GitHub's."""
+    env = {"MLGATE_CACHE": str(tmp_path)}
+    code = (
+        f"import sys; sys.path[:0] = [{str(ROOT / 'scripts')!r}]; from mlgate import extras; extras.use({extra!r}); "
+        f"import click, requests, yaml, {module}; print({module}.__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], env=os.environ | env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(tmp_path))
