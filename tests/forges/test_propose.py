@@ -151,6 +151,21 @@ def test_onto_the_branch_of_a_pull_request(place: Place) -> None:
     assert "not the head of the pull request but its merge" in refused(place, "branch", repo=repo, env=environ)
 
 
+def test_as_a_job_calls_it(place: Place) -> None:
+    place.trained()
+    outputs = place.tmp_path / "outputs"
+    environ = place.environ(place.repo, GITHUB_OUTPUT=str(outputs))
+    done = place.repo.mlgate("train", "--proposal", str(place.folder), "--commit", "pull-request", **environ)
+    assert done.returncode == 0, done.stderr
+    (request,) = place.requests()
+    assert request["head"] in done.stdout
+    for secret in (TOKEN, GITLAB_TOKEN, JOB_TOKEN):
+        assert secret not in done.stdout + done.stderr
+    if isinstance(place.fake, FakeGitHub):
+        assert place.host.branches()[request["head"]] in outputs.read_text()
+    assert place.repo.git("status", "--porcelain", "--ignored") == ""
+
+
 # -- secrets
 
 
@@ -382,9 +397,28 @@ def test_main_moved_on_while_it_trained(place: Place) -> None:
     place.trained()
     theirs = place.person("main")
     said = refused(place, "branch")
-    assert f"main moved from {place.repo.head[:7]} to {theirs[:7]} while this was trained" in said
+    assert f"main is not at {place.repo.head[:7]}, which was trained, but at {theirs[:7]}" in said
     assert "Rebase" in said
     assert place.host.branches() == {"main": theirs}
+
+
+def test_commits_of_another_branch_do_not_come_along(place: Place) -> None:
+    """A checkout of what is ahead of main, in a clone whose HEAD names no branch: it could go forward, with them."""
+    place.person("better", onto="main")
+    repo = place.clone(branch="better")
+    repo.git("checkout", "--quiet", "--detach")
+    before = place.host.branches()
+    place.trained(repo=repo)
+    assert "which was trained, but at" in refused(place, "branch", repo=repo)
+    assert place.host.branches() == before
+
+
+def test_the_branch_that_is_checked_out_by_name_is_the_one_that_was_trained(place: Place) -> None:
+    place.person("develop", onto="main")
+    repo = place.clone(branch="develop")
+    place.trained(repo=repo)
+    place.back(repo=repo)
+    assert [request["base"] for request in place.requests()] == ["develop"]
 
 
 def test_two_runs_at_once_onto_main(place: Place) -> None:
@@ -544,7 +578,7 @@ def test_gitlab_with_the_token_of_the_job_alone(place: Place) -> None:
 def test_the_token_of_the_job_starts_no_gate_and_that_is_said_once(place: Place) -> None:
     place.trained()
     done = place.back()
-    said = [s for s in done.said if "GitHub App" in s or "for which no workflow starts" in s]
+    said = [s for s in done.said if "job's own token" in s]
     assert len(said) == (0 if isinstance(place.fake, FakeGitLab) else 1)
     if type(place.fake) is FakeGitHub:
         assert "`Approve workflows to run`" in said[0]

@@ -198,6 +198,6 @@ def test_a_server_that_hiccups_is_tried_again(
     git = Git(project.repo.path)
     remote = push.Remote("http://127.0.0.1:9/nothing")
     with pytest.raises(push.PushError) as error:
-        push.push(git, remote, project.base, "main", sleep=waits.append)
+        push.push(git, remote, project.base, "main", instead_of="", sleep=waits.append)
     assert error.value.why == "unreachable"
     assert waits == [1.0, 2.0]

@@ -97,7 +97,7 @@ def commit_back(
     except PushError as error:
         raise forge.push_refused(error, to) from None
     if how == "branch":
-        held = forge.held_back(request=False) if pushed else ""
+        held = forge.held_back(request=forge.event.kind == "pull_request") if pushed else ""
         return Done(sha, to, said=_said(_pushed(sha, to, forge.event, pushed=pushed), held))
     request = Request(
         head=to,
@@ -133,9 +133,10 @@ def target(event: Event, git: Git, head: str, *, word: str) -> str:
             fix="Check out the head in both jobs (GitHub: `ref: ${{ github.event.pull_request.head.sha }}`; GitLab: "
             "turn merged results off for this job).",
         )
-    name = event.ref or git.branch()
-    if event.name == "workflow_run" and head != event.head_sha:
-        name = event.default_branch  # the run that was followed had another branch; this one has the default branch
+    # What is checked out by name was chosen to be trained; the event names the branch of a clone that has none.
+    name = git.branch() or event.ref
+    if not git.branch() and event.name == "workflow_run" and head != event.head_sha:
+        name = event.default_branch  # the event speaks of the run that was followed; this one has the default branch
     if not name:
         raise MlgateError("no branch is checked out, so there is none to commit to.", fix="Check out a branch.")
     return name
@@ -160,19 +161,21 @@ def _branch(git: Git, branch: str, how: How, onto: str, found: Proposal) -> str:
 
 
 def _forward(git: Git, remote: Remote, built: Built, branch: str) -> tuple[str, bool]:
-    """Straight onto the branch that was trained: only ever forward."""
+    """Straight onto the branch that was trained, while it is where it was: one commit forward, and no other commits."""
     try:
-        push.push(git, remote, built.commit, branch)
+        push.push(git, remote, built.commit, branch, instead_of=built.base)
     except PushError as error:
         if error.why != "moved":
             raise
         there = push.tip(git, remote, branch)
-        push.bring(git, remote, branch)
+        if there:
+            push.bring(git, remote, branch)
         fresh = Git(git.root, git.fetch_env)
         if fresh.resolve(there) and _same(fresh, there, built):
             return there, False  # a run beside this one committed the same
         raise MlgateError(
-            f"{branch} moved from {built.base[:7]} to {there[:7]} while this was trained, so nothing was pushed.",
+            f"{branch} is not at {built.base[:7]}, which was trained, but at {there[:7] or 'nothing'}, so nothing was "
+            "pushed.",
             fix=f"Rebase: run again on {branch} as it is now, because what was trained belongs to {built.base[:7]}. "
             "Or use `commit: pull-request`.",
         ) from None

@@ -107,7 +107,11 @@ class PullRequests(Forge):
     def held_back(self, *, request: bool) -> str:
         """Events made with the token of a job start no workflow: GitHub's guard against loops."""
         opened_by = self._pulls.opened_by if self._pulls else ""
-        if (opened_by or self._whoami()) not in (BOT, "gitea-actions", "forgejo-actions"):
+        try:
+            who = opened_by or self._whoami()
+        except ForgeError:
+            return ""  # what was pushed is pushed, whoever did it
+        if who not in (BOT, "gitea-actions", "forgejo-actions"):
             return ""
         mend = "With the token of a GitHub App, or a personal one, as `github-token` they start by themselves."
         if self._gitea:
@@ -115,8 +119,8 @@ class PullRequests(Forge):
         if not request:
             return f"Pushed with the job's own token, for which GitHub starts no workflows. {mend}"
         return (
-            "Opened with the job's own token, so its workflows wait until somebody with write access selects `Approve "
-            f"workflows to run` in the pull request (GitHub Enterprise Server starts none). {mend}"
+            "This was done with the job's own token, so the workflows of the pull request wait until somebody with "
+            f"write access selects `Approve workflows to run` in it (GitHub Enterprise Server starts none). {mend}"
         )
 
     def _requests(self) -> Pulls:

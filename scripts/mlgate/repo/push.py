@@ -79,26 +79,24 @@ def push(
     commit: str,
     branch: str,
     *,
-    instead_of: str | None = None,
+    instead_of: str,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Let a branch be at a commit. Raises PushError; `moved` when the branch is not where it was thought to be.
 
-    Without `instead_of` the branch may only go forward. With it (a commit, or "" for no branch) it is replaced if it is
-    there, and only then.
+    It is replaced if it is at `instead_of` ("": if there is none), and only then.
     """
     ref = f"refs/heads/{branch}"
-    lease = [] if instead_of is None else [f"--force-with-lease={ref}:{instead_of}"]
     _try(
         git, remote, "push", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed",
-        "--recurse-submodules=no", *lease, remote.url, f"{commit}:{ref}", sleep=sleep,
+        "--recurse-submodules=no", f"--force-with-lease={ref}:{instead_of}", remote.url, f"{commit}:{ref}", sleep=sleep,
     )  # fmt: skip
 
 
 def _try(git: Git, remote: Remote, *args: str, sleep: Callable[[float], None] = time.sleep) -> str:
     for attempt in range(1, TRIES + 1):
         # No helper and no question: the credentials are those given, and they are stored nowhere.
-        quiet = {"GIT_ASKPASS": "", "SSH_ASKPASS": ""} if remote.env else {}
+        quiet = {"GIT_ASKPASS": "", "SSH_ASKPASS": "", "GIT_TRACE_REDACT": "1"} if remote.env else {}
         done = git.try_run(*args, env={**quiet, **remote.env}, timeout=FETCH_TIMEOUT)
         if done.returncode == 0:
             return done.stdout.decode(errors="replace")
