@@ -156,7 +156,7 @@ def test_project_code_sees_no_credentials(project: builder.Repo, tmp_path: Path)
     allowing = projects.CONFIG.replace("train: {", "train: {environment: [LICENCE_KEY], ")
     with_command(project, SCORE.replace("src/predict.py", "src/spy.py"), allowing)
     project.commit("Next")
-    project.write(".dvc/config.local", "['remote \"storage\"']\n    read_timeout = 77\n")
+    project.write(".dvc/config.local", "['remote \"storage\"']\n    verify = false\n")
     secrets = {
         "AWS_SECRET_ACCESS_KEY": "one",
         "MY_TOKEN": "two",
@@ -173,8 +173,8 @@ def test_project_code_sees_no_credentials(project: builder.Repo, tmp_path: Path)
     assert not {*secrets} - {"HARMLESS"} & environ.keys()
     assert environ["HARMLESS"] == "kept"
     assert environ["LICENCE_KEY"] == "five"
-    assert "read_timeout" not in (tmp_path / "local").read_text()
-    assert "read_timeout" in (project.path / ".dvc/config.local").read_text()
+    assert "verify" not in (tmp_path / "local").read_text()
+    assert "verify" in (project.path / ".dvc/config.local").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -154,7 +154,7 @@ def run(project: Project, wanted: Sequence[str], shown: Shown, *, rerun: bool) -
             f"`dvc repro` ended with {ended.how}: {'; '.join(said or ended.tail[-1:]) or 'it said nothing'}"
         )
     log.close("failed", ended.how)
-    raise StageError(failed(name, ended), log.stages)
+    raise StageError(failed(name, ended, project.git.root), log.stages)
 
 
 # -- what it left ----------------------------------------------------------------------------------------------------

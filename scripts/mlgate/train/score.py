@@ -48,11 +48,16 @@ def again(project: Project, one: Evaluated, scratch: Scratch, shown: Shown) -> N
     committed = _committed(project, one, scratch, todo)
     scratch.forget_credentials()
     shell = Shell(scratch.tree, project.code, project.say)
+    metrics = [path for path in one.metrics if any(_makes(stage, path) for stage in todo)]
+    made = Made(scratch.tree, committed, metrics, "scored again")
     if one.score:
         shown.stages.append(_command(project, one, shell))
-    shown.stages += stages.run(shell, todo)
-    metrics = [path for path in one.metrics if any(_makes(stage, path) for stage in todo)]
-    compare(project, one, Made(scratch.tree, committed, metrics, "scored again"), shown)
+        _scores(project, one, made, shown)
+    for stage in todo:
+        shown.stages += stages.run(shell, [stage])
+        if one.predictions and _makes(stage, one.predictions):
+            _scores(project, one, made, shown)  # before a stage that may stumble over them
+    _measures(project, one, made, shown)
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,18 @@ class Made:
 
 def compare(project: Project, one: Evaluated, made: Made, shown: Shown) -> None:
     """Hold it against the commit."""
+    _scores(project, one, made, shown)
+    _measures(project, one, made, shown)
+
+
+def _scores(project: Project, one: Evaluated, made: Made, shown: Shown) -> None:
     if one.predictions and made.committed is not None:
         _predictions(project, one, made, shown)
     elif one.predictions:
         shown.claim("predictions", "not run", f"{one.predictions} is not known to DVC, so nothing is committed of it")
+
+
+def _measures(project: Project, one: Evaluated, made: Made, shown: Shown) -> None:
     for path in made.metrics:
         _metrics(project, path, made, shown)
     if left := [path for path in one.metrics if path not in made.metrics]:
@@ -140,7 +153,7 @@ def _command(project: Project, one: Evaluated, shell: Shell) -> StageRun:
     seconds = round(ended.seconds, 3)
     if ended.code != 0:
         run = StageRun(name=name, state="failed", seconds=seconds, reason=ended.how)
-        raise StageError(stages.failed(name, ended), [run])
+        raise StageError(stages.failed(name, ended, shell.tree), [run])
     if one.predictions and not (shell.tree / one.predictions).exists():
         run = StageRun(name=name, state="failed", seconds=seconds, reason=f"it did not write {one.predictions}")
         raise StageError(f"{name} ended well, but it did not write {one.predictions}.", [run])

@@ -130,7 +130,7 @@ def _repro(project: Project, todo: Sequence[str], scratch: Scratch) -> list[Stag
     if not name:
         raise MlgateError(f"`dvc repro` ended with {ended.how}: {'; '.join(ended.tail[-1:]) or 'it said nothing'}")
     log.close("failed", ended.how)
-    raise StageError(stages.failed(name, ended), log.stages)
+    raise StageError(stages.failed(name, ended, scratch.tree), log.stages)
 
 
 def _metrics(project: Project, tree: Path) -> None:

@@ -56,7 +56,7 @@ def _one(shell: Shell, stage: Stage, before: Sequence[StageRun]) -> StageRun:
         seconds += ended.seconds
         if ended.code != 0:
             run_ = StageRun(name=stage.name, state="failed", seconds=round(seconds, 3), reason=ended.how)
-            raise StageError(failed(stage.name, ended), [*before, run_])
+            raise StageError(failed(stage.name, ended, shell.tree), [*before, run_])
     for out in stage.outs:
         if not os.path.lexists(shell.tree / out.path):
             reason = f"it did not write {out.path}"
@@ -65,9 +65,9 @@ def _one(shell: Shell, stage: Stage, before: Sequence[StageRun]) -> StageRun:
     return StageRun(name=stage.name, state="ran", seconds=round(seconds, 3))
 
 
-def failed(name: str, ended: process.Ended) -> str:
-    """One sentence, and the last lines below it."""
-    said = "\n".join(f"  {line}" for line in ended.tail)
+def failed(name: str, ended: process.Ended, tree: Path) -> str:
+    """One sentence, and the last lines below it. Paths in the tree are shown as they are in the repository."""
+    said = "\n".join(f"  {line.replace(f'{tree}/', '')}" for line in ended.tail)
     return f"Stage {name} failed ({ended.how})." + (f" It said last:\n{said}" if said else " It said nothing.")
 
 
