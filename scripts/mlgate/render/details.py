@@ -28,9 +28,9 @@ def where(example: Example) -> str:
     return " ".join(part for part in (example.file, row) if part)
 
 
-def also(check: Check) -> str:
-    """The failing rows after the first, which the reason names: `row 42 (age = -1), row 99 (age = -2)`."""
-    shown = [f"row {where(one)} ({values(one)})" for one in check.examples[1:]]
+def rows(check: Check) -> str:
+    """`row 17 (age = -3), row 42 (age = -1), and 9 more`."""
+    shown = [f"row {where(one)} ({values(one)})" for one in check.examples]
     more = (check.unexpected or 0) - len(check.examples)
     return ", ".join([*shown, f"and {more:,} more"] if more > 0 else shown)
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlgate.model import Change, Check, Evidence, Named, Verdict
+from mlgate.model import Change, Check, Evidence, Example, Named, Verdict
 from mlgate.render import details, escape, layout, numbers, sentences
 from mlgate.render.layout import NOWHERE, Links
 
@@ -149,7 +149,7 @@ def _entry(evidence: Evidence, links: Links, room: int) -> dict[str, Any]:
         "short": numbers.commit,
         "rows_of": layout.rows_of(evidence),
         "words": layout.table_words(evidence),
-        "examples": [_Row(details.where(x), details.values(x), c.title) for c, x in details.examples(evidence)[:_MOST]],
+        "examples": [_row(c, x) for c, x in details.examples(evidence)[:_MOST]],
         "proofs": details.proofs(evidence)[:_MOST],
         "proven": details.proven(evidence),
         "facts": details.facts(evidence),
@@ -165,6 +165,13 @@ class _Row(NamedTuple):
     where: str
     values: str
     breaks: str
+    place: str
+
+
+def _row(check: Check, example: Example) -> _Row:
+    at = check.location
+    place = f"{at.file}{f':{at.line}' if at.line else ''}" if at else ""
+    return _Row(details.where(example), details.values(example), check.title, place)
 
 
 def _commit(links: Links, sha: str) -> str:

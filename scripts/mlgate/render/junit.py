@@ -84,7 +84,7 @@ def _text(check: Check) -> str:
     row = layout.row(check)
     facts = [
         sentences.sentence(check.reason),
-        f"also {details.also(check)}" if len(check.examples) > 1 else "",
+        details.rows(check),
         f"this change: {row.observed}" if row.observed else "",
         f"champion: {row.champion}" if row.champion else "",
         f"difference: {row.difference} {row.interval}".rstrip() if row.difference else "",

@@ -137,7 +137,7 @@ def _open(evidence: Evidence, links: Links) -> list[str]:
     parts = [*_rule_changes(evidence), *_table(evidence, rules)]
     if drawing := chart.text(rules):
         parts.append(escape.fence(drawing))
-    parts += [*_findings(evidence, links), *_examples(evidence)]
+    parts += [*_findings(evidence, links), *_examples(evidence, links)]
     if evidence.proofs and details.refuted(evidence):
         parts += [f"**What was proven:** {details.proven(evidence)}", _proofs(evidence)]
     if said := details.never(evidence):
@@ -183,7 +183,7 @@ def _proofs(evidence: Evidence) -> str:
     return "\n".join(lines)
 
 
-def _examples(evidence: Evidence) -> list[str]:
+def _examples(evidence: Evidence, links: Links) -> list[str]:
     """The rows that break a contract, worst check first."""
     found = details.examples(evidence)
     if not found:
@@ -191,7 +191,8 @@ def _examples(evidence: Evidence) -> list[str]:
     lines = ["| Row | Values | Breaks |", "|---:|---|---|"]
     for check, one in found[:_MOST_ITEMS]:
         values = escape.text(escape.clip(details.values(one), 300))
-        lines.append(_cells((escape.text(details.where(one)), values, escape.prose(check.title))))
+        broken = f"{escape.prose(check.title)}{_place(check, evidence, links)}"
+        lines.append(_cells((escape.text(details.where(one)), values, broken)))
     parts = ["**Rows that break the contract:**", "\n".join(lines)]
     if len(found) > _MOST_ITEMS:
         parts.append(f"{numbers.count(len(found) - _MOST_ITEMS, 'more row')} in the report.")

@@ -57,13 +57,10 @@ def _block(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _
         table.append(f"  and {len(rules) - _MANY:,} more, all in the report")
     headline = sentences.headline(evidence)
     telling = layout.findings(evidence, headline)
-    found = [
-        c
-        for c in layout.by_verdict(evidence.checks)
-        if (c in telling or layout.is_open(c) or len(c.examples) > 1) and not _in_a_row(c)
-    ]
+    found = [c for c in layout.by_verdict(evidence.checks) if (c in telling or layout.is_open(c)) and not _in_a_row(c)]
     words = [line for check in found[:_MANY] for line in _finding(check, columns, paint)]
     worse = bool(found) and (not rules or found[0].verdict.rank > rules[0].verdict.rank)
+    table += [line for check in rules[:_MANY] for line in _broken(check, columns)]
     lines = [*_header(evidence, among, columns, paint), *(words + table if worse else table + words)]
     told = any(layout.says_the_same(c.reason, headline) for c in [*found, *filter(_in_a_row, rules[:_MANY])])
     if not told and (not rules or evidence.verdict is not Verdict.PASS or evidence.title):
@@ -174,8 +171,6 @@ def _finding(check: Check, columns: int, paint: _Paint) -> list[str]:
     head = f"  {check.verdict}  "
     lines = _hanging(head, said, columns)
     lines[0] = lines[0].replace(check.verdict, paint.verdict(check.verdict), 1)
-    if more := details.also(check):
-        lines += _hanging(f"{' ' * len(head)}also ", _ascii(more), columns)
     return lines + [f"{' ' * len(head)}{line}".rstrip() for line in escape.plain_lines(check.fix)[:_MANY]]
 
 
@@ -183,6 +178,15 @@ def _in_a_row(check: Check) -> bool:
     """A limit that was crossed: its row has both numbers, the difference and what is allowed. No words are needed."""
     crossed = check.verdict in (Verdict.WARN, Verdict.FAIL) and check.limit is not None
     return crossed and layout.is_rule(check) and isinstance(check.observed, float) and not check.fix
+
+
+def _broken(check: Check, columns: int) -> list[str]:
+    """The rows of the data that break a check, and where it stands."""
+    if not check.examples:
+        return []
+    place = check.location
+    where = f"{place.file}{f':{place.line}' if place.line else ''}: " if place else ""
+    return _hanging("    ", _ascii(f"{where}{check.title}: {details.rows(check)}"), columns)
 
 
 def _made(evidence: Evidence, columns: int) -> list[str]:
