@@ -1,4 +1,4 @@
-"""The story of example-project: five changes to one model, each judged as its pull request would be.
+"""The story of example-project: six changes to one model, each judged as its pull request would be.
 
 Real data, real training, real DVC with a folder as its remote; no server. Every act says how it has to end, and the
 exit code is 1 when one does not: the story is a test as well.
@@ -26,7 +26,7 @@ NOT_COMMITTED = ("__pycache__", ".venv", ".mlgate", "*.parquet", "visits", "cach
 MARK = ".mlgate-example"  # tells a folder of the story, which may be replaced, from any other
 METRICS = "metrics/eval.json"
 AUTHOR = {"NAME": "Ada", "EMAIL": "ada@example.com"}
-EVIDENCE = ".mlgate/evidence/doctor-visits/compare.json"
+EVIDENCE = ".mlgate/evidence/doctor-visits"
 
 
 class Team:
@@ -83,6 +83,7 @@ class Act:
     rules_changed: frozenset[str] = frozenset()
     start: str = "main"
     merged: bool = False
+    verbs: tuple[str, ...] = ("compare",)  # of the pull request's jobs; the last one decides, the others pass
 
 
 def first_model(team: Team) -> None:
@@ -104,6 +105,12 @@ def by_hand(team: Team) -> None:
     team.edit(METRICS, f'"auc": {auc}', '"auc": 0.91')
 
 
+def months(team: Team) -> None:
+    team.edit("src/ingest.py", '"age": raw["xage"],', '"age": raw["xage"] * 12,  # in months')
+    team.dvc("repro", "split")
+    team.dvc("push")
+
+
 def loosen(team: Team) -> None:
     team.edit("mlgate.yaml", "max_relative_regression: 2%", "max_relative_regression: 20%")
 
@@ -111,14 +118,19 @@ def loosen(team: Team) -> None:
 BROKEN = frozenset(
     {"rules.auc.absolute_regression", "rules.log_loss.relative_regression", "rules.accuracy.absolute_regression"}
 )
+BROKEN_DATA = frozenset(f"data.data/{half}.parquet.age.{what}" for half in ("train", "test") for what in ("max", "mean"))
 ACTS = (
     Act(
         "first-model", "The first model. There is no champion yet, and the gate says so.",
-        first_model, "Train the first model", "warn", 0, merged=True,
+        first_model, "Train the first model", "warn", 0, merged=True, verbs=("validate-data", "compare"),
     ),
     Act(
         "boosting", "A better challenger: gradient boosting instead of logistic regression.",
-        boosting, "Try gradient boosting", "pass", 0, merged=True,
+        boosting, "Try gradient boosting", "pass", 0, merged=True, verbs=("train", "compare"),
+    ),
+    Act(
+        "months", "Corrupted data: a colleague stores ages in months. Stopped before anything is trained on them.",
+        months, "Store the age in months", "fail", 1, BROKEN_DATA, verbs=("validate-data",),
     ),
     Act(
         "too-fast", "A worse challenger: somebody lets it learn ten times as fast.",
@@ -142,7 +154,7 @@ def play(team: Team, act: Act, number: int) -> str:
     team.git("switch", "--quiet", "--create", act.branch, act.start)
     act.change(team)
     team.commit(act.message)
-    code, evidence = judge(team)
+    code, evidence = judge(team, act)
     page = keep_report(team, act, number)
     if wrong := differences(act, code, evidence):
         raise StoryError(f"this act did not end as told: {wrong}. Look at {page}")
@@ -152,14 +164,18 @@ def play(team: Team, act: Act, number: int) -> str:
     return f"{act.branch:<12} {act.verdict:<6} exit {code}   {page}"
 
 
-def judge(team: Team) -> tuple[int, dict[str, Any]]:
-    """What the pull request's job runs: `compare` shows its table and leaves the evidence."""
+def judge(team: Team, act: Act) -> tuple[int, dict[str, Any]]:
+    """What the pull request's jobs run: each verb shows its table and leaves its evidence. What the last one found."""
     shutil.rmtree(team.repo / ".mlgate", ignore_errors=True)
-    code = team.console.show([*team.mlgate, "compare"], cwd=team.repo, env=team.env, shown="$ mlgate compare")
-    evidence = team.repo / EVIDENCE
-    if not evidence.exists():
-        raise StoryError(f"the gate ended with exit code {code} and left no {EVIDENCE}")
-    found: dict[str, Any] = json.loads(evidence.read_text(encoding="utf-8"))
+    code, found = 0, {}
+    for verb in act.verbs:
+        if code:
+            raise StoryError(f"`mlgate {act.verbs[0]}` ended with exit code {code}, and it should pass.")
+        code = team.console.show([*team.mlgate, verb], cwd=team.repo, env=team.env, shown=f"$ mlgate {verb}")
+        evidence = team.repo / EVIDENCE / f"{verb}.json"
+        if not evidence.exists():
+            raise StoryError(f"the gate ended with exit code {code} and left no {evidence.name}")
+        found = json.loads(evidence.read_text(encoding="utf-8"))
     return code, found
 
 
@@ -253,7 +269,7 @@ def main() -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped\n")
         return 130
-    console.heading(f"Five acts, each ended as told, in {console.elapsed():.0f} s")
+    console.heading(f"{len(ACTS)} acts, each ended as told, in {console.elapsed():.0f} s")
     for line in lines:
         console.say(f"  {line}")
     if options.remove:
