@@ -71,3 +71,9 @@ def test_who_writes_is_told_what_who_reads_would_refuse(project: Project) -> Non
     with pytest.raises(MlgateError, match=r"src/train.py is not a file that training makes"):
         project.write({"src/train.py": b"import os\n"})
     assert not project.folder.exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_said(project: Project) -> None:
+    project.folder = project.repo.path / "params.yaml" / "proposal"
+    with pytest.raises(MlgateError, match="cannot write"):
+        project.write()

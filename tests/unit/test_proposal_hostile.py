@@ -305,7 +305,23 @@ def test_metrics_are_those_of_the_lock_that_comes_with_them(project: Project) ->
     project.forge(project.files)
     assert set(project.read().files) == {"metrics/eval.json", "dvc.lock"}
     project.forge({"dvc.lock": lock(project, lambda v: v["stages"]["evaluate"]["outs"][0].update(md5=md5(b"x")))})
+    assert "dvc.lock: attests another metrics/eval.json than the commit would have" in refused(project)
+    project.forge({"dvc.lock": lock(project, lambda v: v["stages"]["train"]["outs"][0].update(md5=md5(b"x")))})
     assert set(project.read().files) == {"dvc.lock"}
+
+
+def test_a_lock_whose_output_may_not_be_proposed_is_not_committed_without_it(project: Project) -> None:
+    """A commit in which lock and code disagree would be worse than none."""
+    text = (project.repo.path / "dvc.yaml").read_text()
+    project.repo.write("dvc.yaml", text.replace("metrics/eval.json", "src/made.py"))
+    project.repo.write("src/made.py", "x = 1\n")
+    value = yaml.safe_load((project.repo.path / "dvc.lock").read_text())
+    value["stages"]["evaluate"]["outs"] = [{"path": "src/made.py", "hash": "md5", "md5": md5(b"x = 1\n"), "size": 6}]
+    project.repo.write("dvc.lock", yaml.safe_dump(value, sort_keys=False))
+    project.base = project.repo.commit("A stage that writes code")
+    value["stages"]["evaluate"]["outs"][0]["md5"] = md5(b"x = 2\n")
+    project.forge({"dvc.lock": yaml.safe_dump(value, sort_keys=False).encode()})
+    assert "attests another src/made.py" in refused(project)
 
 
 def test_what_git_filters_is_not_committed_from_bytes(project: Project) -> None:

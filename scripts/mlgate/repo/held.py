@@ -71,7 +71,8 @@ def check(owned: Owned, files: Mapping[str, bytes | None], kinds: Mapping[str, K
         if data is not None and path.lower().endswith((".lock", ".dvc", ".yaml", ".yml")):
             with suppress(ValueError, yaml.YAMLError):  # said below
                 _bounded(data, path)
-    pipeline = Pipeline(Overlay(before.git, before.commit, over=files), lenient=True)
+    after = Overlay(before.git, before.commit, over=files)
+    pipeline = Pipeline(after, lenient=True)
     outs = pipeline.outs
     for path in files:
         if path in pipeline.broken:
@@ -86,6 +87,9 @@ def check(owned: Owned, files: Mapping[str, bytes | None], kinds: Mapping[str, K
             moved += _metrics(before.read(path), data, path)
         if data is not None:
             _attested(outs.get(path), path, data)
+    for out in outs.values():
+        if out.file in files and out.path not in files:
+            _complete(owned, after, out)
     return moved
 
 
@@ -104,6 +108,18 @@ def _attested(out: Out | None, path: str, data: bytes) -> None:
     """A file of which the lock has a digest is that file."""
     if out is not None and out.md5 and not out.md5.endswith(".dir") and not dvc.matches(out, data):
         raise MlgateError(f"is not the file that {out.file} attests.", file=path)
+
+
+def _complete(owned: Owned, after: Snapshot, out: Out) -> None:
+    """What a proposed lock attests and git keeps is either proposed with it, or as it was."""
+    declared = owned.declared(out.path)
+    if declared is None or declared.cached or not out.md5 or out.md5.endswith(".dir"):
+        return
+    data = after.read(out.path)
+    if data is None or not dvc.matches(out, data):
+        raise MlgateError(
+            f"attests another {out.path} than the commit would have: the file is not in the proposal.", file=out.file
+        )
 
 
 def _lock(data: bytes, path: str) -> None:

@@ -29,7 +29,7 @@ _TEMPLATE = re.compile(r"\\?\$\{[^}]*\}")
 
 
 @dataclass(frozen=True)
-class _Declared:
+class Declared:
     """One output that a dvc.yaml lists."""
 
     path: str
@@ -96,13 +96,13 @@ class Owned:
             return ""
         if not path.lower().endswith(MADE):
             return "only data, text and pictures are, not code"
-        made = path in self.pipeline.producers or self._declared(path) is not None
+        made = path in self.pipeline.producers or self.declared(path) is not None
         if path in self._inputs and not made:
             return "it is an input of the pipeline"
         return ""
 
     def _output(self, path: str) -> Kind:
-        declared = self._declared(path)
+        declared = self.declared(path)
         if declared is None:
             pointed = path in self.pipeline.outs and self.pipeline.outs[path].file.endswith(".dvc")
             if path in self.judged and not pointed:
@@ -112,7 +112,8 @@ class Owned:
             raise _not(path, "DVC keeps it in its cache, and git ignores it")
         return "metrics" if declared.metrics and path.lower().endswith(SUFFIXES) else "output"
 
-    def _declared(self, path: str) -> _Declared | None:
+    def declared(self, path: str) -> Declared | None:
+        """The output of a dvc.yaml that a path is, or lies in."""
         folder = path
         while folder:
             if found := self.outputs.get(folder):
@@ -138,12 +139,12 @@ class Owned:
         return {folder: names for folder, names in found.items() if "${" not in folder}
 
     @cached_property
-    def outputs(self) -> dict[str, _Declared]:
+    def outputs(self) -> dict[str, Declared]:
         """Outputs that dvc.yaml files list by name."""
         return {out.path: out for out in self._outputs if "${" not in out.path}
 
     @cached_property
-    def templates(self) -> list[tuple[re.Pattern[str], _Declared]]:
+    def templates(self) -> list[tuple[re.Pattern[str], Declared]]:
         """Outputs whose names dvc.yaml makes of variables, in a folder that it names."""
         found = []
         for out in self._outputs:
@@ -153,7 +154,7 @@ class Owned:
         return found
 
     @cached_property
-    def _outputs(self) -> list[_Declared]:
+    def _outputs(self) -> list[Declared]:
         return [out for path, pipeline in self.pipeline.definitions() for out in _declarations(pipeline, path)]
 
     @cached_property
@@ -181,12 +182,12 @@ def _not(path: str, why: str) -> MlgateError:
     return MlgateError(f"{path} is not a file that training makes here ({why})")
 
 
-def _declarations(pipeline: Mapping[str, Any], file: str) -> Iterator[_Declared]:
+def _declarations(pipeline: Mapping[str, Any], file: str) -> Iterator[Declared]:
     top = posixpath.dirname(file)
     for path, _ in entries(pipeline.get("metrics")):
-        yield _Declared(_under(top, path), metrics=True, cached=False)
+        yield Declared(_under(top, path), metrics=True, cached=False)
     for path, _ in _plots(pipeline.get("plots")):
-        yield _Declared(_under(top, path), metrics=False, cached=False)
+        yield Declared(_under(top, path), metrics=False, cached=False)
     stages = pipeline.get("stages")
     for raw in stages.values() if isinstance(stages, dict) else ():
         stage = raw.get("do", raw) if isinstance(raw, dict) else None
@@ -198,7 +199,7 @@ def _declarations(pipeline: Mapping[str, Any], file: str) -> Iterator[_Declared]
             for path, options in entries(stage.get(key)):
                 cached = not (isinstance(options, dict) and options.get("cache", True) is False)
                 if "://" not in path:
-                    yield _Declared(_under(folder, path), metrics=key == "metrics", cached=cached)
+                    yield Declared(_under(folder, path), metrics=key == "metrics", cached=cached)
 
 
 def _plots(value: Any) -> Iterator[tuple[str, Any]]:

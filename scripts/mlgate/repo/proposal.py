@@ -119,9 +119,10 @@ def write(
     said = message or clip(f"Train {', '.join(models)}")
     manifest = _valid({"schema": SCHEMA, "base": base, "models": models, "message": said, "files": listed})
     proposal = _checked(manifest, differing, git, configs, allow)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    temporary = None
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         temporary.chmod(0o755)
         (temporary / FILES).mkdir()
         for data in differing.values():
@@ -138,7 +139,8 @@ def write(
         fix = "Make room, or name a folder that is empty or holds an earlier proposal."
         raise MlgateError(f"cannot write {folder} ({error.strerror or error}).", fix=fix) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
     return proposal
 
 
