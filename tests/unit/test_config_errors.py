@@ -338,7 +338,6 @@ NOT_YET = [
     ("mode: report", "monitor: {}", "mlgate.yaml:3: monitor"),
     ("mode: report", "notify: {}", "mlgate.yaml:3: notify"),
     ("mode: report", "governance: {}", "mlgate.yaml:3: governance"),
-    ("    metrics:", "    columns: {label: visited}\n    metrics:", "mlgate.yaml:15: evaluate.holdout.columns.label"),
     ("    metrics:", "    columns: {positive: 1}\n    metrics:", "mlgate.yaml:15: evaluate.holdout.columns.positive"),
     (
         "    metrics:",
@@ -396,7 +395,7 @@ DATA = [
     ("experiment: visits", "experiment: 7", 'mlgate.yaml:23: train.experiment must be text, but is the number `7`. Put it in quotes: `"7"`.'),
     ("cost_per_hour: 0.35", "cost_per_hour: 0.35 EUR", "mlgate.yaml:24: train.cost_per_hour must be a number, but is `0.35 EUR`."),
     ("columns: {id: person_year}", "columns: [person_year]", "mlgate.yaml:30: evaluate.holdout.columns must be a mapping of keys, but is a list."),
-    ("columns: {id: person_year}", "columns: {key: person_year}", "mlgate.yaml:30: evaluate.holdout.columns.key is not a key. The keys here are `id`."),
+    ("columns: {id: person_year}", "columns: {key: person_year}", "mlgate.yaml:30: evaluate.holdout.columns.key is not a key. The keys here are `id`, `label`."),
     ("{model} {data}", "{modell} {data}", "mlgate.yaml:31: evaluate.holdout.score holds `{modell}`, which stands for nothing. Did you mean `{model}`?"),
     ("{model} {data}", "{run_id} {data}", "mlgate.yaml:31: evaluate.holdout.score holds `{run_id}`, which stands for nothing. It may hold `{model}`, `{data}` and `{predictions}`."),
     ("    predictions: {path: eval/predictions.parquet}\n", "", "mlgate.yaml:30: evaluate.holdout.score has no `predictions` to be compared with. Add `predictions: {path: <file>}`: what the command writes."),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from mlgate.commands._run import Run
+from mlgate.config.settings import Read
 from mlgate.errors import MlgateError
 from mlgate.judge.integrity import named
 from mlgate.repo import fresh
@@ -17,7 +19,7 @@ from mlgate.train.project import Project
 from mlgate.train.proofs import Shown
 
 if TYPE_CHECKING:
-    from mlgate.tracking import Dataset, Logged, Training
+    from mlgate.tracking import Dataset, Example, Logged, Training
 
 
 def log(run: Run, project: Project, shown: Shown, uri: str) -> Logged | None:
@@ -25,7 +27,47 @@ def log(run: Run, project: Project, shown: Shown, uri: str) -> Logged | None:
     from mlgate import tracking  # noqa: PLC0415 -- few runs train
 
     store = tracking.Store.of(os.environ, uri)
-    return tracking.log(_training(run, project, shown), store) if store is not None else None
+    if store is None:
+        return None
+    return tracking.log(replace(_training(run, project, shown), example=_example(run, project)), store)
+
+
+def _example(run: Run, project: Project) -> Example | None:
+    """Rows that the model could be asked for: evaluation data without id and label. None where no label is named.
+
+    Which columns are private, the contract of the data says.
+    """
+    from mlgate import tracking  # noqa: PLC0415
+    from mlgate.data import contract, reading  # noqa: PLC0415
+    from mlgate.data.reading import sql  # noqa: PLC0415
+
+    settings = next((s for s in project.own.evaluate.values() if s.data and s.columns.label), None)
+    if settings is None or settings.data is None:
+        return None
+    path = project.own.path(settings.data)
+    entry = next((one for one in project.own.data if project.own.path(one.path) == path), None)
+    left_out = {settings.columns.id, settings.columns.label, *((entry.id or []) if entry else [])}
+    try:
+        private: frozenset[str] = frozenset()
+        if entry and entry.contract:
+            file = project.own.path(entry.contract)
+            private = contract.load(run.read(file) or b"", file).private
+        con = reading.connect()
+        try:
+            files = reading.resolve(run.git.root, path)
+            table = reading.open_table(con, files, path, entry.read if entry else Read())
+            inputs = [column for column in table.columns if column.name not in left_out]
+            names = ", ".join(sql.name(column.name) for column in inputs)
+            rows = con.execute(f"SELECT {names} FROM {table.relation} LIMIT 5")  # noqa: S608 -- quoted just above
+            return tracking.Example(
+                tuple(tracking.Column(c.name, c.kind if c.kind != "other" else "") for c in inputs),
+                tuple(rows.fetchall()),
+                private,
+            )
+        finally:
+            con.close()
+    except MlgateError:
+        return None  # what is wrong with the data is validate-data's to say
 
 
 def _training(run: Run, project: Project, shown: Shown) -> Training:
@@ -49,6 +91,7 @@ def _training(run: Run, project: Project, shown: Shown) -> Training:
         commit=run.head,
         branch=event.ref or run.git.branch(),
         run_url=event.run_url,
+        ci_job=run.forge.job,
         model_digest=next(iter(digest.values()), ""),
         params=params,
         metrics=metrics,

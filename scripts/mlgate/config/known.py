@@ -42,7 +42,6 @@ NOT_YET: frozenset[tuple[str, ...]] = frozenset(
         ("monitor",),
         ("notify",),
         ("governance",),
-        ("evaluate", "*", "columns", "label"),
         ("evaluate", "*", "columns", "positive"),
         ("evaluate", "*", "columns", "cluster"),
         ("evaluate", "*", "labels"),

@@ -129,6 +129,9 @@ class Columns(_Closed):
     """What the columns of the evaluation data are."""
 
     id: Text | None = Field(default=None, description="The column that tells one row from another.")
+    label: Text | None = Field(
+        default=None, description="The column with the truth: left out of the input example that MLflow gets."
+    )
 
 
 class EvaluationSet(_Closed):

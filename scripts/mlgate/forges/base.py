@@ -24,6 +24,7 @@ class Forge(ABC):
     name: str  # "github", "gitlab", "none"
     request_word = "pull request"  # what people call it there
     project: str = ""  # as its API wants it: "owner/name", or GitLab's number
+    job: str = ""  # the job's number, where its pages are found by that
     out: TextIO | None = None  # where commands to the runner go: standard output, unless set
     _token: Token = Token()
     _comment_limit: int

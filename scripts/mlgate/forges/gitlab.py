@@ -45,6 +45,7 @@ class GitLab(MergeRequests):
         secret = ("GITLAB_TOKEN", "CI_JOB_TOKEN")
         env = {key: value for key, value in environ.items() if key not in secret}
         self._env = env
+        self.job = environ.get("CI_JOB_ID", "")
         self._token = Token("PRIVATE-TOKEN", "", environ.get("GITLAB_TOKEN", "").strip())
         self._job_token = Token("JOB-TOKEN", "", environ.get("CI_JOB_TOKEN", "").strip())
         self.project = env.get("CI_PROJECT_ID", "")
