@@ -73,16 +73,14 @@ def _group(
     if read.nulls:
         options["nullstr"] = f"[{', '.join(map(sql.text, read.nulls))}]"
     places = {name: place for place, name in enumerate(order)}
-    missing = "" if read.nulls else "coalesce({}, '')"
-    selected = ", ".join(
-        f"{missing.format(f'f{places[name]}') if missing else f'f{places[name]}'} AS c{place}"
-        for place, name in enumerate(wanted)
-    )
+    # Without `nullstr` DuckDB takes the empty value for a missing one; here nothing is missing then.
+    column = "f{}" if read.nulls else "coalesce(f{}, '')"
     settings = ", ".join(f"{key} = {value}" for key, value in options.items())
     return Group(
         files=tuple(files),
-        before=f"SELECT {selected} FROM read_csv(",
-        after=f", {settings}, {_OPTION.format(_USUAL)})",
+        selected=tuple(column.format(places[name]) for name in wanted),
+        function="read_csv",
+        options=f"{settings}, {_OPTION.format(_USUAL)}",
     )
 
 
@@ -90,7 +88,7 @@ def _explained(typed: Typed, error: Exception, read: Read) -> MlgateError | Type
     """What is wrong; or the same with room for longer lines, where that may be all."""
     if not typed.long and troubles.may_be_too_long(error):
         largest = max(file.stat().st_size for group in typed.groups for file in group.files)
-        packed = any("compression = 'none'" not in group.after for group in typed.groups)
+        packed = any("compression = 'none'" not in group.options for group in typed.groups)
         if packed or largest > _USUAL:
             long = _LONG if packed else min(_LONG, max(largest, _USUAL))
             return longer(typed, long, _OPTION.format(_USUAL), _OPTION.format(long))
@@ -104,7 +102,7 @@ def _unpacked(con: DuckDBPyConnection, file: Path, name: str) -> io.BytesIO:
     try:
         rows = con.execute(
             f"SELECT l FROM read_csv({sql.paths([file])}, auto_detect = false, columns = {{l: 'VARCHAR'}}, "
-            "header = false, delim = '\x01', quote = '', escape = '', compression = 'zstd', nullstr = '\x01', "
+            "header = false, delim = '\x01', quote = '', escape = '', compression = 'zstd', nullstr = '\x02', "
             f"max_line_size = {_USUAL * 8}) LIMIT 100"
         ).fetchall()
     except duckdb.Error as error:

@@ -57,6 +57,8 @@ def compression(file: Path, name: str, format_: Format) -> str:
     if format_ == "parquet":
         return _parquet(is_, says, name)
     if is_ == says:
+        if not is_:
+            _ends(file, name)
         return is_ or "none"
     if is_ in {"gzip", "zstd"}:
         ends = next(suffix for suffix, what in _PACKED.items() if what == is_)
@@ -68,6 +70,14 @@ def compression(file: Path, name: str, format_: Format) -> str:
     raise MlgateError(
         f"is not compressed with {says}, as its name says.", file=name, fix=f"Remove {file.suffix} from its name."
     )
+
+
+def _ends(file: Path, name: str) -> None:
+    """What a machine that broke down in the middle of writing leaves at the end of a file."""
+    with file.open("rb") as stream:
+        stream.seek(-min(file.stat().st_size, 8), 2)
+        if not stream.read().strip(b"\0"):
+            raise MlgateError("ends in NUL bytes.", file=name, fix="It was not written to its end: write it anew.")
 
 
 CALLED = {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet"}
@@ -154,6 +164,8 @@ def _decoded(data: bytes, name: str, read: Read, *, whole: bool) -> str:
         raise MlgateError(
             "has NUL bytes.", file=name, line=data[: data.index(b"\0")].count(b"\n") + 1, fix="Write it anew as text."
         )
+    if read.encoding == "utf-16" and not mark:
+        raise MlgateError("is not utf-16: it has no byte order mark.", file=name, fix="Save it as UTF-8.")
     codec = "utf-8-sig" if read.encoding == "utf-8" else read.encoding
     return codecs.getincrementaldecoder(codec)("replace").decode(data, final=whole)
 

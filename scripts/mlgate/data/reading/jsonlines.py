@@ -104,13 +104,13 @@ def _keys(con: DuckDBPyConnection, files: list[Path], names: Mapping[Path, str],
 
 def _group(files: list[Path], asked: Mapping[str, tuple[str, int]], how: str, largest: int) -> Group:
     types = ", ".join(f"{sql.name(key)}: {sql.text(type_)}" for key, (type_, _) in asked.items())
-    selected = ", ".join(f"{sql.name(key)} AS c{place}" for place, key in enumerate(asked))
     return Group(
         files=tuple(files),
-        before=f"SELECT {selected} FROM read_json(",
-        after=(
-            f", format = 'newline_delimited', records = true, auto_detect = false, columns = {{{types}}}, "
-            f"compression = {sql.text(how)}, maximum_object_size = {largest}, hive_partitioning = false)"
+        selected=tuple(map(sql.name, asked)),
+        function="read_json",
+        options=(
+            f"format = 'newline_delimited', records = true, auto_detect = false, columns = {{{types}}}, "
+            f"compression = {sql.text(how)}, maximum_object_size = {largest}, hive_partitioning = false"
         ),
     )
 

@@ -67,6 +67,8 @@ def _columns(con: DuckDBPyConnection, file: Path, name: str) -> dict[str, str]:
         described = con.execute(f"DESCRIBE SELECT * FROM read_parquet({sql.paths([file])}, {_OPTIONS})").fetchall()
         tree = con.execute(f"SELECT name, num_children FROM parquet_schema({sql.paths([file])})").fetchall()
     except duckdb.Error as error:
+        if "encrypted" in str(error):
+            raise MlgateError("is encrypted.", file=name, fix="Decrypt it: mlgate has no keys.") from error
         raise MlgateError(
             f"is no Parquet file that can be read ({troubles.first(error)}).",
             file=name,

@@ -23,7 +23,8 @@ _INTEGER = "0|-?[1-9][0-9]*"
 _NUMBER = r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
 _NO_NUMBER = "-?((?i)inf|infinity|nan)"
 _BLANKS = r"E' \t\n\v\f\r'"
-_EXACT = 2**53  # a double holds every integer up to here
+_LONGEST = 200  # what is longer is text: a regular expression would take minutes over a hundred megabytes
+_EXACT = 2**53 - 1  # up to here a double holds every integer, and no other integer is rounded to it
 MARK = "mlgate: a value of another type in column "
 
 
@@ -49,7 +50,8 @@ _WORDS = "('true', 'false', 'True', 'False', 'TRUE', 'FALSE')"
 # A double whose text begins like a plain number: DuckDB itself would also take `1_000` and `007`.
 _PLAIN = (
     "(({v} >= '1' AND {v} < ':') OR ({v} >= '0.' AND {v} < '0/') OR {v} = '0' OR ({v} >= '-1' AND {v} < '-:') "
-    f"OR ({{v}} >= '-0.' AND {{v}} < '-0/')) AND NOT contains({{v}}, '_') AND {{x}} BETWEEN -{_EXACT} AND {_EXACT}"
+    "OR ({v} >= '-0.' AND {v} < '-0/')) "
+    f"AND strlen({{v}}) <= {_LONGEST} AND NOT contains({{v}}, '_') AND {{x}} BETWEEN -{_EXACT} AND {_EXACT}"
 )
 RUNGS = (
     Rung(1, "BOOLEAN", f"{{t}} IN {_WORDS}", f"{{v}} IN {_WORDS}"),
@@ -69,7 +71,7 @@ RUNGS = (
     Rung(
         128,
         "TIMESTAMP WITH TIME ZONE",
-        _match(_TIME + r"(:[0-5][0-9](\.[0-9]{1,6})?)? ?(Z|[-+][0-9]{2}(:?[0-9]{2})?)", " AND year({x}) > 0"),
+        _match(_TIME + r"(:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[-+][0-9]{2}(:?[0-9]{2})?)", " AND year({x}) > 0"),
     ),
 )
 ALL = 255
@@ -93,7 +95,7 @@ def fitting(v: str, allowed: int = ALL) -> str:
         for rung in RUNGS
         if rung.bit & allowed
     ]
-    return f"CASE WHEN {v} IS NOT NULL THEN {' | '.join(bits) or '0'} END"
+    return f"CASE WHEN {v} IS NULL THEN NULL WHEN strlen({v}) > {_LONGEST} THEN 0 ELSE {' | '.join(bits) or '0'} END"
 
 
 def chosen(bits: int | None) -> Rung | None:
@@ -106,9 +108,14 @@ def made(v: str, rung: Rung) -> str:
     return f"TRY_CAST({v if rung.bit & (2 | 4 | 8 | 16) else _bare(v)} AS {rung.type})"
 
 
+def known(v: str, rung: Rung) -> str:
+    """SQL: the value, where all values of the column are known to fit."""
+    return made(v, rung).removeprefix("TRY_")
+
+
 def value(v: str, x: str, rung: Rung, column: int) -> str:
     """SQL: the value; an error that `misfit` knows when it does not fit."""
-    fits, fast = _fill(rung.fits, v, x), _fill(rung.fast, v, x)
+    fits, fast = f"strlen({v}) <= {_LONGEST} AND {_fill(rung.fits, v, x)}", _fill(rung.fast, v, x)
     return f"CASE WHEN {fast} THEN {x} WHEN {v} IS NULL THEN NULL WHEN {fits} THEN {x} ELSE error('{MARK}{column}') END"
 
 

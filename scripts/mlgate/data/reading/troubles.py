@@ -84,4 +84,4 @@ def first(error: Exception) -> str:
     """DuckDB's first sentence, up to where it would quote the data or the path."""
     said = str(error).split("\n", 1)[0].split(": ", 1)[-1]
     said = re.sub(r"""(Original Line|[Ff]ile ['"]|string '|value '|, but got|: \{).*""", "", said)[:200].strip(" :.,")
-    return said or "DuckDB does not say why"
+    return said or "it does not follow the format"
