@@ -121,11 +121,11 @@ class _Comparison:
             asked += [f"max({apart}) FILTER (WHERE isfinite({apart}))" if number else "0"]
         seen = self._row(f"SELECT {', '.join(asked)} FROM {both}") if asked else ()
         largest, examples = 0.0, list[Example]()
-        for place, (name, differs, number) in enumerate(shared):
+        for place, (name, differs, _) in enumerate(shared):
             count, most = seen[2 * place], float(seen[2 * place + 1] or 0.0)
             largest = max(largest, most)
             if count:
-                by_how_much = f", by up to {most:.6g}" if number else ""
+                by_how_much = f", by up to {most:.6g}" if most else ""
                 wrong.append(f"{name} differs in {count:,} of {rows:,} rows{by_how_much}")
                 examples += self._examples(name, both, differs)
         return Agreement(rows, tuple(wrong), largest, tuple(examples[:_SHOWN]))
