@@ -291,7 +291,7 @@ def project(seed: trained.Trained, tmp_path: Path) -> trained.Trained:
 # kind -> verdict of the run job's steps, verdict of all, and what the comment says
 CHANGES = {
     "good": ({"doctor": "pass", "validate-data": "pass", "train": "pass"}, "pass", []),
-    "bad-data": ({"validate-data": "fail"}, "fail", ["data/train.csv", "age", "-3"]),
+    "bad-data": ({"validate-data": "fail"}, "fail", ["data/train.csv", "| 301 | age = -3 |"]),
     "stale": ({"train": "error"}, "error", ["src/train.py"]),
     "unpushed": ({"train": "fail"}, "fail", ["dvc push"]),
     "hand-edited": ({"train": "error"}, "error", ["metrics/eval.json"]),

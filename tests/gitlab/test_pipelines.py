@@ -271,7 +271,7 @@ def test_a_change_is_what_its_data_and_its_lock_say(
     found = done.artifact("mlgate-judge") / "evidence" / "visits"
     assert {verb: json.loads((found / f"{verb}.json").read_text())["verdict"] for verb in verdicts} == verdicts
     [note] = gitlab.comments
-    assert ("-3" in note["body"]) is (kind == "bad-data")
+    assert ("| 301 | age = -3 |" in note["body"]) is (kind == "bad-data")
 
 
 def test_evidence_that_a_commit_carries_is_not_believed(trained_project: Project, gitlab: GitLabOfOurs) -> None:
