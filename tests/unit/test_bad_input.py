@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from builder import MLGATE, ROOT, Repo, consumer, environment
+from builder import MLGATE, ROOT, Repo, consumer, edit, environment
 from jobs import Job
 
 SCHEMA = Draft202012Validator(json.loads((ROOT / "docs/schema/evidence.schema.json").read_text()))
@@ -367,3 +367,18 @@ def test_a_forge_that_does_not_answer_changes_no_verdict(repo: Repo, tmp_path: P
     evidence: dict[str, Any] = repo.evidence()
     SCHEMA.validate(evidence)
     assert evidence["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("file", ["dvc.lock", "dvc.yaml", "params.yaml", "metrics/eval.yaml", "mlgate.yaml"])
+@pytest.mark.parametrize(
+    "text", ["a: " + "[" * 100_000, "- " * 100_000, "\n".join(" " * n + "a:" for n in range(1_000))]
+)
+def test_a_file_that_is_nested_without_end_is_an_error_and_no_crash(tmp_path: Path, file: str, text: str) -> None:
+    repo = consumer(tmp_path / "repo")
+    edit(repo, "mlgate.yaml", lambda c: c["evaluate"]["holdout"]["metrics"].append("metrics/eval.yaml"))
+    repo.write("metrics/eval.yaml", "f1: 0.5\n")
+    repo.write(file, text)
+    repo.commit()
+    done = repo.mlgate("compare")
+    assert done.returncode == 2
+    assert "nested" in done.stdout + done.stderr

@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from mlgate.errors import MlgateError, why
+from mlgate.repo import yaml12
 from mlgate.repo.git import Snapshot
-from mlgate.repo.yaml12 import Loader
 
 _CONFLICT = (b"\n<<<<<<< ", b"\n=======\n", b"\n>>>>>>> ")
 _PARSED: dict[str, Any] = {}  # blob id -> parsed file; the same lock is read for both sides of a comparison
@@ -172,7 +172,7 @@ def _parse(data: bytes, path: str) -> dict[str, Any]:
             "still has merge conflict markers.", file=path, fix="Resolve them, run `dvc repro`, and commit the result."
         )
     try:
-        value = yaml.load(data.decode(), Loader=Loader)  # noqa: S506 -- a safe one
+        value = yaml12.load(data.decode())
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         fix = "Restore it, or run `dvc repro`."
         raise MlgateError(f"cannot be read as YAML: {why(error)}.", file=path, fix=fix) from error

@@ -15,9 +15,8 @@ from typing import Any
 import yaml
 
 from mlgate.errors import MlgateError, why
-from mlgate.repo import dvc
+from mlgate.repo import dvc, yaml12
 from mlgate.repo.dvc import Out, Pipeline, Stage
-from mlgate.repo.yaml12 import Loader
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def parameters(data: bytes, path: str) -> Mapping[str, Any] | None:
 
             return tomllib.loads(data.decode())
         if path.endswith((".yaml", ".yml", ".json")):
-            value = yaml.load(data.decode(), Loader=Loader)  # noqa: S506 -- a safe one
+            value = yaml12.load(data.decode())
             return value if isinstance(value, dict) else {}
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise MlgateError(

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from mlgate.errors import MlgateError, why
+from mlgate.repo import yaml12
 from mlgate.repo.yaml12 import Loader
 
 MAX_BYTES = 16 * 2**20
@@ -54,7 +55,7 @@ def _reader(path: str) -> Callable[[str], Any]:
     if lower.endswith(".json"):
         return lambda text: json.loads(text, object_pairs_hook=_once)
     if lower.endswith((".yaml", ".yml")):
-        return lambda text: yaml.load(text, Loader=_OnceLoader)  # noqa: S506 -- a SafeLoader, see below
+        return lambda text: yaml12.load(text, _OnceLoader)
     if lower.endswith(".toml"):
         import tomllib  # noqa: PLC0415 -- few repositories have one
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import yaml
 
@@ -12,6 +13,28 @@ _FLOAT = re.compile(
     r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?"
     r"|\.(?:inf|Inf|INF))$|\.(?:nan|NaN|NAN)$"
 )
+
+
+DEEPEST = 100  # levels
+_NESTED = re.compile(r"^(?:[ ]|[-?:] ){200,}", re.MULTILINE)
+
+
+def load(text: str, loader: type[yaml.CSafeLoader] | None = None) -> Any:
+    """The value of one document. Raises yaml.YAMLError and ValueError."""
+    shallow(text)
+    return yaml.load(text, Loader=loader or Loader)  # noqa: S506 -- safe ones
+
+
+def shallow(text: str) -> None:
+    """Raises yaml.YAMLError for a text that is nested very deeply: in the C parser it would end the whole process."""
+    if text.count("[") + text.count("{") <= DEEPEST and not _NESTED.search(text):
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise yaml.YAMLError("it is nested too deeply")
 
 
 class Loader(yaml.CSafeLoader):

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from mlgate.repo import yaml12
+
 MAX_BYTES = 1 << 20
 
 
@@ -29,6 +31,7 @@ def documents(data: bytes) -> list[dict[str, Any]]:
     if len(data) > MAX_BYTES or data.count(b"*") > 10_000:
         return []
     try:
+        yaml12.shallow(data.decode())
         loaded = list(yaml.load_all(data.decode(), Loader=_Loader))
     except (UnicodeDecodeError, yaml.YAMLError, ValueError, TypeError, RecursionError):
         return []
