@@ -177,6 +177,19 @@ def test_project_code_sees_no_credentials(project: builder.Repo, tmp_path: Path)
     assert "verify" in (project.path / ".dvc/config.local").read_text()
 
 
+def test_without_credentials_nothing_is_scored_and_that_is_the_policys(bare: builder.Repo) -> None:
+    bare.write(".dvc/config", "[core]\n    remote = s\n['remote \"s\"']\n    url = s3://bucket/x\n")
+    bare.commit("S3")
+    seen = Seen(
+        bare, "--verify", "score", AWS_EC2_METADATA_DISABLED="true", AWS_SHARED_CREDENTIALS_FILE="/nonexistent",
+        AWS_CONFIG_FILE="/nonexistent", AWS_MAX_ATTEMPTS="1",
+    )  # fmt: skip
+    assert seen.verdict == "warn", seen.reasons
+    assert seen.evidence["facts"]["verify"] == "lock"
+    assert seen.state("the metrics follow") == "not run"
+    assert seen.state("the predictions follow") == "not run"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing(project: builder.Repo, number: signal.Signals, tmp_path: Path) -> None:
     flag = tmp_path / "started"

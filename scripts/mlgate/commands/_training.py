@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from mlgate import extras
 from mlgate.commands import _pull, _rows, _tracked
 from mlgate.commands._binding import Binding, Bound
-from mlgate.commands._run import Run, Unloadable, failed, off, relative, say, unloadable
+from mlgate.commands._run import STATE, Run, Unloadable, failed, off, relative, say, unloadable
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.judge import integrity
-from mlgate.model import Champion, Change, Check, Evidence, Verdict, worst
+from mlgate.model import Champion, Change, Check, Evidence, Named, Verdict, worst
 from mlgate.repo import changes, credentials, project_dvc
 from mlgate.repo.champion import Chosen
 from mlgate.repo.dvc import Pipeline
@@ -66,6 +66,7 @@ class Trainer:
     asked: Asked
     changed: dict[str, None] = field(default_factory=dict)  # files that training changed
     logged: list[tuple[str, str]] = field(default_factory=list)  # MLflow run id and address
+    _stopped: set[str] = field(default_factory=set)  # models whose data keep project code from being run
     _dvcs: dict[str, Dvc | str] = field(default_factory=dict)
     _remotes: dict[tuple[Dvc, str], storage.Pushed] = field(default_factory=dict)
 
@@ -141,6 +142,7 @@ class Trainer:
             verdict=verdict,
             subject=integrity.named(self.now, project.artifact, "model") if project.artifact else None,
             champion=champion,
+            inputs=self._inputs(project),
             checks=list({check.id: check for check in shown.checks}.values()),
             changes=found,
             not_run=list(dict.fromkeys(shown.not_run)),
@@ -150,6 +152,14 @@ class Trainer:
             links=links,
             promotable=level != "smoke",
         )
+
+    def _inputs(self, project: Project) -> list[Named]:
+        roles = dict.fromkeys(project.metrics, "metrics")
+        roles |= {one.predictions: "predictions" for one in project.sets if one.predictions}
+        roles |= {one.data: "evaluation data" for one in project.sets if one.data}
+        if project.own.train.data:
+            roles.setdefault(project.own.path(project.own.train.data), "training data")
+        return [integrity.named(self.now, path, role) for path, role in roles.items()]
 
     def _level(self, binding: Config) -> str:
         """The base's, or what an option asks for beyond it."""
@@ -192,8 +202,28 @@ class Trainer:
             )
         return self._dvcs[python]
 
+    def _held_back(self, model: str) -> str:
+        """Why no project code is run: `validate-data` has stopped this commit. Empty where it has not."""
+        file = self.run.cwd / STATE / "evidence" / model / "validate-data.json"
+        if file.is_symlink() or not file.is_file():
+            return ""
+        try:
+            found = Evidence.from_json(file.read_bytes())
+        except (ValueError, OSError):
+            return "what validate-data left cannot be read"
+        if found.source.commit != self.run.head or found.exit_code == 0:
+            return ""
+        return "the data break their contract"
+
     def _work(self, project: Project, level: str, why: str, shown: Shown) -> str:
         """Do what the level asks for; the level that was reached."""
+        if level != "lock" and (stopped := self._held_back(project.own.model)):
+            self._stopped.add(project.own.model)
+            what = "training on a sample" if level == "smoke" else level
+            reason = f"No project code was run, because {stopped}: look at the evidence of validate-data."
+            shown.check("held-back", what, Verdict.WARN, reason)
+            shown.not_run.append(f"verify: {level}, because {stopped}.")
+            level = "lock"
         if level == "smoke":
             for claim in ("model", "metrics"):
                 shown.claim(claim, "not run", "trained on a sample")
@@ -342,7 +372,10 @@ class Trainer:
                 lock.prove(after, shown)
                 shown.claim("remote", "not run", "what was made is not pushed")
             reproduce.check(after if new else project, made, ran, before, shown)
-            self.changed |= dict.fromkeys(_touched(self.run))
+            touched = _touched(self.run)
+            self.changed |= dict.fromkeys(touched)
+            if touched:
+                shown.facts["files changed"] = ", ".join(touched[:10]) + (" ..." if touched[10:] else "")
             if self.asked.push:
                 self._push(after, made, before, shown)
         except StageError as error:
@@ -404,7 +437,7 @@ class Trainer:
         )
 
     def _facts(self, project: Project, shown: Shown, seconds: float) -> None:
-        python = self.asked.python or _interpreter(project.own)
+        python = self.asked.python or project.own.interpreter
         there = str(self.run.git.root / python) if "/" in python else python
         shown.facts |= environment.facts(there, project.code)
         if seeds := plan.seeds(project.chain):
@@ -420,21 +453,23 @@ class Trainer:
         logged = _tracked.log(self.run, project, shown, self.asked.tracking)
         if logged is None:
             return {}
-        if logged.problem:
-            shown.check("tracking", "MLflow", Verdict.WARN, f"The run was not logged, or not whole: {logged.problem}")
-            shown.not_run.append(f"MLflow: {logged.problem}")
+        if logged.problem:  # shown, and no check: MLflow decides nothing, not even whether a warning fails the build
+            shown.not_run.append(f"MLflow: the run was not logged, or not whole: {logged.problem}")
         shown.not_run += [f"MLflow: {said}" for said in logged.left_out]
         if logged.run_id:
             shown.facts["MLflow run"] = logged.run_id
             self.logged.append((logged.run_id, logged.url))
-        return {"MLflow run": logged.url} if logged.url.startswith("https://") else {}
+        if logged.how_to_open:
+            shown.facts["MLflow opens with"] = logged.how_to_open
+        return {"MLflow run": logged.url} if logged.url else {}
 
     def _propose(self, evidences: list[Evidence]) -> None:
         """One proposal for all models of the run, and none where one of them did not come out well."""
         from mlgate.repo import proposal  # noqa: PLC0415
 
         assert self.asked.proposal is not None  # noqa: S101 -- the caller looked
-        bad = [e.model for e in evidences if e.verdict not in (Verdict.PASS, Verdict.WARN)]
+        fine = (Verdict.PASS, Verdict.WARN)
+        bad = [e.model for e in evidences if e.verdict not in fine or e.model in self._stopped]
         if bad:
             self._say(f"No proposal was left: {', '.join(bad)} did not come out well.")
             return
@@ -455,12 +490,6 @@ def _touched(run: Run) -> list[str]:
     """Tracked files that differ from the commit now, and new ones that git would take."""
     new = run.git.run("ls-files", "--others", "--exclude-standard", "-z").split(b"\0")
     return sorted({*run.git.dirty(), *(os.fsdecode(path) for path in new if path)})
-
-
-def _interpreter(config: Config) -> str:
-    """train.python, which is relative to the folder of its mlgate.yaml unless it is a name on PATH."""
-    python = config.train.python or ""
-    return posixpath.join(config.folder, python) if "/" in python else python
 
 
 def _title(shown: Shown, level: str, done: str) -> str:
