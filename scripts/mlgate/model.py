@@ -197,7 +197,7 @@ class Evidence(_Plain):
     proofs: list[Proof] = Field(default_factory=list)
     stages: list[StageRun] = Field(default_factory=list)
     facts: dict[str, str | Number] = Field(default_factory=dict)  # environment, duration, cost: name -> value
-    links: dict[str, str] = Field(default_factory=dict)  # name -> https address: the MLflow run
+    links: dict[str, str] = Field(default_factory=dict)  # name -> web address: the MLflow run
     promotable: bool = True  # False for a model that must never be deployed, such as one trained on a sample
     artifacts: list[str] = Field(default_factory=list)
     tool: Tool = Field(default_factory=Tool)

@@ -173,7 +173,7 @@ class Trainer:
 
     def _project(self, own: Config, binding: Config) -> tuple[Project, str]:
         """The model, and one sentence why there is no DVC."""
-        python = self.asked.python or _interpreter(own)
+        python = self.asked.python or own.interpreter
         dvc = self._dvc(python)
         allowed = binding.train.environment
         code = credentials.without(self.environ, named=os.environ.get("MLGATE_ENV_NAMES", "").split(), allowed=allowed)
