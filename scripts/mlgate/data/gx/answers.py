@@ -18,6 +18,7 @@ from mlgate.model import Example
 NO_ROWS = "There are no rows, so nothing could be measured."
 # What these look at is the columns, not the rows.
 _OF_COLUMNS = ("expect_table_column", "expect_column_to_exist")
+_COUNTS_ROWS = "expect_table_row_count"
 # Infinite is a divergence too; Great Expectations then gives no number, and does not succeed.
 _MAY_BE_INFINITE = frozenset({"expect_column_kl_divergence_to_be_less_than"})
 # Missing values are what these are about.
@@ -55,11 +56,17 @@ def outcome(expectation: Expectation, answer: Mapping[str, Any], engine: str) ->
         return trouble(_sentence(str(answer["raised"])), engine, total)
     if not isinstance(answer.get("success"), bool):
         return trouble("Great Expectations gave no result.", engine, total)
-    if not total and not expectation.type.startswith(_OF_COLUMNS):
+    if expectation.type.startswith(_OF_COLUMNS):
+        observed = result.get("observed_value")
+        return Outcome(
+            engine, answer["success"], observed=_shown(observed) if observed is not None else None, rows=total
+        )
+    if not total and not (expectation.type.startswith(_COUNTS_ROWS) and answer["success"] is False):
         return trouble(NO_ROWS, engine)
-    empty = [name for name, present in (answer.get("present") or {}).items() if not present]
-    if empty and expectation.type not in _OF_MISSING and not expectation.type.startswith(_OF_COLUMNS):
-        return trouble(f"Every value of {empty[0]} is missing, so nothing could be measured.", engine, total)
+    present = answer.get("present") or {}
+    if present and not any(present.values()) and expectation.type not in _OF_MISSING:
+        said = f"Every value of {' and '.join(present)} is missing, so nothing could be measured."
+        return trouble(said, engine, total)
     if "element_count" in result:
         return _of_rows(expectation, answer["success"], result, engine)
     return _of_whole(expectation, answer["success"], result, engine, total)
@@ -90,10 +97,19 @@ def _of_whole(expectation: Expectation, success: bool, result: Mapping[str, Any]
     observed = result.get("observed_value")
     if observed is None and expectation.type in _MAY_BE_INFINITE and not success:
         observed = math.inf
+    if observed is None:  # sets of distinct values are answered by how many values break it
+        counts = [result.get(key) for key in ("unexpected_count", "missing_count")]
+        words = ("not in the set", "of the set missing")
+        observed = ", ".join(f"{n} {word}" for n, word in zip(counts, words, strict=True) if isinstance(n, int)) or None
     if observed is None or (isinstance(observed, float) and math.isnan(observed)):
         return trouble("Great Expectations gave no value, so nothing was measured.", engine, total)
-    shown = observed if isinstance(observed, float | int | str) else json.dumps(observed, ensure_ascii=False)[:300]
-    return Outcome(engine=engine, holds=success, observed=shown, rows=total)
+    return Outcome(engine=engine, holds=success, observed=_shown(observed), rows=total)
+
+
+def _shown(observed: Any) -> float | int | str:
+    if isinstance(observed, float | int | str):
+        return observed
+    return json.dumps(observed, ensure_ascii=False)[:300]
 
 
 def _sentence(message: str) -> str:

@@ -25,7 +25,7 @@ _START = "import sys; sys.path[:0] = {paths!r}; from mlgate.data.gx import worke
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")
 
 _MAKERS: dict[str, Callable[[str], Any]] = {
-    "date": date.fromisoformat,
+    "date": datetime.fromisoformat,  # dates are midnights in pandas, and no midnight is equal to a date
     "datetime": datetime.fromisoformat,
     "Decimal": Decimal,
 }
@@ -79,7 +79,7 @@ def unpacked(found: dict[str, Any]) -> Any:
         return found
     text: str = found["is"]
     makers: dict[str, Callable[[str], Any]] = {
-        "date": date.fromisoformat,
+        "date": datetime.fromisoformat,  # dates are midnights in pandas, and no midnight is equal to a date
         "datetime": datetime.fromisoformat,
         "Decimal": Decimal,
     }

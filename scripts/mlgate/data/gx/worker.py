@@ -55,11 +55,16 @@ class Session:
         bars: Any = import_module("great_expectations.data_context.types.base").ProgressBarsConfig
         self.context.variables.progress_bars = bars(globally=False)
         self.source: Any = self.context.data_sources.add_pandas("mlgate")
+        self.load(data)
+
+    def load(self, data: Any) -> None:
         self.frame = data
         self.batch = self.as_batch("data", data)
         self._doubles: Any = None
 
     def as_batch(self, name: str, data: Any) -> Any:
+        if name in {asset.name for asset in self.source.assets}:
+            self.source.delete_asset(name)
         definition = self.source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("whole")
         return definition.get_batch({"dataframe": data})
 
