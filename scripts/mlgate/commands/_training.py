@@ -460,7 +460,7 @@ class Trainer:
             shown.facts["MLflow run"] = logged.run_id
             self.logged.append((logged.run_id, logged.url))
         if logged.how_to_open:
-            shown.facts["MLflow opens with"] = logged.how_to_open
+            shown.facts["MLflow opens with"] = logged.how_to_open.replace(f"{self.run.git.root}/", "")
         return {"MLflow run": logged.url} if logged.url else {}
 
     def _propose(self, evidences: list[Evidence]) -> None:
