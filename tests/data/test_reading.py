@@ -250,6 +250,15 @@ def test_parquet_keeps_its_types(data: Data) -> None:
     )
 
 
+def test_the_footer_of_parquet_hides_no_nan(data: Data) -> None:
+    pq.write_table(pa.table({"x": [1.0, float("nan")] * 50}), data.root / "a.parquet")
+    table = data.open("a.parquet")
+    missing = "nullif(x, CAST('nan' AS DOUBLE))"
+    assert one(data, table, f"SELECT count({missing}), max({missing}) FROM {{}}") == (50, 1.0)
+    for condition in ("isnan(x)", "x > 1", "NOT x <= 1", "x = CAST('nan' AS DOUBLE)"):
+        assert one(data, table, f"SELECT count(*) FROM {{}} WHERE {condition}") == (50,)
+
+
 def test_several_files_are_one_table(data: Data) -> None:
     data.write("d/1.csv", "a,b\n1,x\n2,y\n")
     data.write("d/sub/2.csv", "b,a\nz,3\n")

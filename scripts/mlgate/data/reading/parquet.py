@@ -15,7 +15,9 @@ from mlgate.errors import MlgateError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_OPTIONS = "hive_partitioning = false"
+# A footer's least and greatest values leave out NaN: without the second option DuckDB would take them for all there is,
+# and find no NaN in a column that is full of it.
+_OPTIONS = "hive_partitioning = false, can_have_nan = true"
 
 
 def opened(con: DuckDBPyConnection, names: Mapping[Path, str], shown: str) -> Table:
