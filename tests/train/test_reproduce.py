@@ -79,6 +79,29 @@ def test_new_work_is_made_pushed_and_handed_over(project: builder.Repo, tmp_path
     assert lock != (project.path / "dvc.lock").read_text()
 
 
+def test_a_first_training_needs_no_lock(project: builder.Repo) -> None:
+    project.git("rm", "--quiet", "dvc.lock", "metrics/eval.json")
+    project.commit("Not trained yet")
+    seen = Seen(project, "--verify", "reproduce", "--rerun", "true", "--proposal", "handed", "--remote", "false")
+    assert seen.verdict in ("pass", "warn"), seen.reasons
+    assert seen.state("the model follows") == "proven"
+    manifest = json.loads((project.path / "handed/proposal.json").read_text())
+    assert [file["path"] for file in manifest["files"]] == ["dvc.lock", "metrics/eval.json"]
+
+
+def test_only_what_was_made_again_is_proven(project: builder.Repo, tmp_path: Path) -> None:
+    """The last stage alone is stale by its code, and comes out as committed: the rest stays attested."""
+    project.write("src/evaluate.py", projects.EVALUATE + "# a comment\n")
+    project.commit("Comment")
+    seen = Seen(projects.clone(project, tmp_path / "runner"), "--verify", "reproduce")
+    assert seen.stages["evaluate"] == "ran"
+    assert seen.stages["train"] == "not run"
+    assert seen.state("the predictions follow") != "proven"
+    assert seen.state("the metrics follow") != "proven"
+    assert seen.state("the model follows") != "proven"
+    assert seen.verdict == "error"  # the commit itself holds a stale lock
+
+
 def test_the_same_work_without_a_proposal_is_a_stale_lock(project: builder.Repo) -> None:
     new_work(project)
     seen = Seen(project, "--verify", "reproduce")
@@ -105,6 +128,8 @@ def test_a_run_that_was_cached_says_so(project: builder.Repo) -> None:
     project.git("checkout", "--quiet", "dvc.lock", "metrics")
     seen = Seen(project, "--verify", "reproduce", "--proposal", "handed", "--remote", "false")
     assert seen.stages["train"] == "cached", seen.printed
+    assert seen.state("the model follows") == "attested"
+    assert "run cache" in seen.reasons
     assert seen.verdict in ("pass", "warn"), seen.reasons
 
 

@@ -125,7 +125,7 @@ class Trainer:
         start = time.monotonic()
         shown = Shown(checks=list(bound.notes))
         project, why = self._project(own, bound.binding)
-        level = "smoke" if self.asked.smoke else self._level(bound.binding)
+        level = self._level(bound.binding)
         done = self._work(project, level, why, shown)
         seconds = time.monotonic() - start
         shown.facts["verify"] = done
@@ -164,11 +164,12 @@ class Trainer:
     def _level(self, binding: Config) -> str:
         """The base's, or what an option asks for beyond it."""
         level = max(binding.train.verify, self.asked.verify or "lock", key=LEVELS.index)
+        if self.asked.smoke:
+            level = "smoke"
         for option, given in (("--proposal", self.asked.proposal), ("--push", self.asked.push)):
             if given and level != "reproduce":
-                raise MlgateError(
-                    f"{option} needs something to be made, and `verify` is {level}.", fix="Add --verify reproduce."
-                )
+                what = "this is a smoke run" if level == "smoke" else f"`verify` is {level}"
+                raise MlgateError(f"{option} is for what was made again, and {what}.", fix="Use --verify reproduce.")
         return level
 
     def _project(self, own: Config, binding: Config) -> tuple[Project, str]:
@@ -249,7 +250,7 @@ class Trainer:
         found = integrity.checks(
             project.own, project.binding, self.now, dirty=tuple(self.run.dirty), strict_tree=self.run.in_ci
         )
-        stale = ("integrity.stage.", "integrity.lock.", "integrity.known.")
+        stale = ("integrity.stage.", "integrity.lock.", "integrity.known.", "integrity.tracked.")
         return [check for check in found if not (new and check.id.startswith(stale))]
 
     @staticmethod
@@ -321,13 +322,13 @@ class Trainer:
             _pull.pull(self.run, missing, python, root=tree, commit=commit)
 
     def _score(self, project: Project, shown: Shown) -> bool:
-        """Whether anything was scored again."""
+        """Whether every evaluation set was scored again."""
         able = [(one, score.possible(project, one)) for one in project.sets]
         for one, why in able:
             if why:
                 reason = f"{one.name} cannot be scored again: {why}"
                 shown.check(f"score.{one.name}", one.name, Verdict.ERROR, reason, file=project.own.file)
-        done = False
+        done = 0
         shown.renew("metrics", "predictions")
         for one, why in able:
             if why:
@@ -336,7 +337,7 @@ class Trainer:
             try:
                 with worktree(self.run.git, self.run.head, project.homes, self.environ) as scratch:
                     score.again(project, one, scratch, shown)
-                done = True
+                done += 1
             except StageError as error:
                 shown.stages += error.stages
                 self._broke(shown, f"score.{one.name}", error)
@@ -346,7 +347,7 @@ class Trainer:
                 shown.claim("metrics", "not run", "it could not be scored again")
             if one.predictions and shown.state("predictions") is None:
                 shown.claim("predictions", "not run", "it could not be scored again")
-        return done
+        return done == len(project.sets)
 
     def _smoke(self, project: Project, shown: Shown) -> None:
         try:
@@ -381,6 +382,7 @@ class Trainer:
         except StageError as error:
             shown.stages += error.stages
             self._broke(shown, "reproduce", error)
+            reproduce.fell(project, shown, "not run", str(error).partition("\n")[0])
             return True
         except MlgateError as error:
             self._lacking(project, shown, "reproduce", error)

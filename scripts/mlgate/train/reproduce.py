@@ -18,7 +18,7 @@ from mlgate.repo.project_dvc import Changed
 from mlgate.train import agreement, plan, process, score
 from mlgate.train.process import Say
 from mlgate.train.project import Project
-from mlgate.train.proofs import Claim, Shown
+from mlgate.train.proofs import Claim, Shown, State
 from mlgate.train.score import Made
 from mlgate.train.stages import StageError, failed
 
@@ -162,11 +162,24 @@ def run(project: Project, wanted: Sequence[str], shown: Shown, *, rerun: bool) -
 
 def expect(project: Project, shown: Shown) -> None:
     """Before new work is made, nothing of it is shown."""
-    claims: list[Claim] = ["lock", "metrics file", "remote", "metrics", "model"]
+    for claim in ("lock", "metrics file", "remote", *_made(project)):
+        shown.claim(claim, "not run", "it was still to be made")
+
+
+def fell(project: Project, shown: Shown, state: State, by: str) -> None:
+    """What was made again is not whole, so it shows nothing."""
+    for claim in _made(project):
+        shown.reclaim(claim, state, by)
+
+
+def _made(project: Project) -> list[Claim]:
+    """The claims about what stages make."""
+    claims: list[Claim] = ["metrics"]
+    if project.artifact:
+        claims.append("model")
     if any(one.predictions for one in project.sets):
         claims.append("predictions")
-    for claim in claims:
-        shown.claim(claim, "not run", "it was still to be made")
+    return claims
 
 
 @dataclass(frozen=True)
@@ -183,7 +196,8 @@ def remember(project: Project, folder: Path) -> Before:
     kept = {}
     for one in project.sets:
         there = project.git.root / one.predictions
-        if one.predictions and there.exists():
+        # Only what the commit names is worth holding anything to.
+        if one.predictions and there.exists() and score.is_committed(project, there, one.predictions):
             kept[one.name] = score.set_aside(there, folder / one.name)
     return Before(kept, configuration(project), _dirty(project))
 
@@ -212,43 +226,59 @@ def check(project: Project, now: Pipeline, ran: Sequence[StageRun], before: Befo
     names = {run.name for run in ran if run.state in ("ran", "cached")}
     chain = plan.chain(now, [*([project.artifact] if project.artifact else []), *project.results])
     done = [stage for stage in chain if plan.address(stage, project.home) in names]
+    count = len(shown.checks)
     whole = _outputs(root, done, shown) and _finite(project, done, shown)
     whole = _clean(project, now, chain, before, shown) and whole
+    if not whole:
+        fell(project, shown, "refuted", shown.checks[count].reason.rstrip("."))
+        return
     if not names:
         reason = "Every stage is unchanged, so nothing was made again. `--rerun` runs them all the same."
         shown.check("reproduced", "dvc repro", Verdict.WARN, reason)
         return
-    if not whole:
-        return
-    made = f"{len(names)} stages ran"
+    cached = sorted(run.name for run in ran if run.state == "cached")
+    if cached:
+        reason = f"{', '.join(cached[:5])}: taken from DVC's run cache, not run. `--rerun` runs them all the same."
+        shown.check("cached", "run cache", Verdict.WARN, reason)
+    state: State = "attested" if cached else "proven"
     if new:
-        shown.check("reproduced", "dvc repro", Verdict.PASS, f"{made}: new work, to be committed.")
-        claims: list[Claim] = ["model", "metrics"] if project.artifact else ["metrics"]
-        if any(one.predictions for one in project.sets):
-            claims.append("predictions")
-        for claim in claims:
-            shown.reclaim(claim, "proven", f"made by this run: {', '.join(sorted(names)[:5])}")
+        shown.check("reproduced", "dvc repro", Verdict.PASS, f"{len(names)} stages: new work, to be committed.")
+        fell(project, shown, state, f"made by this run: {', '.join(sorted(names)[:5])}")
         return
-    _follows(project, done, before, shown, made)
+    _follows(project, done, before, shown, state)
 
 
-def _follows(project: Project, done: Sequence[Stage], before: Before, shown: Shown, made: str) -> None:
-    written = {out.path for stage in done for out in stage.outs}
-    again = {one.name: [path for path in one.metrics if path in written] for one in project.sets}
-    if any(again.values()):
-        shown.renew("metrics", "predictions")
+def _follows(project: Project, done: Sequence[Stage], before: Before, shown: Shown, state: State) -> None:
+    """Hold what was made again against the commit; `state` is what agreement comes to at best."""
+    written = [out.path for stage in done for out in stage.outs]
+    shown.renew("metrics", "predictions")
     for one in project.sets:
-        if again[one.name]:
-            there = before.predictions.get(one.name)
-            score.compare(project, one, Made(project.git.root, there, again[one.name], "made again"), shown)
-        elif any(again.values()):
-            shown.claim("metrics", "attested", f"{one.name} was not made again")
-    fell: list[Claim] = [claim for claim in _RESULTS if shown.state(claim) == "refuted"]
-    if fell:
-        shown.reclaim("model", "refuted", f"what was made again has other {' and '.join(fell)}")
+        again = [path for path in one.metrics if path in written]
+        scored = any(one.predictions == path or one.predictions.startswith(f"{path}/") for path in written)
+        made = Made(project.git.root, before.predictions.get(one.name), again, "made again")
+        if one.predictions and scored:
+            score.scores(project, one, made, shown)
+        elif one.predictions:
+            shown.claim("predictions", "attested", f"those of {one.name} were not made again")
+        if again:
+            score.measures(project, one, made, shown)
+        if not again or (one.predictions and not scored):
+            shown.claim("metrics", "attested", f"{one.name} was not made again as a whole")
+    for claim in ("metrics", "predictions"):
+        if state == "attested" and shown.state(claim) == "proven":
+            shown.reclaim(claim, state, "taken from the run cache")
+    _model(project, written, shown, state)
+
+
+def _model(project: Project, written: Sequence[str], shown: Shown, state: State) -> None:
+    wrong = [claim for claim in _RESULTS if shown.state(claim) == "refuted"]
+    if wrong:
+        shown.reclaim("model", "refuted", f"what was made again has other {' and '.join(wrong)}")
     elif project.artifact and any(plan.within(path, project.artifact) for path in written):
-        held = "its results are the committed ones" if shown.state("metrics") == "proven" else "nothing was held to it"
-        shown.reclaim("model", "proven" if shown.state("metrics") == "proven" else "attested", f"{made}; {held}")
+        if shown.state("metrics") == "proven":
+            shown.reclaim("model", state, "made again, and its results are the committed ones")
+        else:
+            shown.reclaim("model", "attested", "made again, and its results were not")
 
 
 _RESULTS: tuple[Claim, ...] = ("metrics", "predictions")

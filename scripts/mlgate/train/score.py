@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlgate.errors import MlgateError
 from mlgate.model import StageRun, Verdict
+from mlgate.repo import content
 from mlgate.repo import metrics as metrics_files
 from mlgate.repo.dvc import Stage
 from mlgate.train import agreement, plan, predictions, stages
@@ -52,12 +53,12 @@ def again(project: Project, one: Evaluated, scratch: Scratch, shown: Shown) -> N
     made = Made(scratch.tree, committed, metrics, "scored again")
     if one.score:
         shown.stages.append(_command(project, one, shell))
-        _scores(project, one, made, shown)
+        scores(project, one, made, shown)
     for stage in todo:
         shown.stages += stages.run(shell, [stage])
         if one.predictions and _makes(stage, one.predictions):
-            _scores(project, one, made, shown)  # before a stage that may stumble over them
-    _measures(project, one, made, shown)
+            scores(project, one, made, shown)  # before a stage that may stumble over them
+    measures(project, one, made, shown)
 
 
 @dataclass(frozen=True)
@@ -70,20 +71,18 @@ class Made:
     how: str  # "scored again"
 
 
-def compare(project: Project, one: Evaluated, made: Made, shown: Shown) -> None:
-    """Hold it against the commit."""
-    _scores(project, one, made, shown)
-    _measures(project, one, made, shown)
-
-
-def _scores(project: Project, one: Evaluated, made: Made, shown: Shown) -> None:
+def scores(project: Project, one: Evaluated, made: Made, shown: Shown) -> None:
+    """Hold the predictions that were made again against the commit."""
     if one.predictions and made.committed is not None:
         _predictions(project, one, made, shown)
     elif one.predictions:
-        shown.claim("predictions", "not run", f"{one.predictions} is not known to DVC, so nothing is committed of it")
+        reason = f"what is committed of {one.predictions} could not be had"
+        shown.claim("predictions", "not run", reason)
+        shown.check(f"predictions.{one.name}", one.predictions, Verdict.WARN, f"Not compared: {reason}.")
 
 
-def _measures(project: Project, one: Evaluated, made: Made, shown: Shown) -> None:
+def measures(project: Project, one: Evaluated, made: Made, shown: Shown) -> None:
+    """Hold the metrics that were made again against the commit."""
     for path in made.metrics:
         _metrics(project, path, made, shown)
     if left := [path for path in one.metrics if path not in made.metrics]:
@@ -120,7 +119,17 @@ def _committed(project: Project, one: Evaluated, scratch: Scratch, todo: Sequenc
     there = scratch.tree / one.predictions
     if not there.exists():
         return None
+    if not is_committed(project, there, one.predictions):
+        raise MlgateError("is not what the lock names, as it came from DVC.", file=one.predictions)
     return set_aside(there, scratch.beside / one.name)
+
+
+def is_committed(project: Project, there: Path, path: str) -> bool:
+    """Whether a file or folder on the disk is what the commit names; also where it names no digest."""
+    out = project.pipeline.outs.get(path)
+    if out is None or not out.md5:
+        return True
+    return content.digest(there, project.digest(path), legacy=out.legacy) == project.digest(path)
 
 
 def set_aside(path: Path, folder: Path) -> Path:
