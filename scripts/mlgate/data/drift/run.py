@@ -139,9 +139,7 @@ def _kind(before: Side, now: Side, column: str) -> str:
 
 
 def _too_few(now: Side, before: Side, size: int, least: int) -> str:
-    needs = (
-        f"{size} bins need {least:,} on each side" if size > 1 else f"{least:,} with a value are needed on each side"
-    )
+    needs = f"{size} bins need {least:,}" if size > 1 else f"{least:,} with a value are needed"
     return f"Too few rows: {now.rows:,} here and {before.rows:,} in the reference, and {needs} on each side."
 
 
