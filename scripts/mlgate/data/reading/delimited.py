@@ -29,14 +29,14 @@ def opened(con: DuckDBPyConnection, names: Mapping[Path, str], shown: str, read:
         lines = _unpacked(con, file, name) if how == "zstd" else None
         headers[file] = head.header(file, name, read, how, lines)
         columns.check(headers[file], name)
-        sources[file] = transcoded.utf8(con, file, name, how) if read.encoding == "utf-16" else file
+        sources[file] = file if read.encoding == "utf-8" else transcoded.utf8(con, file, name, how, read.encoding)
         called[sources[file]] = name
     first = next(iter(names))
     for file in names:
         columns.same(names[first], dict.fromkeys(headers[first], ""), names[file], dict.fromkeys(headers[file], ""))
     groups: dict[tuple[tuple[str, ...], str], list[Path]] = {}
     for file, how in zip(names, packed, strict=True):
-        plain = "none" if read.encoding == "utf-16" else how
+        plain = how if read.encoding == "utf-8" else "none"
         groups.setdefault((tuple(headers[file]), plain), []).append(sources[file])
     typed = Typed(
         shown=shown,
@@ -67,7 +67,7 @@ def _group(
         "quote": sql.text(read.quote or '"'),
         "escape": sql.text(read.quote or '"'),
         "compression": sql.text(packed),
-        "encoding": sql.text("latin-1" if read.encoding == "latin-1" else "utf-8"),
+        "encoding": "'utf-8'",
         "hive_partitioning": "false",  # a folder's name is no column
     }
     if read.nulls:
