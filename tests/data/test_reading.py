@@ -15,6 +15,7 @@ import pytest
 from data.files import Data, one
 from mlgate.config.settings import Read
 from mlgate.data import reading
+from mlgate.data.reading.paths import names
 from mlgate.errors import MlgateError
 
 duckdb = pytest.importorskip("duckdb")
@@ -145,6 +146,8 @@ READ: dict[str, tuple[str, bytes | str, Read, list[tuple[Any, ...]]]] = {
     "newline in a value": ("a.csv", 'a,b\n1,"x\ny"\n2,"z"\n', Read(), [(1, "x\ny"), (2, "z")]),
     "quotes": ("a.csv", 'a,b\n1,"x ""y"", z"\n', Read(), [(1, 'x "y", z')]),
     "a quote inside": ("a.csv", 'a,b\n1,5" pipe\n', Read(), [(1, '5" pipe')]),
+    "a delimiter at the end of a line": ("a.csv", "a,b\n1,x,\n2,y\n", Read(), [(1, "x"), (2, "y")]),
+    "a quoted value after a blank": ("a.csv", 'a,b\n1, "x,y"\n', Read(), [(1, "x,y")]),
     "no comments": ("a.csv", "a,b\n#1,x\n", Read(), [("#1", "x")]),
     "semicolons": ("a.csv", "a;b\n1;x,y\n", Read(delimiter=";"), [(1, "x,y")]),
     "a single column that holds a semicolon": ("a.csv", "a;b\nx;y\n", Read(delimiter=","), [("x;y",)]),
@@ -280,6 +283,30 @@ def test_parquet_files_in_another_order_are_one_table(data: Data) -> None:
         ("year=2024/1.parquet", 2),
         ("year=2024/2.parquet", 1),
     ]
+
+
+NAMED = {
+    "a.csv": ["a.csv"],
+    "./a.csv": ["a.csv"],
+    "d": ["d/a.csv", "d/d/a.csv"],
+    "d/d": ["d/d/a.csv"],
+    "d/*.csv": ["d/a.csv"],
+    "d/*/*.csv": ["d/d/a.csv"],
+    "**/*.csv": ["a.csv", "d/a.csv", "d/d/a.csv"],
+    "*": ["a.csv", "d/a.csv", "d/d/a.csv"],
+}
+
+
+@pytest.mark.parametrize("shown", NAMED)
+def test_what_files_are_called(tmp_path: Path, shown: str) -> None:
+    data = Data(tmp_path / "d")  # the repository may be called like a folder in it
+    for file in ("a.csv", "d/a.csv", "d/d/a.csv"):
+        data.write(file, "a\n1\n")
+    files = reading.resolve(data.root, shown)
+    called = sorted(names(files, shown).values())
+    # What a pattern without a folder's name starts from is not known here: the names then begin where the files part.
+    assert called == (NAMED[shown] if len(files) == 1 or "*" not in shown else sorted({*called}))
+    assert len(called) == len(files)
 
 
 def test_names_of_parquet_columns_are_never_options(data: Data) -> None:

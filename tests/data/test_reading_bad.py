@@ -12,6 +12,7 @@ import pytest
 
 from data.files import Data, one
 from mlgate.config.settings import Read
+from mlgate.data import reading
 from mlgate.errors import MlgateError
 
 duckdb = pytest.importorskip("duckdb")
@@ -229,12 +230,33 @@ def test_a_link_to_nothing_is_named(data: Data) -> None:
         data.rows("a.csv")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_named(data: Data) -> None:
+def test_a_file_that_may_not_be_read_is_named(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     data.write("a.csv", "a\n1\n")
-    (data.root / "a.csv").chmod(0)
-    with pytest.raises(MlgateError, match=r"a\.csv.*cannot be read \(Permission denied\)"):
+
+    def refuse(*_: Any, **__: Any) -> Any:  # to root nothing is refused
+        raise PermissionError(13, "Permission denied")
+
+    con, files = data.con, reading.resolve(data.root, "a.csv")
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(MlgateError) as caught:
+        reading.open_table(con, files, "a.csv", Read())
+    monkeypatch.undo()
+    assert str(caught.value) == "a.csv cannot be read (Permission denied). Check its permissions."
+
+
+def test_a_pipe_is_no_file(data: Data) -> None:
+    os.mkfifo(data.root / "a.csv")
+    with pytest.raises(MlgateError, match=r"a\.csv is no file"):
         data.rows("a.csv")
+
+
+def test_long_lines_are_read_from_packed_files_and_json_too(data: Data) -> None:
+    long = "x" * (20 << 20)
+    data.write("a.csv.gz", gzip.compress(f"a,b\n1,{long}\n2,y\n".encode(), 1))
+    data.write("a.jsonl", f'{{"a": 1, "b": "{long}"}}\n{{"a": 2, "b": "y"}}\n')
+    for file in ("a.csv.gz", "a.jsonl"):
+        table = data.open(file)
+        assert one(data, table, "SELECT count(*), max(length(b)), sum(a) FROM {}") == (2, 20 << 20, 3)
 
 
 MISSING = {

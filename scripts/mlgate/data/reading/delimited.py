@@ -18,8 +18,12 @@ from mlgate.errors import MlgateError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_USUAL, _LONG = 2_000_000, 2_000_000_000  # bytes of the longest line: DuckDB's own limit, and ours
-_OPTION = "max_line_size = {}"
+_USUAL, _LONG = 2_000_000, 2**30  # bytes of the longest line: DuckDB's own limit, and ours
+
+
+def _room(long: int) -> str:
+    """Options of the reader. Its own buffer would hold sixteen of the longest lines."""
+    return f"max_line_size = {long}" + (f", buffer_size = {max(2**25, 2 * long)}" if long > _USUAL else "")
 
 
 def opened(con: DuckDBPyConnection, names: Mapping[Path, str], shown: str, read: Read, packed: Sequence[str]) -> Table:
@@ -80,18 +84,20 @@ def _group(
         files=tuple(files),
         selected=tuple(column.format(places[name]) for name in wanted),
         function="read_csv",
-        options=f"{settings}, {_OPTION.format(_USUAL)}",
+        options=f"{settings}, {_room(_USUAL)}",
     )
 
 
 def _explained(typed: Typed, error: Exception, read: Read) -> MlgateError | Typed:
     """What is wrong; or the same with room for longer lines, where that may be all."""
-    if not typed.long and troubles.may_be_too_long(error):
+    now = typed.long or _USUAL
+    if now < _LONG and troubles.may_be_too_long(error):
         largest = max(file.stat().st_size for group in typed.groups for file in group.files)
         packed = any("compression = 'none'" not in group.options for group in typed.groups)
-        if packed or largest > _USUAL:
-            long = _LONG if packed else min(_LONG, max(largest, _USUAL))
-            return longer(typed, long, _OPTION.format(_USUAL), _OPTION.format(long))
+        most = _LONG if packed else min(_LONG, largest)
+        long = min(most, max(8 * now, troubles.length(error)))
+        if long > now:
+            return longer(typed, long, _room(now), _room(long))
     return troubles.delimited(error, troubles.named(error, typed.names, typed.shown), read.encoding)
 
 

@@ -21,7 +21,7 @@ def open_table(con: duckdb.DuckDBPyConnection, files: list[Path], shown: str, re
     """
     if not files:
         raise MlgateError("holds no data file.", file=shown)
-    names = paths.names(tuple(files), shown)
+    names = paths.names(files, shown)
     formats = {file: head.format_of(file, names[file], read) for file in files}
     first = files[0]
     other = next((file for file in files if formats[file] != formats[first]), None)

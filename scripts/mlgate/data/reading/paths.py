@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlgate.errors import MlgateError
@@ -63,9 +64,11 @@ def _matches(root: Path, pattern: str) -> Iterator[str]:
 
 def _files(root: Path, path: Path) -> Iterator[Path]:
     _inside(root, path)
-    if not path.is_dir():
+    if path.is_file():
         yield path
         return
+    if not path.is_dir():
+        raise MlgateError("is no file.", file=os.path.relpath(path, root), fix="Data are read from files and folders.")
     inner = sorted(_walk(root, path, set()))
     data = [file for file in inner if ending(file) in ENDINGS]
     yield from data or inner
@@ -84,7 +87,7 @@ def _walk(root: Path, folder: Path, seen: set[Path]) -> Iterator[Path]:
         _inside(root, path)
         if path.is_dir():
             yield from _walk(root, path, seen)
-        else:
+        elif path.is_file():
             yield path
 
 
@@ -105,15 +108,15 @@ def _inside(root: Path, path: Path) -> None:
     )
 
 
-def names(files: tuple[Path, ...], shown: str) -> dict[Path, str]:
-    """What each file is called to the user: repository-relative where `shown` is."""
-    if len(files) == 1 and not glob.has_magic(shown) and files[0].as_posix().endswith(shown.strip("./") or "/"):
-        return {files[0]: shown}
-    first = next((part for part in Path(shown).parts if part not in {".", ".."}), "")
-    if glob.has_magic(first):
-        first = ""
-    called = {}
-    for file in files:
-        places = [i for i, part in enumerate(file.parts[:-1]) if part == first]
-        called[file] = Path(*file.parts[places[-1] :]).as_posix() if places else file.name
-    return called
+def names(files: Sequence[Path], shown: str) -> dict[Path, str]:
+    """What each file is called to the user, by its place in the repository; no two have the same name."""
+    known = [part for part in Path(shown).parts if part not in {".", ".."}]
+    if known and "**" not in known and all(file.match("/".join(known)) for file in files):
+        return {file: Path(*file.parts[-len(known) :]).as_posix() for file in files}
+    known = list(itertools.takewhile(lambda part: not glob.has_magic(part), known)) or known[:1]
+    for at in reversed(range(len(files[0].parts))):  # the repository may be called like a folder in it
+        before = files[0].parts[:at]
+        if all(list(f.parts[at : at + len(known)]) == known and f.parts[:at] == before for f in files):
+            return {file: Path(*file.parts[at:]).as_posix() for file in files}
+    above = Path(os.path.commonpath([file.parent for file in files]))
+    return {file: file.relative_to(above).as_posix() for file in files}

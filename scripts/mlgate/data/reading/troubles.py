@@ -11,6 +11,7 @@ from mlgate.errors import MlgateError
 _FILE = re.compile(r"""(?:^\s*file = |[Ff]ile[: ]+['"])(?P<path>[^\n]*?)(?:['"]|\s*$)""", re.MULTILINE)
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _RAGGED = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+_LENGTH = re.compile(r"Actual Size: ?(\d+) bytes")
 _UNQUOTED = "unterminated quote"
 _TOO_LONG = re.compile(r"aximum line size|line size|unterminated quote|state machine reached an invalid state")
 
@@ -18,6 +19,12 @@ _TOO_LONG = re.compile(r"aximum line size|line size|unterminated quote|state mac
 def may_be_too_long(error: Exception) -> bool:
     """A line longer than DuckDB's buffer ends in one of several errors."""
     return _TOO_LONG.search(str(error)) is not None
+
+
+def length(error: Exception) -> int:
+    """Bytes of a line that is too long, where the error says so."""
+    found = _LENGTH.search(str(error))
+    return int(found[1]) + 2 if found else 0
 
 
 def named(error: Exception, names: Mapping[Path, str], shown: str) -> str:
@@ -58,6 +65,10 @@ def delimited(error: Exception, file: str, encoding: str) -> MlgateError:
             file=file,
             line=at,
             fix="Save the file in one encoding; if it is another one, say so: `read: {encoding: latin-1}`.",
+        )
+    if _LENGTH.search(said):
+        return MlgateError(
+            f"has a line of {length(error):,} bytes.", file=file, line=at, fix="Keep such values in files of their own."
         )
     if "state machine" in said:
         return MlgateError(
