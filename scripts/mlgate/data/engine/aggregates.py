@@ -7,6 +7,7 @@ not be measured. Sums and means of integers and decimals are exact; of doubles t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -138,6 +139,8 @@ def median(columns: Columns, kwargs: Kwargs) -> Plan:
     def measure(_: Field, values: Values) -> Number | None:
         low, high = values[ranks.inline]
         if isinstance(low, float):
+            if math.isinf(low) or math.isinf(high):
+                return (low + high) / 2
             return low if low == high else low + (high - low) / 2
         middle = Fraction(low) / 2 + Fraction(high) / 2
         return int(middle) if middle.denominator == 1 else float(middle)

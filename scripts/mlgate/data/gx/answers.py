@@ -73,16 +73,16 @@ def outcome(expectation: Expectation, answer: Mapping[str, Any], engine: str) ->
 
 
 def _of_rows(expectation: Expectation, success: bool, result: Mapping[str, Any], engine: str) -> Outcome:
-    looked_at, nulls = int(result["element_count"] or 0), int(result.get("missing_count") or 0)
-    unexpected = result.get("unexpected_count")
+    counts = [result["element_count"], result.get("missing_count") or 0, result.get("unexpected_count")]
+    if not all(isinstance(count, int) for count in counts):
+        return trouble("Great Expectations gave no count of the rows that break it.", engine)
+    looked_at, nulls, unexpected = counts
     if not looked_at:
         condition = expectation.kwargs.get("row_condition")
         what = f"No row meets {condition!r}" if isinstance(condition, str) else "No row was left to look at"
         return trouble(f"{what}, so nothing could be measured.", engine)
     if nulls >= looked_at:
         return trouble("Every value is missing, so no row could be checked.", engine, looked_at)
-    if not isinstance(unexpected, int):
-        return trouble("Great Expectations gave no count of the rows that break it.", engine, looked_at)
     if success and unexpected and _mostly(expectation) == 1:
         return trouble("Great Expectations contradicts itself: rows break it, and it succeeds.", engine, looked_at)
     return Outcome(engine=engine, holds=success, rows=looked_at, nulls=nulls, unexpected=unexpected)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
@@ -130,14 +131,16 @@ def exception(info: Any) -> str:
 
 
 def worded(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """Without the types of pydantic's complaints."""
+    text = re.sub(r"\s*\(type=[^)]*\)", "", str(error))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def simple(value: Any) -> Any:
     """The value in JSON's types."""
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, bool | int | str):
         return value
-    if isinstance(value, Decimal):
+    if isinstance(value, float | Decimal):
         return float(value)
     if isinstance(value, datetime | date | time | timedelta):
         return str(value)
