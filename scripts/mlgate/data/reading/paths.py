@@ -111,8 +111,10 @@ def _inside(root: Path, path: Path) -> None:
 def names(files: Sequence[Path], shown: str) -> dict[Path, str]:
     """What each file is called to the user, by its place in the repository; no two have the same name."""
     known = [part for part in Path(shown).parts if part not in {".", ".."}]
-    if known and "**" not in known and all(file.match("/".join(known)) for file in files):
-        return {file: Path(*file.parts[-len(known) :]).as_posix() for file in files}
+    if known and all(file.match("/".join(known)) for file in files):
+        called = {file: Path(*file.parts[-len(known) :]).as_posix() for file in files}
+        if len(set(called.values())) == len(files):
+            return called
     known = list(itertools.takewhile(lambda part: not glob.has_magic(part), known)) or known[:1]
     for at in reversed(range(len(files[0].parts))):  # the repository may be called like a folder in it
         before = files[0].parts[:at]
