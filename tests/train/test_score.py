@@ -27,9 +27,12 @@ def with_command(repo: builder.Repo, command: str = SCORE, config: str = project
     repo.commit("Score by a command")
 
 
-def test_results_that_follow_are_proven(bare: builder.Repo) -> None:
+def test_results_that_follow_are_proven(bare: builder.Repo, tmp_path: Path) -> None:
     before = projects.data_of(bare)
-    seen = Seen(bare, "--verify", "score")
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    seen = Seen(bare, "--verify", "score", TMPDIR=str(scratch))
+    assert list(scratch.iterdir()) == []
     assert (seen.verdict, seen.code) == ("pass", 0), seen.reasons
     assert seen.state("the predictions follow") == "proven"
     assert seen.state("the metrics follow") == "proven"

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import click
 
 from mlgate.commands import _options
+from mlgate.commands._proving import LEVELS, VERB, Asked
 from mlgate.commands._run import Run, failed, file_name
-from mlgate.commands._training import LEVELS, VERB, Asked, Trainer
+from mlgate.commands._training import Trainer
 from mlgate.errors import MlgateError
 from mlgate.model import Evidence
 from mlgate.train.process import ended_cleanly
@@ -163,7 +164,7 @@ def _outputs(evidences: list[Evidence], trainer: Trainer) -> dict[str, str]:
         "models": json.dumps([e.model for e in evidences]),
         "proven": listed([(e.model, p.claim) for e in evidences for p in e.proofs if p.state == "proven"]),
         "stages-run": listed([(e.model, s.name) for e in evidences for s in e.stages if s.state == "ran"]),
-        "changed": json.dumps(list(trainer.changed)[:1000]),
+        "changed": json.dumps(list(trainer.prover.changed)[:1000]),
         "run-id": logged[0],
         "run-url": logged[1],
         "promotable": str(all(e.promotable for e in evidences)).lower(),

@@ -70,14 +70,19 @@ class _Comparison:
         if twice := list(self._twice()):
             return Agreement(rows, (*wrong, *twice))
         wrong += self._lost(before, after)
+        if not wrong and not before.keys() - {self.by}:
+            wrong.append(f"there is nothing beside {self.by} to compare")
         return self._values(rows, wrong, before, after)
 
     @property
     def _key(self) -> str:
-        return _name(self.by) if self.by is not None else "mlgate_row"
+        return _name(self.by) if self.by is not None else "mlgate_place"
 
     def _side(self, table: Table) -> str:
-        return f"(SELECT * FROM {table.numbered if self.by is None else table.relation})"
+        if self.by is not None:
+            return f"(SELECT * FROM {table.relation})"
+        # Rows are counted within each file of a folder; here through all of them.
+        return f"(SELECT *, row_number() OVER (ORDER BY mlgate_file, mlgate_row) AS mlgate_place FROM {table.numbered})"
 
     def _on(self, before: dict[str, Column], after: dict[str, Column]) -> str:
         """An id that is a number on one side and text on the other is the same id."""

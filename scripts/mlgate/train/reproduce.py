@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlgate.errors import MlgateError
@@ -15,8 +13,7 @@ from mlgate.repo import fresh, project_dvc
 from mlgate.repo import metrics as metrics_files
 from mlgate.repo.dvc import Pipeline, Stage
 from mlgate.repo.project_dvc import Changed
-from mlgate.train import agreement, plan, process, score
-from mlgate.train.process import Say
+from mlgate.train import agreement, listening, plan, process, score
 from mlgate.train.project import Project
 from mlgate.train.proofs import Claim, Shown, State
 from mlgate.train.score import Made
@@ -58,68 +55,9 @@ def _sinks(project: Project) -> list[str]:
     found = []
     for path in [*([project.artifact] if project.artifact else []), *project.results]:
         below = path[len(project.home) + 1 :] if project.home else path
-        nodes, edges = graph(project, below)
+        nodes, edges = listening.graph(project, below)
         found += [node for node in nodes if node not in {a for a, _ in edges} and not node.endswith(".dvc")]
     return found
-
-
-_NODE = re.compile(r'^"((?:[^"\\]|\\.)*)"(?: -> "((?:[^"\\]|\\.)*)")?;$')
-
-
-def graph(project: Project, target: str = "", folder: Path | None = None) -> tuple[list[str], list[tuple[str, str]]]:
-    """Stages and who depends on whom (first -> second), of all or of what is behind a target; empty without one."""
-    if project.dvc is None:
-        return [], []
-    where = folder or project.git.root / project.home
-    out = project_dvc.ask(project.dvc, where, ["dag", "--dot", *([target] if target else [])], project.environ)
-    nodes, edges = [], []
-    for line in (out or "").splitlines():
-        if found := _NODE.match(line.strip()):
-            if found[2] is None:
-                nodes.append(found[1])
-            else:
-                edges.append((found[1], found[2]))
-    return nodes, edges
-
-
-# -- what DVC prints while it works ----------------------------------------------------------------------------------
-
-QUIET = {"DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "10000", "NO_COLOR": "1"}
-_RUNS = re.compile(r"Running stage '(.+)':$")
-_CACHED = re.compile(r"Stage '(.+)' is cached - skipping run")
-_SAME = re.compile(r"Stage '(.+)' didn't change, skipping")
-
-
-@dataclass
-class Log:
-    """Listens to `dvc repro`, and knows which stage ran how long."""
-
-    say: Say
-    stages: list[StageRun] = field(default_factory=list)
-    _running: str = ""
-    _since: float = 0.0
-
-    def __call__(self, line: str) -> None:
-        self.say(line)
-        for pattern, state, reason in ((_CACHED, "cached", "run cache"), (_SAME, "not run", "unchanged")):
-            if found := pattern.match(line):
-                self.close("ran")
-                self.stages.append(StageRun(name=found[1], state=state, reason=reason))
-                return
-        if found := _RUNS.match(line):
-            self.close("ran")
-            self._running, self._since = found[1], time.monotonic()
-
-    def close(self, state: str, reason: str = "") -> None:
-        if self._running:
-            seconds = round(time.monotonic() - self._since, 3)
-            run = StageRun(name=self._running, state=state, seconds=seconds, reason=reason)
-            self.stages.append(run)
-            self._running = ""
-
-    @property
-    def running(self) -> str:
-        return self._running
 
 
 def needed(project: Project, changed: Changed, *, rerun: bool) -> list[str]:
@@ -140,9 +78,11 @@ def needed(project: Project, changed: Changed, *, rerun: bool) -> list[str]:
 def run(project: Project, wanted: Sequence[str], shown: Shown, *, rerun: bool) -> list[StageRun]:
     """`dvc repro`, without credentials. Raises StageError when a stage fails, MlgateError when DVC does."""
     assert project.dvc is not None  # noqa: S101 -- the caller looked
-    log = Log(project.say)
+    log = listening.Log(project.say)
     command = [*project.dvc.command, "repro", "--allow-missing", *(["--force"] if rerun else []), *wanted]
-    ended = process.run(command, cwd=project.git.root / project.home, environ={**project.code, **QUIET}, say=log)
+    ended = process.run(
+        command, cwd=project.git.root / project.home, environ={**project.code, **listening.QUIET}, say=log
+    )
     if ended.code == 0:
         log.close("ran")
         shown.stages += log.stages

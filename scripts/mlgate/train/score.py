@@ -125,10 +125,11 @@ def _committed(project: Project, one: Evaluated, scratch: Scratch, todo: Sequenc
 
 
 def is_committed(project: Project, there: Path, path: str) -> bool:
-    """Whether a file or folder on the disk is what the commit names; also where it names no digest."""
+    """Whether a file or folder on the disk is what the commit names; also where it names no digest and has no file."""
     out = project.pipeline.outs.get(path)
     if out is None or not out.md5:
-        return True
+        data = project.pipeline.snapshot.read(path)
+        return data is None or (there.is_file() and there.read_bytes() == data)
     return content.digest(there, project.digest(path), legacy=out.legacy) == project.digest(path)
 
 
@@ -172,6 +173,11 @@ def _command(project: Project, one: Evaluated, shell: Shell) -> StageRun:
 def _predictions(project: Project, one: Evaluated, made: Made, shown: Shown) -> None:
     path, how = one.predictions, made.how
     assert made.committed is not None  # noqa: S101 -- the caller looked
+    if not is_committed(project, made.committed, path):
+        reason = f"What {path} is compared with was changed while project code ran."
+        shown.check(f"predictions.{one.name}", f"{path}, {how}", Verdict.ERROR, reason, file=path)
+        shown.claim("predictions", "refuted", reason.rstrip("."))
+        return
     table = predictions.Tables(project.connect(), made.committed, made.tree / path, path)
     seen = predictions.compare(table, by=one.by, tolerance=project.tolerance)
     title = f"{path}, {how}"

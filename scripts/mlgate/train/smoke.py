@@ -18,7 +18,7 @@ from mlgate.errors import MlgateError
 from mlgate.model import StageRun, Verdict
 from mlgate.repo import fresh
 from mlgate.repo import metrics as metrics_files
-from mlgate.train import agreement, plan, process, reproduce, stages
+from mlgate.train import agreement, listening, plan, process, stages
 from mlgate.train.project import Project
 from mlgate.train.proofs import Shown
 from mlgate.train.scratch import Scratch
@@ -57,7 +57,7 @@ def run(project: Project, rows: int, scratch: Scratch, shown: Shown) -> Sampled:
 def behind(project: Project, data: str, scratch: Scratch) -> list[str]:
     """The stages that depend on the data and lead to the model or its metrics, in order. As DVC itself sees them."""
     home = scratch.tree / project.home
-    nodes, edges = reproduce.graph(project, folder=home)
+    nodes, edges = listening.graph(project, folder=home)
     results = [*([project.artifact] if project.artifact else []), *project.results]
     goals = set(project.binding.train.stages) or {s for path in results for s in _makers(project, path, home)}
     makers = _makers(project, data, home)
@@ -78,7 +78,7 @@ def behind(project: Project, data: str, scratch: Scratch) -> list[str]:
 
 def _makers(project: Project, path: str, folder: Path) -> set[str]:
     below = path[len(project.home) + 1 :] if project.home else path
-    nodes, edges = reproduce.graph(project, below, folder)
+    nodes, edges = listening.graph(project, below, folder)
     return {node for node in nodes if node not in {a for a, _ in edges}}
 
 
@@ -120,9 +120,9 @@ def _reads(project: Project, todo: Sequence[str]) -> Iterator[str]:
 
 def _repro(project: Project, todo: Sequence[str], scratch: Scratch) -> list[StageRun]:
     assert project.dvc is not None  # noqa: S101
-    log = reproduce.Log(project.say)
+    log = listening.Log(project.say)
     command = [*project.dvc.command, "repro", "--single-item", "--force", "--no-commit", "--no-run-cache", *todo]
-    ended = process.run(command, cwd=scratch.tree / project.home, environ={**project.code, **reproduce.QUIET}, say=log)
+    ended = process.run(command, cwd=scratch.tree / project.home, environ={**project.code, **listening.QUIET}, say=log)
     if ended.code == 0:
         log.close("ran")
         return log.stages
