@@ -58,7 +58,7 @@ days = [dt.date(2019, 3, 1) + dt.timedelta(n) for n in range(500)]
 COLUMNS: dict[str, tuple[str, list[Any], Any, str]] = {
     "integers": ("age", ages, None, "age: {type: integer, nulls: 0, min: 20, max: 70, mean: [38, 51]}"),
     "never below zero": (
-        "n",
+        "v",
         list(range(100)),
         None,
         "v: {type: integer, nulls: 0, min: 0, max: 100, mean: [30, 70]}",

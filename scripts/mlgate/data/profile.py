@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SET = 20  # at most so many different texts are a set
+_LARGEST = 28  # the power of ten of the largest number proposed
 _SHARES = (1, 2, 5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90)  # of missing values, in %
 _AT_A_TIME = 500  # columns in one pass over the file
 _IDENTIFIER = re.compile(r"(^|[_\W])(id|uuid|guid|key)$|[a-z]I[dD]$", re.IGNORECASE)
@@ -250,16 +251,20 @@ def _numbers(one: Seen, rule: _Rule) -> None:
         return
     rule.because.append(f"{_number(one.least)} to {_number(one.most)}")
     step = _step(one.most - one.least)
-    least = _down(one.least, step)
-    rule.keys["min"] = _number(least)
+    least, most = _down(one.least, step), -_down(-one.most, step)
+    if _sayable(least):
+        rule.keys["min"] = _number(least)
     if one.identifier:
         return  # they grow
-    rule.keys["max"] = _number(-_down(-one.most, step))
+    if _sayable(most):
+        rule.keys["max"] = _number(most)
     if one.mean is None or not one.spread or one.values < 100 or one.distinct <= 10:
         return
     around, half = Decimal(one.mean), Decimal(one.spread) / 2
     step = _step(half)
     low, high = _down(around - half, step), -_down(-around - half, step)
+    if not (_sayable(low) and _sayable(high)):
+        return
     rule.keys["mean"] = f"[{_number(low)}, {_number(high)}]"
     rule.because.append(f"mean {one.mean:.4g}, and half a standard deviation around it")
 
@@ -287,6 +292,12 @@ def _days(one: Seen, rule: _Rule) -> None:
 def _step(size: Decimal) -> Decimal:
     """The power of ten in which a range of this size is counted: 10 for 39."""
     return Decimal(1).scaleb(size.adjusted())
+
+
+def _sayable(value: Decimal) -> bool:
+    """Whether a contract can name it: its numbers have a size, too."""
+    digits = "".join(map(str, value.as_tuple().digits)).strip("0")
+    return not value or (abs(value.adjusted()) <= _LARGEST and len(digits) <= _LARGEST)
 
 
 def _down(value: Decimal, step: Decimal) -> Decimal:

@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mlgate.errors import MlgateError
 
@@ -21,12 +21,12 @@ PACKED = (".gz", ".zst")
 _CACHED = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?$")
 
 
-def ending(file: Path) -> str:
+def ending(file: PurePath) -> str:
     """What a name says of the format, without the compression: `.csv` of `a.csv.gz`."""
     name = file.name.lower()
     for packed in PACKED:
         name = name.removesuffix(packed)
-    return Path(name).suffix
+    return PurePath(name).suffix
 
 
 def resolve(root: Path, path: str) -> list[Path]:

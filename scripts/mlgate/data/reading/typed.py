@@ -172,6 +172,7 @@ class Typed:
             columns=tuple(Column(name, _written(type_)) for name, type_ in zip(self.columns, types, strict=True)),
             settled=settled,
             recover=self.recover if not settled else self._changed,
+            text=lambda: self._table([self.given.get(place) for place in range(len(self.columns))], settled=True),
         )
 
     def _select(self, scan: str, types: Sequence[Type], *, settled: bool, file: str | None = None) -> str:
