@@ -159,3 +159,12 @@ def test_data_that_break_their_contract_are_a_reason_to_run_nothing_on_them(want
     by_lock = trained(want).model_copy(update={"facts": {"verify": "lock"}})
     assert said(want, validate_data=bad, train=by_lock) == {}
     assert set(said(want, train=by_lock)) == {"integrity.handed.train"}
+
+
+def test_what_could_not_be_scored_for_want_of_credentials_is_as_the_policy_says_and_no_better(want: Handed) -> None:
+    def unscored(verdict: Verdict) -> Evidence:
+        check = Check(id="proofs.score.holdout", title="score", verdict=verdict)
+        return trained(want).model_copy(update={"checks": [check], "verdict": verdict, "facts": {"verify": "lock"}})
+
+    assert said(want, train=unscored(Verdict.WARN)) == {}
+    assert set(said(want, train=unscored(Verdict.PASS))) == {"integrity.handed.train"}

@@ -25,6 +25,8 @@ class Contracted:
     path: str
     contracts: Mapping[str, str]  # path -> sha256
     expectations: Sequence[str]  # ids of the checks that have to be there
+    committed: Mapping[str, Digests]  # it, and the files that it is compared with, by path; none where nothing says
+    in_git: bool = False  # all of it, so that no credentials can be lacking
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,10 @@ class Handed:
     """What one model's evidence of the run job has to show."""
 
     commit: str
-    pipeline: Pipeline
     file: str  # mlgate.yaml
     data: Sequence[Contracted] = ()
+    mode: Mode = "enforce"
+    fail_on: FailOn = "inconclusive"
     no_credentials: Verdict = Verdict.WARN
     verify: str = "lock"
     trains: bool = False  # whether there is anything that `train` could attest
@@ -71,6 +74,8 @@ def _either(want: Handed, evidence: Evidence | None) -> Iterator[str]:
     if evidence.source.commit != want.commit:
         at = evidence.source.commit[:7] or "no commit"
         yield f"it speaks of {at}, and {want.commit[:7]} is judged."
+    if (evidence.mode, evidence.fail_on) != (want.mode, want.fail_on):
+        yield f"it would block by {evidence.mode} and {evidence.fail_on}, and {want.file} of the base says otherwise."
     seen = worst(check.verdict for check in evidence.checks)
     if evidence.verdict is not seen:
         yield f"it says {evidence.verdict}, and its checks say {seen}."
@@ -81,23 +86,28 @@ def _data(want: Handed, evidence: Evidence | None) -> Iterator[str]:
     if evidence is None:
         return
     inputs = {one.name: one.digest for one in evidence.inputs}
-    made = {check.id for check in evidence.checks}
+    made = {check.id: check.verdict for check in evidence.checks}
     for entry in want.data:
-        committed = named(want.pipeline, entry.path, "data").digest
-        unread = f"data.{entry.path}.read" in made or any(
-            check.id == f"data.{entry.path}.unread" and check.verdict.rank >= want.no_credentials.rank
-            for check in evidence.checks
-        )
         for contract, digest in entry.contracts.items():
             if inputs.get(contract, {}).get("sha256") != digest:
                 yield f"{contract} is not the version that binds."
-        if unread:
+        if _unread(want, entry, made):
             continue  # said there, and its verdict carries it
-        if committed and inputs.get(entry.path) != committed and "git-tree-sha256" not in committed:
-            yield f"it read another {entry.path} than the commit names."
+        for path, committed in entry.committed.items():
+            unsaid = path != entry.path and not inputs.get(path) and made.get(f"data.{path}.file") is None
+            if committed and inputs.get(path) != committed and not (unsaid and _not_compared(want, entry, path, made)):
+                yield f"it read another {path} than the commit names."
         lost = [name for name in entry.expectations if f"data.{entry.path}.{name}" not in made]
         if lost:
             yield f"{len(lost)} of {len(entry.expectations)} expectations for {entry.path} are not in it ({lost[0]})."
+
+
+def _unread(want: Handed, entry: Contracted, made: Mapping[str, Verdict]) -> bool:
+    """Whether it says that the file could not be read: as an error, or for want of credentials as the policy has it."""
+    if made.get(f"data.{entry.path}.read") is Verdict.ERROR:
+        return True
+    lacking = made.get(f"data.{entry.path}.unread")
+    return not entry.in_git and lacking is not None and lacking.rank >= want.no_credentials.rank
 
 
 def _training(want: Handed, evidence: Evidence | None, *, stopped: bool) -> Iterator[str]:
@@ -107,6 +117,11 @@ def _training(want: Handed, evidence: Evidence | None, *, stopped: bool) -> Iter
     if not evidence.promotable:
         yield "it is of a model trained on a sample, which proves nothing about this one."
     done = str(evidence.facts.get("verify", ""))
-    asked = "lock" if stopped else want.verify
+    # What it could not do it must say, and in a check that is no better than the policy for missing credentials.
+    told = any(
+        check.id.startswith(("proofs.score", "proofs.reproduce")) and check.verdict.rank >= want.no_credentials.rank
+        for check in evidence.checks
+    )
+    asked = "lock" if stopped or told else want.verify
     if done not in _LEVELS or _LEVELS.index(done) < _LEVELS.index(asked):
         yield f"`train.verify` asks for {want.verify}, and it did {done or 'nothing'}."
