@@ -131,6 +131,30 @@ def test_without_any_dvc_it_is_said_that_nobody_asked_it(bare: builder.Repo, tmp
     assert seen.state("the model, its data") == "not run"
 
 
+def test_an_output_with_a_remote_of_its_own_is_looked_for_there(project: builder.Repo) -> None:
+    """Of several remotes, each output has one: that it is not in the default one says nothing."""
+    models = project.path.parent / "models"
+    models.mkdir()
+    dvc(project, "remote", "add", "--quiet", "models", "../models")
+    project.write(
+        "dvc.yaml", projects.PIPELINE.replace("[models/model.json]", "[{models/model.json: {remote: models}}]")
+    )
+    shutil.rmtree(project.path.parent / "remote")
+    (project.path.parent / "remote").mkdir()
+    projects.repro(project)
+    kept = builder.md5(projects.data_of(project)["models/model.json"])
+    assert list(models.rglob(kept[2:]))
+    assert not list((project.path.parent / "remote").rglob(kept[2:]))
+    seen = Seen(project)
+    assert (seen.verdict, seen.code) == ("pass", 0), seen.reasons
+    assert seen.state("the model, its data") == "proven"
+    shutil.rmtree(models)
+    models.mkdir()
+    seen = Seen(project)
+    assert seen.state("the model, its data") == "refuted"
+    assert "models/model.json" in seen.reasons
+
+
 def test_the_remote_is_left_alone_when_told_so(bare: builder.Repo) -> None:
     seen = Seen(bare, "--remote", "false")
     assert seen.verdict == "pass"
