@@ -156,7 +156,7 @@ def pull(dvc: Dvc, folder: Path, paths: Sequence[str], environ: Mapping[str, str
 
     What is not there afterwards is a failure, whatever the exit code.
     """
-    answer = _run(dvc.command, ["pull", *paths], cwd=folder, environ=environ, timeout=PULL)
+    answer = _run(dvc.command, ["pull", "--", *paths], cwd=folder, environ=environ, timeout=PULL)
     if answer.code != 0:
         said = _last(answer.err) or f"`dvc pull` ended with exit code {answer.code}"
         return said, classify(answer.code, answer.err)
@@ -179,7 +179,7 @@ class Changed:
 
 def changed(dvc: Dvc, folder: Path, prefix: str, targets: Sequence[str], environ: Mapping[str, str]) -> Changed:
     """Ask for these stages (`dvc.yaml:train`) and .dvc files of `folder`, which is `prefix` in the repository."""
-    answer = _run(dvc.command, ["status", "--json", *targets], cwd=folder, environ=environ, timeout=TIMEOUT)
+    answer = _run(dvc.command, ["status", "--json", "--", *targets], cwd=folder, environ=environ, timeout=TIMEOUT)
     if answer.code != 0:
         return Changed(trouble=classify(answer.code, answer.err), said=_last(answer.err))
     try:
