@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from data.files import Data
@@ -113,7 +113,7 @@ def test_csv_is_read_as_python_reads_it(data: Data, grid: list[list[str]], endin
     data.write("a.csv", stream.getvalue())
     stream.seek(0)
     expected = [row or [""] for row in csv.reader(stream)][1:]
-    assert expected == grid
+    assume(expected == grid)  # Python quotes no lone carriage return
     table = data.read("a.csv")
     columns = list(zip(*expected, strict=True)) or [()] * width
     assert [column.type for column in table.columns] == [type_of([v for v in values if v]) for values in columns]
@@ -145,7 +145,7 @@ def same(value: str, text: str | None, type_: str) -> bool:
     return dt.datetime.fromisoformat(value.strip()) == dt.datetime.fromisoformat(text)
 
 
-@slow
+@settings(slow, max_examples=60)
 @given(
     text=st.one_of(
         CELLS, st.text("0123456789.eE+-_ xninfa", max_size=9), st.from_regex(r"[-+]?[0-9._]+([eE][-+]?[0-9_]+)?")
