@@ -52,7 +52,7 @@ class Both:
             try:
                 scan = Scan(self.con, table)
                 ours = in_one_pass(scan, [expectation], NOW, MOST)[0]
-                given = handover.write(self.con, table, [column.name for column in table.columns], self.folder)
+                given = handover.write(self.con, table, [Expectation("all"), expectation], self.folder)
                 break
             except duckdb.Error as error:
                 table = reading.recover(self.con, table, error)
@@ -68,7 +68,8 @@ class Both:
             kwargs = json.loads(
                 json.dumps(dict(expectation.kwargs), default=process.packed), object_hook=process.unpacked
             )
-            said = self.session.ask(expectation.type, kwargs, list(expectation.columns), MOST)
+            asked = {"type": expectation.type, "kwargs": kwargs, "columns": expectation.columns, "of_text": False}
+            said = self.session.ask(asked, MOST)
         note(f"Great Expectations: {said}")
         theirs = answers.outcome(expectation, said, "gx")
         rows = answers.rows(said) if theirs.holds is False else []

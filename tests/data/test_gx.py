@@ -130,6 +130,31 @@ def test_no_value_changes_on_the_way(con: duckdb.DuckDBPyConnection, tmp_path: P
     assert seen[1].unexpected == 1
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_in_a_text_file_text_is_what_stands_there(con: duckdb.DuckDBPyConnection, tmp_path: Path, form: str) -> None:
+    """Dates and times are text to whoever asks for their format, and moments to all others."""
+    path = tmp_path / f"data.{form}"
+    values = [("2026-01-31", "2026-01-31T10:00Z", "1"), ("2026-02-01", "2026-01-31 11:00:00+01:00", "1.50")]
+    lines = ["day,at,f"] if form == "csv" else []
+    for day, at, f in values:
+        lines.append(f"{day},{at},{f}" if form == "csv" else f'{{"day": "{day}", "at": "{at}", "f": {f}}}')
+    path.write_text("\n".join(lines) + "\n")
+    assert [column.type for column in opened(con, path).columns] == ["DATE", "TIMESTAMP WITH TIME ZONE", "DOUBLE"]
+    seen = asked(
+        con,
+        path,
+        (f"{C}to_match_strftime_format", {"column": "day", "strftime_format": "%Y-%m-%d"}),
+        (f"{C}to_match_strftime_format", {"column": "at", "strftime_format": "%Y-%m-%dT%H:%MZ"}),
+        (f"{C}to_be_dateutil_parseable", {"column": "at"}),
+        (f"{C}to_match_regex", {"column": "at", "regex": "(?=.*T)"}),
+        (f"{C}to_be_in_type_list", {"column": "at", "type_list": ["Timestamp", "str"]}),
+    )
+    assert [one.holds for one in seen] == [True, False, True, False, False]
+    assert [one.unexpected for one in seen[:4]] == [0, 1, 0, 1]
+    assert [(example.row, example.values["at"]) for example in seen[1].examples] == [(2, values[1][1])]
+    assert seen[4].observed == "Timestamp"
+
+
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_what_cannot_be_measured_is_never_a_pass(con: duckdb.DuckDBPyConnection, tmp_path: Path, form: str) -> None:
     """It says success to most of these."""
@@ -387,6 +412,12 @@ class TestDataDocs:
         assert "31.01.2026" not in shown  # parseable; the ones that are not are there:
         assert "soon" in shown
         assert not any(value in shown for value in ("a1", "b2"))  # private
+
+    def test_of_a_file_whose_types_show_late(self, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+        path = tmp_path / "late.csv"
+        path.write_text("x\n" + "1\n" * 50_000 + "none\n")
+        expectation = Expectation(f"{C}to_not_be_null", {"column": "x"})
+        assert gx.docs(con, opened(con, path), [expectation], tmp_path / "docs").is_file()
 
     def test_of_nothing_is_refused(self, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
         table = opened(con, write(tmp_path, ROWS))

@@ -48,13 +48,13 @@ def run(
 
 
 def _asked(
-    con: DuckDBPyConnection, table: Table, expectations: Sequence[Expectation], examples: int, timeout: float
+    con: DuckDBPyConnection, table: Table, expectations: Sequence[Expectation], most: int, timeout: float
 ) -> list[Outcome]:
     paths = extras.site("gx")
     with tempfile.TemporaryDirectory(prefix="mlgate-gx-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        given = handover.write(con, table, handover.needed(expectations, table), folder)
-        request = _request("validate", given, expectations) | {"examples": examples}
+        given = handover.write(con, table, expectations, folder)
+        request = _request("validate", given, expectations) | {"examples": most}
         response = process.ask(folder, request, paths, timeout=timeout)
         said = response.get("answers")
         if not isinstance(said, list) or len(said) != len(expectations):
@@ -63,9 +63,10 @@ def _asked(
         found = []
         for expectation, one in zip(expectations, said, strict=True):
             outcome = answers.outcome(expectation, one, engine)
-            rows = [] if outcome.holds is not False else answers.rows(one)[:examples]
+            rows = answers.rows(one)[:most] if outcome.holds is False else []
             shown = [column for column in dict.fromkeys(expectation.columns) if column in given.columns]
-            found.append(answers.with_examples(outcome, handover.examples(con, given, rows, shown)))
+            examples = handover.examples(con, given, rows, shown, written=handover.of_text(expectation))
+            found.append(answers.with_examples(outcome, examples))
         return found
 
 
@@ -84,6 +85,8 @@ def docs(
     only whether an expectation holds is shown. Raises MlgateError, and leaves `folder` as it was, when they cannot be
     made.
     """
+    from mlgate.data.engine.dispatch import Reader  # noqa: PLC0415 -- which asks this module
+
     theirs = [e for e in expectations if not e.native and "like_pattern" not in e.type]
     left_out = [e.title or e.type for e in expectations if e not in theirs]
     if not theirs:
@@ -91,7 +94,8 @@ def docs(
     paths = extras.site("gx")
     with tempfile.TemporaryDirectory(prefix="mlgate-gx-", ignore_cleanup_errors=True) as name:
         work = Path(name)
-        given = handover.write(con, table, handover.needed(theirs, table), work)
+        # A late value may show what a column really holds.
+        given = Reader(con, table).read(lambda scan: handover.write(con, scan.table, theirs, work))
         notes = [f"{table.shown}, as read by DuckDB and checked by Great Expectations."]
         if left_out:
             notes.append(f"Left out, as Great Expectations cannot check it: {'; '.join(left_out)}.")
@@ -115,11 +119,14 @@ def _request(task: str, given: handover.HandOver, expectations: Sequence[Expecta
         "data": str(given.path),
         "columns": list(given.columns),
         "huge": list(given.huge),
+        "text": str(given.text_path),
+        "written": list(given.written),
         "expectations": [
             {
                 "type": e.type,
                 "kwargs": {key: value for key, value in e.kwargs.items() if key not in _SILENT},
                 "columns": list(e.columns),
+                "of_text": handover.of_text(e),
             }
             for e in expectations
         ],

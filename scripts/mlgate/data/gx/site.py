@@ -55,10 +55,12 @@ def _result(session: Session, suite: Any, one: Mapping[str, Any], *, hidden: boo
     asked = worker.expectation(one["type"], one["kwargs"])
     suite.add_expectation(asked)
     wanted = {"result_format": "BOOLEAN_ONLY" if hidden else "SUMMARY", "partial_unexpected_count": _SHOWN}
-    seen = session.batch.validate(asked, result_format=wanted)
-    if worker.exception(seen.exception_info) and (doubles := session.doubles()) is not None:
-        again = doubles.validate(asked, result_format=wanted)
-        seen = seen if worker.exception(again.exception_info) else again
+    seen: Any = None
+    for batch in session.batches(one):
+        found = batch.validate(asked, result_format=wanted)
+        seen = found if seen is None or not worker.exception(found.exception_info) else seen
+        if not worker.exception(seen.exception_info):
+            break
     if hidden and worker.exception(seen.exception_info):
         seen.exception_info = {
             "raised_exception": True,

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from importlib import import_module
@@ -34,7 +34,10 @@ def main(folder: str) -> None:
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    session = Session(frame(Path(request["data"]), request["columns"], request["huge"]))
+    session = Session(
+        frame(Path(request["data"]), request["columns"], request["huge"]),
+        frame(Path(request["text"]), request["written"], ()) if request["written"] else None,
+    )
     if request["task"] == "docs":
         from mlgate.data.gx import site  # noqa: PLC0415 -- it needs this module
 
@@ -42,45 +45,55 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     asked = request["expectations"]
     return {
         "version": session.version,
-        "answers": [session.ask(one["type"], one["kwargs"], one["columns"], request["examples"]) for one in asked],
+        "answers": [session.ask(one, request["examples"]) for one in asked],
     }
 
 
 class Session:
     """One DataFrame, and Great Expectations' batch of it."""
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: Any, written: Any = None) -> None:
         gx: Any = import_module("great_expectations")
         self.version: str = gx.__version__
         self.context: Any = gx.get_context(mode="ephemeral")
         bars: Any = import_module("great_expectations.data_context.types.base").ProgressBarsConfig
         self.context.variables.progress_bars = bars(globally=False)
         self.source: Any = self.context.data_sources.add_pandas("mlgate")
-        self.load(data)
+        self.load(data, written)
 
-    def load(self, data: Any) -> None:
+    def load(self, data: Any, written: Any = None) -> None:
+        """`written`: some of the columns again, as text."""
         self.frame = data
-        self.batch = self.as_batch("data", data)
+        self.batch = self._as_batch("data", data)
+        self._text: Any = None
+        if written is not None:
+            self._text = self._as_batch("text", data.assign(**{name: written[name] for name in written.columns}))
         self._doubles: Any = None
 
-    def as_batch(self, name: str, data: Any) -> Any:
+    def _as_batch(self, name: str, data: Any) -> Any:
         if name in {asset.name for asset in self.source.assets}:
             self.source.delete_asset(name)
         definition = self.source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("whole")
         return definition.get_batch({"dataframe": data})
 
-    def ask(self, type_: str, kwargs: Mapping[str, Any], columns: Sequence[str], most: int) -> dict[str, Any]:
+    def batches(self, asked: Mapping[str, Any]) -> Iterator[Any]:
+        """What to ask it of, one after the other, until one does not raise."""
+        yield self._text if self._text is not None and asked["of_text"] else self.batch
+        # Some expectations know no missing integers: as doubles, pandas has always had them.
+        if (doubles := self._as_doubles()) is not None:
+            yield doubles
+
+    def ask(self, asked: Mapping[str, Any], most: int) -> dict[str, Any]:
         """What came of one expectation; what it raised, in words, is `raised`."""
-        found: dict[str, Any] = {
-            "rows": len(self.frame),
-            "present": {name: int(self.frame[name].notna().sum()) for name in columns if name in self.frame},
-        }
-        result = self._validated(self.batch, type_, kwargs, most)
-        if result.get("raised") and (doubles := self.doubles()) is not None:
-            # Some expectations know no missing integers: as doubles, pandas has always had them.
-            again = self._validated(doubles, type_, kwargs, most)
-            result = result if again.get("raised") else again
-        return found | result
+        there = [name for name in asked["columns"] if name in self.frame]
+        found = {"rows": len(self.frame), "present": {name: int(self.frame[name].notna().sum()) for name in there}}
+        raised: dict[str, Any] = {}
+        for batch in self.batches(asked):
+            result = self._validated(batch, asked["type"], asked["kwargs"], most)
+            if not result.get("raised"):
+                return found | result
+            raised = raised or result
+        return found | raised
 
     def _validated(self, batch: Any, type_: str, kwargs: Mapping[str, Any], most: int) -> dict[str, Any]:
         wanted = {"result_format": "SUMMARY", "partial_unexpected_count": max(most, 1)}
@@ -100,7 +113,7 @@ class Session:
         plain["rows"] = [simple(row) for row in (result.get("partial_unexpected_index_list") or [])[:most]]
         return {"success": known, "result": plain}
 
-    def doubles(self) -> Any:
+    def _as_doubles(self) -> Any:
         """The batch with integers that lack some values as doubles; None where there are none, or digits were lost."""
         if self._doubles is None:
             extended = [
@@ -110,7 +123,7 @@ class Session:
                 and not (self.frame[name].dropna().astype(object).map(abs) > _EXACT).any()
             ]
             plain = {name: self.frame[name].astype("float64") for name in extended}
-            self._doubles = (self.as_batch("doubles", self.frame.assign(**plain)),) if extended else ()
+            self._doubles = (self._as_batch("doubles", self.frame.assign(**plain)),) if extended else ()
         return self._doubles[0] if self._doubles else None
 
 

@@ -67,4 +67,4 @@ class Table:
     columns: tuple[Column, ...]
     settled: bool = True  # the columns' types hold for the whole file
     recover: Callable[[DuckDBPyConnection, Exception], Table] = field(repr=False, compare=False, default=_unrecoverable)
-    text: Callable[[], Table] | None = field(repr=False, compare=False, default=None)  # of a text file: values as written
+    text: Callable[[], Table] | None = field(repr=False, compare=False, default=None)  # a text file's values as written
