@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from builder import consumer
+from mlgate.judge.committed import of
 from mlgate.judge.handed import Contracted, Handed, checks
-from mlgate.judge.integrity import named
 from mlgate.model import Check, Evidence, Named, Source, Verdict
 from mlgate.repo.dvc import Pipeline
 from mlgate.repo.git import discover
@@ -22,8 +22,9 @@ def want(tmp_path: Path) -> Handed:
     repo = consumer(tmp_path / "repo")
     git = discover(repo.path, {})
     pipeline = Pipeline(git.at(git.head()))
-    data = Contracted("data/train.csv", CONTRACT, ["age.min", "age.nulls"])
-    return Handed(git.head(), pipeline, "mlgate.yaml", [data], verify="score", trains=True)
+    committed = {"data/train.csv": of(pipeline, "data/train.csv").digest}
+    data = Contracted("data/train.csv", CONTRACT, ["age.min", "age.nulls"], committed)
+    return Handed(git.head(), "mlgate.yaml", [data], verify="score", trains=True)
 
 
 def validated(want: Handed) -> Evidence:
@@ -32,7 +33,7 @@ def validated(want: Handed) -> Evidence:
     ]
     inputs = [
         Named(name="contracts/p.yaml", digest={"sha256": "c" * 64}),
-        named(want.pipeline, "data/train.csv", "data"),
+        Named(name="data/train.csv", digest=dict(want.data[0].committed["data/train.csv"]), role="data"),
     ]
     return Evidence(
         kind="validate-data", model="visits", verdict=Verdict.PASS, checks=made, inputs=inputs,
@@ -128,7 +129,7 @@ def test_a_step_that_left_nothing_is_an_error(want: Handed) -> None:
 
 
 def test_what_nobody_asked_for_need_not_be_there(want: Handed) -> None:
-    free = Handed(want.commit, want.pipeline, want.file)
+    free = Handed(want.commit, want.file)
     assert list(checks(free, {})) == []
 
 
@@ -148,7 +149,7 @@ def test_data_that_could_not_be_fetched_are_as_the_policy_says_and_no_better(wan
 
     assert said(want, validate_data=unread(Verdict.WARN)) == {}
     assert set(said(want, validate_data=unread(Verdict.PASS))) == {"integrity.handed.validate-data"}
-    strict = Handed(want.commit, want.pipeline, want.file, want.data, Verdict.INCONCLUSIVE)
+    strict = Handed(want.commit, want.file, want.data, no_credentials=Verdict.INCONCLUSIVE)
     assert set(said(strict, validate_data=unread(Verdict.WARN))) == {"integrity.handed.validate-data"}
 
 

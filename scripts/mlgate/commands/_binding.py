@@ -81,14 +81,16 @@ class Binding:
         there = [file for file in self.run.config_files_at(snapshot) if file not in self.files]
         return {file: self.config(snapshot, file) for file in there}
 
-    def removed(self) -> list[Config]:
+    def removed(self) -> list[Bound]:
         """What the base has and the change took away or renamed; nothing where no base can be had."""
         try:
             commit = self.commit(next(iter(self._sides), AUTO))
         except MlgateError:
             return []  # each model that is left says why; with none left, that there is none is an error itself
-        gone = self.gone(self.run.git.at(commit)).values() if commit else ()
-        return [config for config in gone if isinstance(config, Config)]
+        if not commit:
+            return []
+        base = self.run.git.at(commit)
+        return [Bound(config, base=base) for config in self.gone(base).values() if isinstance(config, Config)]
 
     def config(self, snapshot: Snapshot, file: str) -> Config | Unloadable | None:
         key = (snapshot.commit, file)

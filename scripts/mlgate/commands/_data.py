@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgate import extras
 from mlgate.commands import _pull
-from mlgate.commands._entries import Entry, Rules, inside
+from mlgate.commands._entries import Entry, Rules, inside, other_files
 from mlgate.commands._run import STATE, Run, file_name, relative
 from mlgate.config.settings import Read
 from mlgate.data.nouns import Expectation
 from mlgate.errors import MlgateError
+from mlgate.judge import committed
 from mlgate.judge import contract as judge
+from mlgate.judge.committed import Committed
 from mlgate.model import Check, Digests, Evidence, Location, Named, Verdict, worst
 from mlgate.repo import content
 
@@ -71,38 +73,38 @@ class Checker:
 
     def check(self, entries: Sequence[Entry], model: str = "", notes: Sequence[Check] = ()) -> Evidence:
         """The evidence of one model. A file that cannot be read is an `error` beside the others."""
-        checks, inputs, artifacts = list(notes), [], []
+        checks, artifacts = list(notes), []
+        inputs: dict[str, Named] = {}
         facts: dict[str, str | float] = {}
         unread = self._pull(entries)
         several = len([e for e in entries if e.checks]) > 1
         for entry in entries:
             checks += entry.notes
-            inputs += [one for one in entry.contracts if one not in inputs]
+            inputs |= {one.name: one for one in entry.contracts}
             if not entry.checks:
                 continue
-            if unread and not (self.run.git.root / entry.path).exists():
-                checks.append(_not_read(entry, unread))
-                inputs.append(Named(name=entry.path, role="data"))
+            inputs.setdefault(entry.path, Named(name=entry.path, role="data"))
+            if unread and self._missing(entry.committed):
+                checks.append(_not_read(entry, entry.path, unread))
                 continue
             try:
-                found, digest, made = self._entry(entry, several=several)
+                found, digests, made = self._entry(entry, unread, several=several)
             except MlgateError as error:
                 checks.append(_unreadable(entry, error))
-                inputs.append(Named(name=entry.path, role="data"))
                 continue
             checks += found
             artifacts += made
-            inputs.append(Named(name=entry.path, digest=digest, role="data"))
+            inputs |= {path: Named(name=path, digest=digest, role="data") for path, digest in digests.items()}
             if counted := [c.rows for c in found if c.rows is not None]:
                 facts[f"rows of {entry.path}"] = float(max(counted))
                 self.rows += max(counted)
-        verdict = worst(c.verdict for c in checks)
+        checks = list({check.id: check for check in checks}.values())  # a file may be compared with more than once
         return Evidence(
             kind=KIND,
             model=model or file_name(entries[0].written),
             title=_sentence(checks),
-            verdict=verdict,
-            inputs=inputs,
+            verdict=worst(c.verdict for c in checks),
+            inputs=list(inputs.values()),
             checks=checks,
             changes=[change for entry in entries for change in entry.changes],
             facts=facts,
@@ -110,14 +112,18 @@ class Checker:
             not_run=[unread] if unread else [],
         )
 
+    def _missing(self, committed: Committed) -> list[str]:
+        """What the commit has and this machine lacks."""
+        names = [*committed.claims] or [committed.path]
+        return [name for name in names if not (self.run.git.root / name).exists()]
+
     def _pull(self, entries: Sequence[Entry]) -> str:
         """What DVC tracks and this machine lacks, before any of it is read; and why it could not be had.
 
         Only for want of credentials that is a sentence; everything else raises MlgateError.
         """
-        wanted = [e.path for e in entries if e.checks]
-        wanted += [other for e in entries for c in e.checks for x in c.expectations for other in _others(x)]
-        missing = [path for path in dict.fromkeys(wanted) if not (self.run.git.root / path).exists()]
+        wanted = [one for e in entries if e.checks for one in (e.committed, *e.others)]
+        missing = list(dict.fromkeys(name for one in wanted for name in self._missing(one)))
         if missing and self.asked.pull:
             python = self.asked.python or next((e.python for e in entries if e.python), "")
             try:
@@ -126,55 +132,84 @@ class Checker:
                 return error.message
         return ""
 
-    def _entry(self, entry: Entry, *, several: bool) -> tuple[list[Check], Digests, list[str]]:
-        from mlgate.data import engine  # noqa: PLC0415
+    def _entry(self, entry: Entry, unread: str, *, several: bool) -> tuple[list[Check], dict[str, Digests], list[str]]:
+        """The checks of one data file, the digests of all that was read for them, and the files that were written."""
+        from mlgate.data import engine, reading  # noqa: PLC0415
 
-        digest = self._pool.submit(self._digest, entry)
-        table = self._table(entry.path, entry.settings.read)
+        files = reading.resolve(self.run.git.root, entry.path)
+        before = _stamps(files)
+        lacking = [one.path for one in entry.others if self._missing(one)] if unread else []
+        others = [one for one in entry.others if one.path not in lacking]
+        reading_them = self._pool.submit(lambda: {one.path: self._digest(one) for one in (entry.committed, *others)})
         self._progress(f"checking {entry.path}")
-        found: list[Check] = []
+        found = [_not_read(entry, path, unread) for path in lacking]
         artifacts: list[str] = []
         now = datetime.now(UTC)
         for rules in entry.checks:
+            table = self._table(entry.path, rules.read)
+            private, note = _private(entry, rules, [column.name for column in table.columns])
+            found += note
+            able = [one for one in rules.expectations if not set(other_files(one)) & set(lacking)]
             outcomes = engine.run(
-                self._con, table, rules.expectations, now=now, other=self._other, examples=self.asked.examples
+                self._con, table, able, now=now, other=partial(self._other, rules), examples=self.asked.examples
             )
             about = entry.path if several else ""
             found += [
-                judge.check(judge.Held(e, o, entry.path, _place(e, rules), rules.private, about, rules.version))
-                for e, o in zip(rules.expectations, outcomes, strict=True)
+                judge.check(judge.Held(e, o, entry.path, _place(e, rules), private, about, rules.version))
+                for e, o in zip(able, outcomes, strict=True)
             ]
+            found += [_not_compared(entry, one, rules, unread) for one in rules.expectations if one not in able]
             if rules.version:
                 continue
             if self.asked.quarantine is not None:
                 artifacts += self._quarantine(table, entry, rules)
             if self.asked.docs:
                 artifacts.append(self._docs(table, entry, rules))
-        seen = self._seen(entry, digest)
+        seen = self._seen(entry, reading_them)
+        if _stamps(files) != before:
+            raise MlgateError("was changed while it was read.", file=entry.path, fix="Let nothing write to it.")
         self._progress("")
-        return [_same(entry, seen, in_ci=self.run.in_ci), *found], seen, artifacts
+        same = [_same(one, seen[one.path], in_ci=self.run.in_ci) for one in (entry.committed, *others)]
+        digests = {path: committed.whole(path, digests) for path, digests in seen.items()}
+        return [*same, *found], digests, artifacts
 
     def _table(self, path: str, read: Read) -> Table:
         from mlgate.data import reading  # noqa: PLC0415
 
-        if path not in self._tables:
+        key = f"{path} {read!r}"
+        if key not in self._tables:
             files = reading.resolve(self.run.git.root, path)
-            self._tables[path] = reading.open_table(self._con, files, path, read)
-        return self._tables[path]
+            self._tables[key] = reading.open_table(self._con, files, path, read)
+        return self._tables[key]
 
-    def _other(self, path: str) -> Table:
+    def _other(self, rules: Rules, path: str) -> Table:
         """Another data file that an expectation speaks of. Raises MlgateError when it cannot be read."""
         if not path:
             raise MlgateError("mlgate.yaml names no `reference:` for this file, so drift has nothing to start from.")
-        return self._table(path, Read())
+        return self._table(path, rules.reads.get(path, Read()))
 
-    def _digest(self, entry: Entry) -> Digests:
-        path = self.run.git.root / entry.path
-        return content.digest(path, entry.committed.digest, legacy=entry.legacy) if path.exists() else {}
+    def _digest(self, one: Committed) -> dict[str, Digests]:
+        """What is here of a path: all that the commit has of it, and every file that is read although it has not."""
+        from mlgate.data import reading  # noqa: PLC0415
 
-    def _seen(self, entry: Entry, digest: Future[Digests]) -> Digests:
+        root = self.run.git.root
+        seen: dict[str, Digests] = {}
+        for name, claim in one.claims.items():
+            there = root / name
+            seen[name] = content.digest(there, claim.digest, legacy=claim.legacy) if there.exists() else {}
         try:
-            return digest.result()
+            files = reading.resolve(root, one.path)
+        except MlgateError:
+            return seen  # who reads it says so
+        for file in files:
+            name = file.relative_to(root.resolve()).as_posix()
+            if not any(name == claimed or name.startswith(f"{claimed}/") for claimed in one.claims):
+                seen[name] = content.digest(file, {})
+        return seen
+
+    def _seen(self, entry: Entry, reading_them: Future[dict[str, dict[str, Digests]]]) -> dict[str, dict[str, Digests]]:
+        try:
+            return reading_them.result()
         except OSError as error:
             raise MlgateError(f"cannot be read ({error.strerror or error}).", file=entry.path) from error
 
@@ -191,7 +226,8 @@ class Checker:
         from mlgate.data import gx  # noqa: PLC0415
 
         folder = self.run.cwd / STATE / "data-docs"
-        page = gx.docs(self._con, table, rules.expectations, folder / file_name(entry.path))
+        place = folder / file_name(entry.path)
+        page = gx.docs(self._con, table, rules.expectations, place, private=rules.private)
         self.docs = relative(folder)
         return relative(page)
 
@@ -217,38 +253,67 @@ def propose(run: Run, path: str, memory_limit: str) -> str:
         con.close()
 
 
-def _others(expectation: Expectation) -> list[str]:
-    return [str(expectation.kwargs[key]) for key in ("other", "reference") if expectation.kwargs.get(key)]
-
-
 def _place(expectation: Expectation, rules: Rules) -> str:
     """The file that says it."""
     return rules.config if expectation.key.startswith("data[") else rules.file
 
 
-def _same(entry: Entry, seen: Digests, *, in_ci: bool) -> Check:
+def _stamps(files: Sequence[Path]) -> list[tuple[int, int, int]]:
+    return [(at.st_ino, at.st_size, at.st_mtime_ns) for at in (file.stat() for file in files)]
+
+
+def _private(entry: Entry, rules: Rules, columns: Sequence[str]) -> tuple[frozenset[str], list[Check]]:
+    """Columns whose values are hidden: all of them where the contract hides one that the data have not."""
+    there = {column.casefold() for column in columns}
+    unknown = sorted(name for name in rules.private if name.casefold() not in there)
+    if not unknown:
+        return rules.private, []
+    reason = (
+        f"{rules.file} calls {unknown[0]} private, and {entry.path} has no such column. "
+        "Until that is cleared up, no values are shown."
+    )
+    note = Check(
+        id=f"{rules.version or 'data'}.{entry.path}.private", group="judge", title="private columns",
+        verdict=Verdict.WARN, reason=reason, location=Location(file=rules.file),
+    )  # fmt: skip
+    return rules.private | frozenset(columns), [note]
+
+
+def _same(one: Committed, seen: Mapping[str, Digests], *, in_ci: bool) -> Check:
     """Whether what was checked is what the commit names."""
-    path, committed = entry.path, entry.committed.digest
-    if not committed:
+    path, claims = one.path, one.claims
+    if not claims:
         reason = f"{path} is in neither dvc.lock, a .dvc file nor git: nothing says which data these are. Track it."
-        return _file(entry, "data file", Verdict.WARN, reason)
-    if seen != committed and not committed.keys() & {"git-tree-sha256"}:
+        return _file(path, "data file", Verdict.WARN, reason)
+    if told := one.contested:
+        reason = f"{told[0]} has another digest in {' than in '.join(told[1])}: which one counts cannot be known."
+        return _file(path, "data file", Verdict.ERROR, f"{reason} Keep one.")
+    other = [n for n in sorted({*claims, *seen}) if n not in claims or claims[n].digest not in ({}, seen.get(n))]
+    if other:
+        first = other[0]
+        named = _short(claims[first].digest) if first in claims else "nothing"
         reason = (
-            f"The {path} here is not the one that the commit names "
-            f"({_short(committed)}, here {_short(seen)}). `dvc checkout {path}`, or commit what is here."
+            f"The {first} here is not the one that the commit names ({named}, here {_short(seen.get(first, {}))}). "
+            f"`dvc checkout {first}`, or commit what is here."
         )
-        return _file(entry, "data file", Verdict.ERROR if in_ci else Verdict.WARN, reason)
-    return _file(entry, f"{path} is what the commit names", Verdict.PASS, "")
+        return _file(path, "data file", Verdict.ERROR if in_ci else Verdict.WARN, reason)
+    if unsaid := [name for name, claim in claims.items() if not claim.digest]:
+        reason = (
+            f"The commit has no digest of {unsaid[0]} itself, so nothing says which data these are. "
+            "Track it by itself, or name the whole folder that DVC tracks."
+        )
+        return _file(path, "data file", Verdict.WARN, reason)
+    return _file(path, f"{path} is what the commit names", Verdict.PASS, "")
 
 
 def _short(digest: Digests) -> str:
     return f"{next(iter(digest.values()))[:8]}…" if digest else "nothing"
 
 
-def _file(entry: Entry, title: str, verdict: Verdict, reason: str) -> Check:
+def _file(path: str, title: str, verdict: Verdict, reason: str) -> Check:
     return Check(
-        id=f"data.{entry.path}.file", group="integrity", title=title, verdict=verdict, reason=reason,
-        location=Location(file=entry.path) if reason else None,
+        id=f"data.{path}.file", group="integrity", title=title, verdict=verdict, reason=reason,
+        location=Location(file=path) if reason else None,
     )  # fmt: skip
 
 
@@ -259,11 +324,19 @@ def _unreadable(entry: Entry, error: MlgateError) -> Check:
     )  # fmt: skip
 
 
-def _not_read(entry: Entry, why: str) -> Check:
+def _not_read(entry: Entry, path: str, why: str) -> Check:
     """For want of credentials, as the policy says: `main` looks again with them."""
     return Check(
-        id=f"data.{entry.path}.unread", group="data", title=entry.path, verdict=entry.no_credentials,
-        reason=f"Its contract was not checked. {why}", location=Location(file=entry.path),
+        id=f"data.{path}.unread", group="data", title=path, verdict=entry.no_credentials,
+        reason=f"What it is held to was not checked. {why}", location=Location(file=path),
+    )  # fmt: skip
+
+
+def _not_compared(entry: Entry, expectation: Expectation, rules: Rules, why: str) -> Check:
+    return Check(
+        id=f"{rules.version or 'data'}.{entry.path}.{expectation.id}", group="data", title=expectation.title,
+        verdict=entry.no_credentials, expected=expectation.expected, reason=f"It was not checked. {why}",
+        location=Location(file=_place(expectation, rules), line=expectation.line, key=expectation.key),
     )  # fmt: skip
 
 

@@ -30,8 +30,9 @@ class Received:
         made = [path for path in integrity.sources(own) if path in now.outs]
         want = Handed(
             commit=self.run.head,
-            pipeline=now,
             file=binding.file,
+            mode=binding.mode,
+            fail_on=binding.fail_on,
             data=[_contracted(entry) for entry in entries(self.run, own, bound, now) if entry.checks],
             no_credentials=Verdict(binding.compare.policy.no_credentials),
             verify=binding.train.verify,
@@ -46,4 +47,5 @@ def _contracted(entry: Entry) -> Contracted:
         entry.path,
         {one.name: one.digest["sha256"] for one in entry.contracts},
         [expectation.id for rules in binding for expectation in rules.expectations],
+        {one.path: one.digest for one in (entry.committed, *entry.others)},
     )

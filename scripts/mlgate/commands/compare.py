@@ -134,7 +134,8 @@ class _Judge:
     def _removed(self, models: set[str]) -> list[Evidence]:
         """Models of the base that this change takes away: a gate cannot be passed by deleting it."""
         now = self._pipeline(self.now)
-        return [_retired(config, now, last=not models) for config in self.bound.removed() if config.model not in models]
+        gone = [one.binding for one in self.bound.removed()]
+        return [_retired(config, now, last=not models) for config in gone if config.model not in models]
 
 
 def _retired(config: Config, now: Pipeline, *, last: bool) -> Evidence:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -133,30 +135,38 @@ def command(
 def _models(run: Run, checker: Checker, asked: Asked) -> list[Evidence]:
     bound = Binding(run)
     now = Pipeline(run.git.at(run.head), lenient=True)
-    evidences, seen = [], set()
+    evidences, seen, models = [], set(), set()
     for file, own in bound.own():
+        models.add(own.model)
         if isinstance(own, Unloadable):
             evidences.append(unloadable(VERB, own))
             continue
-        evidence, paths = _one(bound, file, own, checker, now)
+        evidence, paths = _one(checker, own.model, own, partial(bound.rules, file, own), now)
         seen |= paths
         evidences += [evidence] if evidence else []
+    if not bound.files:
+        raise run.no_config()
+    for removed in bound.removed():  # a contract cannot be passed by taking its model away
+        if (model := removed.binding.model) not in models:
+            evidence, paths = _one(checker, model, None, partial(lambda rules: rules, removed), now)
+            seen |= paths
+            evidences += [evidence] if evidence else []
     if unknown := [path for path in asked.data if path not in seen]:
         raise MlgateError(
             f"--data names {unknown[0]}, which is no data file of any mlgate.yaml here.",
             fix=f"Known: {', '.join(sorted(seen)) or 'none'}. Other files need --contract as well.",
         )
-    if not bound.files:
-        raise run.no_config()
     unique([evidence.model for evidence in evidences])
     return evidences
 
 
-def _one(bound: Binding, file: str, own: Config, checker: Checker, now: Pipeline) -> tuple[Evidence | None, set[str]]:
+def _one(
+    checker: Checker, model: str, own: Config | None, find: Callable[[], Bound], now: Pipeline
+) -> tuple[Evidence | None, set[str]]:
     """The evidence of one model, None where nothing of it has a contract; and its data files as they were written."""
     mode: dict[str, str] = {}
     try:
-        rules: Bound = bound.rules(file, own)
+        rules = find()
         mode = {"mode": rules.binding.mode, "fail_on": rules.binding.fail_on}
         found = entries(checker.run, own, rules, now)
         paths = {entry.written for entry in found}
@@ -165,9 +175,9 @@ def _one(bound: Binding, file: str, own: Config, checker: Checker, now: Pipeline
             return None, paths
         if rules.binding.mode == "off":
             return off(VERB, rules.binding), paths
-        evidence = checker.check(wanted, own.model, rules.notes)
+        evidence = checker.check(wanted, model, rules.notes)
     except MlgateError as error:
-        evidence, paths = failed(VERB, own.model, error), {entry.path for entry in own.data}
+        evidence, paths = failed(VERB, model, error), {entry.path for entry in own.data} if own else set()
     return evidence.model_copy(update=mode), paths
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mlgate.judge.integrity import named
-from mlgate.model import Check, Evidence, Location, Verdict, worst
-from mlgate.repo.dvc import Pipeline
+from mlgate.model import Check, Digests, Evidence, FailOn, Location, Mode, Verdict, worst
 
 VALIDATE, TRAIN = "validate-data", "train"
 _LEVELS = ("lock", "score", "reproduce")
@@ -26,7 +24,6 @@ class Contracted:
     contracts: Mapping[str, str]  # path -> sha256
     expectations: Sequence[str]  # ids of the checks that have to be there
     committed: Mapping[str, Digests]  # it, and the files that it is compared with, by path; none where nothing says
-    in_git: bool = False  # all of it, so that no credentials can be lacking
 
 
 @dataclass(frozen=True)
@@ -91,23 +88,23 @@ def _data(want: Handed, evidence: Evidence | None) -> Iterator[str]:
         for contract, digest in entry.contracts.items():
             if inputs.get(contract, {}).get("sha256") != digest:
                 yield f"{contract} is not the version that binds."
-        if _unread(want, entry, made):
+        if _unread(want, entry.path, entry.committed.get(entry.path, {}), made):
             continue  # said there, and its verdict carries it
         for path, committed in entry.committed.items():
-            unsaid = path != entry.path and not inputs.get(path) and made.get(f"data.{path}.file") is None
-            if committed and inputs.get(path) != committed and not (unsaid and _not_compared(want, entry, path, made)):
+            if committed and inputs.get(path) != committed and not _unread(want, path, committed, made):
                 yield f"it read another {path} than the commit names."
         lost = [name for name in entry.expectations if f"data.{entry.path}.{name}" not in made]
         if lost:
             yield f"{len(lost)} of {len(entry.expectations)} expectations for {entry.path} are not in it ({lost[0]})."
 
 
-def _unread(want: Handed, entry: Contracted, made: Mapping[str, Verdict]) -> bool:
-    """Whether it says that the file could not be read: as an error, or for want of credentials as the policy has it."""
-    if made.get(f"data.{entry.path}.read") is Verdict.ERROR:
+def _unread(want: Handed, path: str, committed: Digests, made: Mapping[str, Verdict]) -> bool:
+    """Whether it says that a file could not be read: as an error, or for want of credentials as the policy has it."""
+    if made.get(f"data.{path}.read") is Verdict.ERROR:
         return True
-    lacking = made.get(f"data.{entry.path}.unread")
-    return not entry.in_git and lacking is not None and lacking.rank >= want.no_credentials.rank
+    lacking = made.get(f"data.{path}.unread")
+    in_git = committed.keys() == {"sha256"}  # nobody needs credentials for that
+    return lacking is not None and not in_git and lacking.rank >= want.no_credentials.rank
 
 
 def _training(want: Handed, evidence: Evidence | None, *, stopped: bool) -> Iterator[str]:
