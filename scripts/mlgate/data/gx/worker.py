@@ -78,7 +78,10 @@ class Session:
 
     def batches(self, asked: Mapping[str, Any]) -> Iterator[Any]:
         """What to ask it of, one after the other, until one does not raise."""
-        yield self._text if self._text is not None and asked["of_text"] else self.batch
+        if asked["of_text"]:
+            yield self.batch if self._text is None else self._text
+            return
+        yield self.batch
         # Some expectations know no missing integers: as doubles, pandas has always had them.
         if (doubles := self._as_doubles()) is not None:
             yield doubles
