@@ -8,8 +8,9 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlgate.commands._pull import NoCredentialsError
 from mlgate.commands._run import STATE, Run
-from mlgate.commands._stored import Stored, UnfetchedError
+from mlgate.commands._stored import Stored
 from mlgate.errors import MlgateError
 from mlgate.judge import integrity
 from mlgate.model import Check, Evidence, Verdict
@@ -56,14 +57,18 @@ class Prover:
         return self.stored.now
 
     def _held_back(self, model: str) -> str:
-        """Why no project code is run: `validate-data` has stopped this commit. Empty where it has not."""
+        """Why no project code is run: `validate-data` has stopped this commit. Empty where it has not.
+
+        Raises MlgateError where it left something that says neither: a commit can carry that.
+        """
         file = self.run.cwd / STATE / "evidence" / model / "validate-data.json"
         if file.is_symlink() or not file.is_file():
             return ""
         try:
             found = Evidence.from_json(file.read_bytes())
-        except (ValueError, OSError):
-            return "what validate-data left cannot be read"
+        except (ValueError, OSError) as error:
+            shown = f"{STATE}/evidence/{model}/{file.name}"
+            raise MlgateError("cannot be read as evidence.", file=shown, fix="Remove it, and run it again.") from error
         if found.source.commit != self.run.head or found.exit_code == 0:
             return ""
         return "the data break their contract"
@@ -201,7 +206,7 @@ class Prover:
 
     def _lacking(self, project: Project, shown: Shown, what: str, error: MlgateError) -> None:
         """Something could not be had. Missing credentials are the policy's, the rest is an error."""
-        lacking = isinstance(error, UnfetchedError) and error.lacking
+        lacking = isinstance(error, NoCredentialsError)
         verdict = Verdict(project.binding.compare.policy.no_credentials) if lacking else Verdict.ERROR
         shown.check(what, what.partition(".")[0], verdict, str(error), file=error.file)
         shown.not_run.append(f"{what}: {error}")

@@ -11,22 +11,13 @@ from mlgate.commands import _pull
 from mlgate.commands._run import Run
 from mlgate.errors import MlgateError
 from mlgate.model import Verdict
-from mlgate.repo import project_dvc
+from mlgate.repo import content, project_dvc
 from mlgate.repo.dvc import Pipeline
 from mlgate.repo.project_dvc import Dvc, Trouble
 from mlgate.setup import storage
 from mlgate.train import lock, plan
 from mlgate.train.project import Project
 from mlgate.train.proofs import Shown
-
-
-class UnfetchedError(MlgateError):
-    """Data could not be had; nothing of the project was run. `lacking`: for want of credentials."""
-
-    def __init__(self, error: MlgateError, *, from_fork: bool) -> None:
-        super().__init__(error.message, file=error.file, line=error.line, key=error.key, fix=error.fix)
-        trouble = project_dvc.classify(0, str(error))
-        self.lacking = trouble is Trouble.NO_CREDENTIALS or (trouble is Trouble.REFUSED and from_fork)
 
 
 @dataclass(eq=False)
@@ -50,23 +41,47 @@ class Stored:
         return self._dvcs[python]
 
     def fetch(self, python: str, tree: Path, commit: str, paths: Sequence[str]) -> None:
-        """From the cache where it has them, else from the remote. Raises MlgateError."""
+        """From the cache where it has them, else from the remote. Raises MlgateError.
+
+        What is then there is what the commit names: a remote can hold anything under a digest, and DVC believes most.
+        """
         dvc = self.dvc(python)
         missing = [path for path in paths if not (tree / path).exists()]
+        # In a terminal, what somebody is working on is `dvc status`'s to find.
+        checked = paths if self.run.in_ci or tree != self.run.git.root else tuple(missing)
         if missing and isinstance(dvc, Dvc):
             for path in missing:
                 home = project_dvc.folder_of(tree, posixpath.dirname(path)) or ""
-                project_dvc.do(dvc, tree / home, ["checkout", path[len(home) + 1 :] if home else path], self.environ)
+                project_dvc.do(
+                    dvc, tree / home, ["checkout", "--", path[len(home) + 1 :] if home else path], self.environ
+                )
             missing = [path for path in missing if not (tree / path).exists()]
         if missing and not self.pull:
             raise MlgateError(f"{missing[0]} is not here, and `pull` is off.", fix="Run `dvc pull` first.")
         if missing:
-            try:
-                _pull.pull(self.run, missing, python, root=tree, commit=commit)
-            except MlgateError as error:
-                raise UnfetchedError(error, from_fork=self.run.forge.event.from_fork) from error
+            _pull.pull(self.run, missing, python, root=tree, commit=commit)
+        outs = self.now.outs if commit == self.run.head else Pipeline(self.run.git.at(commit), lenient=True).outs
+        for path in checked:
+            out, there = outs.get(path), tree / path
+            if out and out.md5 and there.exists() and not content.is_named(there, out.md5, legacy=out.legacy):
+                raise MlgateError(
+                    f"is not the file that {out.file} names, as it came from DVC.", file=path,
+                    fix=f"Push it again: dvc push --force {out.path}",
+                )  # fmt: skip
 
     def remote(self, project: Project, shown: Shown, why: str) -> None:
+        """What the remote holds of a model. One that the change itself names is as good as the change's word."""
+        self._remote(project, shown, why)
+        file = posixpath.join(project.home, ".dvc/config")
+        if project.base is not None and project.base.read(file) != self.now.snapshot.read(file):
+            reason = (
+                f"{file} says where data come from, and this change alters it: the remote that was asked is its own."
+            )
+            shown.check("remote.config", file, Verdict.WARN, reason, file=file)
+            if shown.state("remote") == "proven":
+                shown.reclaim("remote", "attested", f"this change alters {file}")
+
+    def _remote(self, project: Project, shown: Shown, why: str) -> None:
         kept = [path for path in self._kept(project) if plan.tracked(project.pipeline, path)]
         if not kept:
             shown.claim("remote", "not run", "DVC keeps nothing of this model")

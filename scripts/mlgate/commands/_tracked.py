@@ -52,6 +52,7 @@ def _example(run: Run, project: Project) -> Example | None:
         if entry and entry.contract:
             file = project.own.path(entry.contract)
             private = contract.load(run.read(file) or b"", file).private
+        private |= _private(project, path)
         con = reading.connect()
         try:
             files = reading.resolve(run.git.root, path)
@@ -68,6 +69,17 @@ def _example(run: Run, project: Project) -> Example | None:
             con.close()
     except MlgateError:
         return None  # what is wrong with the data is validate-data's to say
+
+
+def _private(project: Project, path: str) -> frozenset[str]:
+    """The columns of a data file that the base calls private: a change does not make them public for this run."""
+    from mlgate.data import contract  # noqa: PLC0415
+
+    entry = next((one for one in project.binding.data if project.binding.path(one.path) == path), None)
+    if entry is None or entry.contract is None or project.base is None:
+        return frozenset()
+    file = project.binding.path(entry.contract)
+    return contract.load(project.base.read(file) or b"", file).private
 
 
 def _training(run: Run, project: Project, shown: Shown) -> Training:

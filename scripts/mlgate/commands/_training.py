@@ -80,6 +80,8 @@ class Trainer:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
     def all(self) -> list[Evidence]:
+        if self.asked.proposal is not None:
+            _forget(self.asked.proposal)
         evidences = [self._one(file, own) for file, own in self.binding.own()]
         if not evidences:
             raise self.run.no_config()
@@ -108,7 +110,7 @@ class Trainer:
         self.now.require(integrity.needed(own))
         start = time.monotonic()
         shown = Shown(checks=list(bound.notes))
-        project, why = self._project(own, bound.binding)
+        project, why = self._project(own, bound, shown)
         level = self._level(bound.binding)
         done = self.prover.work(project, level, why, shown)
         seconds = time.monotonic() - start
@@ -152,17 +154,31 @@ class Trainer:
         level = max(binding.train.verify, self.asked.verify or "lock", key=LEVELS.index)
         if self.asked.smoke:
             level = "smoke"
-        for option, given in (("--proposal", self.asked.proposal), ("--push", self.asked.push)):
-            if given and level != "reproduce":
-                what = "this is a smoke run" if level == "smoke" else f"`verify` is {level}"
-                raise MlgateError(f"{option} is for what was made again, and {what}.", fix="Use --verify reproduce.")
+        asked = {"--proposal": self.asked.proposal, "--push": self.asked.push, "--rerun": self.asked.rerun}
+        for option in (option for option, given in asked.items() if given and level != "reproduce"):
+            what = "this is a smoke run" if level == "smoke" else f"`verify` is {level}"
+            raise MlgateError(f"{option} is for `dvc repro`, and {what}.", fix="Use --verify reproduce.")
+        if self.asked.smoke and self.asked.verify:
+            raise MlgateError(
+                f"--smoke trains on a sample, and --verify {self.asked.verify} asks for the whole.",
+                fix="Leave one of them out.",
+            )
         return level
 
-    def _project(self, own: Config, binding: Config) -> tuple[Project, str]:
+    def _allowed(self, bound: Bound, shown: Shown) -> list[str]:
+        """The credentials that project code may see. What nobody has merged yet cannot allow itself any."""
+        named = bound.binding.train.environment
+        if named and bound.notes and self.run.in_ci:
+            reason = f"{', '.join(named)}: project code saw none of it, until train.environment is merged."
+            shown.check("environment", "train.environment", Verdict.WARN, reason, file=bound.binding.file)
+            return []
+        return list(named)
+
+    def _project(self, own: Config, bound: Bound, shown: Shown) -> tuple[Project, str]:
         """The model, and one sentence why there is no DVC."""
         python = self.asked.python or own.interpreter
         dvc = self.stored.dvc(python)
-        allowed = binding.train.environment
+        allowed = self._allowed(bound, shown)
         code = credentials.without(self.environ, named=os.environ.get("MLGATE_ENV_NAMES", "").split(), allowed=allowed)
         if "/" in python:
             code["PATH"] = os.pathsep.join([str((self.run.git.root / python).parent), code.get("PATH", os.defpath)])
@@ -170,7 +186,7 @@ class Trainer:
             git=self.run.git,
             commit=self.run.head,
             own=own,
-            binding=binding,
+            binding=bound.binding,
             pipeline=self.now,
             dvc=None if isinstance(dvc, str) else dvc,
             environ=self.environ,
@@ -178,6 +194,7 @@ class Trainer:
             say=self._say,
             pull=partial(self.stored.fetch, python),
             connect=lambda: self.connection,
+            base=bound.base,
         )
         return project, dvc if isinstance(dvc, str) else ""
 
@@ -202,6 +219,14 @@ class Trainer:
     def _say(self, line: str) -> None:
         say(self.run.forge, f"{line}\n")
         sys.stdout.flush()
+
+
+def _forget(folder: Path) -> None:
+    """Remove the proposal of an earlier run: it is none of this one, and this one may leave none."""
+    from mlgate.repo import proposal  # noqa: PLC0415
+
+    if not folder.is_symlink() and (folder / proposal.MANIFEST).exists():
+        shutil.rmtree(folder)
 
 
 def _title(shown: Shown, level: str, done: str) -> str:

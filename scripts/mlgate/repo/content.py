@@ -27,6 +27,13 @@ def digest(path: Path, like: Mapping[str, str], *, legacy: bool = False) -> Dige
     return {"dvc-md5": found}
 
 
+def is_named(path: Path, md5: str, *, legacy: bool = False) -> bool:
+    """Whether a file or folder is the one of this digest of DVC's. Raises OSError."""
+    if not path.is_dir():
+        return digest(path, {"dvc-md5": md5}, legacy=legacy) == {"dvc-md5": md5}
+    return _folder(path) == md5 or (legacy and _folder(path, legacy=True) == md5)
+
+
 def _file(path: Path, algorithm: str) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
@@ -45,9 +52,20 @@ def _unix(path: Path) -> str:
     return found.hexdigest()
 
 
-def _folder(path: Path) -> str:
+def _folder(path: Path, *, legacy: bool = False) -> str:
     """As `repo.dvc.folder_md5`, from disk."""
     files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
-    listing = [{"md5": _file(file, "md5"), "relpath": relpath} for relpath, file in files]
+    listing = [
+        {"md5": _unix(file) if legacy and _is_text(file) else _file(file, "md5"), "relpath": relpath}
+        for relpath, file in files
+    ]
     found = hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False)
     return f"{found.hexdigest()}.dir"
+
+
+def _is_text(path: Path) -> bool:
+    """What DVC 2 takes for text, by the first 512 octets: no NUL, and few that are not printable."""
+    with path.open("rb") as file:
+        block = file.read(512)
+    strange = block.translate(None, bytes(range(32, 127)) + b"\n\r\t\f\b")
+    return b"\0" not in block and len(strange) <= 0.3 * len(block)

@@ -159,9 +159,15 @@ def pull(dvc: Dvc, folder: Path, paths: Sequence[str], environ: Mapping[str, str
     answer = _run(dvc.command, ["pull", "--", *paths], cwd=folder, environ=environ, timeout=PULL)
     if answer.code != 0:
         said = _last(answer.err) or f"`dvc pull` ended with exit code {answer.code}"
-        return said, classify(answer.code, answer.err)
+        return said, classify(answer.code, _without(paths, answer.err))
     lost = [path for path in paths if not (folder / path).exists()]
     return (f"`dvc pull` left no {lost[0]}", Trouble.DOWN) if lost else ("", None)
+
+
+def _without(paths: Sequence[str], text: str) -> str:
+    """What DVC says, but for the names of files: "no credentials.csv" says nothing about credentials."""
+    named = "|".join(re.escape(path) for path in sorted(paths, key=len, reverse=True))
+    return re.sub(rf"(?:{named})(?:/[^\n']*)?", "", text)
 
 
 @dataclass(frozen=True)

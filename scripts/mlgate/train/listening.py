@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlgate.model import StageRun
 from mlgate.repo import project_dvc
-from mlgate.train.process import Say
+from mlgate.train import process
+from mlgate.train.process import Ended, Say
 from mlgate.train.project import Project
 
 _NODE = re.compile(r'^"((?:[^"\\]|\\.)*)"(?: -> "((?:[^"\\]|\\.)*)")?;$')
@@ -20,7 +22,7 @@ def graph(project: Project, target: str = "", folder: Path | None = None) -> tup
     if project.dvc is None:
         return [], []
     where = folder or project.git.root / project.home
-    out = project_dvc.ask(project.dvc, where, ["dag", "--dot", *([target] if target else [])], project.environ)
+    out = project_dvc.ask(project.dvc, where, ["dag", "--dot", *(["--", target] if target else [])], project.environ)
     nodes, edges = [], []
     for line in (out or "").splitlines():
         if found := _NODE.match(line.strip()):
@@ -39,7 +41,7 @@ _SAME = re.compile(r"Stage '(.+)' didn't change, skipping")
 
 @dataclass
 class Log:
-    """Listens to `dvc repro`, and knows which stage ran how long."""
+    """Listens to `dvc repro`, and knows which stage ran how long. It must hear DVC alone (`repro`)."""
 
     say: Say
     stages: list[StageRun] = field(default_factory=list)
@@ -67,3 +69,12 @@ class Log:
     @property
     def running(self) -> str:
         return self._running
+
+
+def repro(project: Project, arguments: Sequence[str], folder: Path, log: Log) -> Ended:
+    """`dvc repro` without credentials. What stages print is passed on, and never taken for what DVC says."""
+    assert project.dvc is not None  # noqa: S101 -- the caller looked
+    command = [*project.dvc.command, "repro", *arguments]
+    environ = {**project.code, **QUIET}
+    with process.apart(environ) as by:
+        return process.run(command, cwd=folder, environ=environ, say=log, started=project.say, by=by)

@@ -14,7 +14,7 @@ from mlgate.config.settings import EvaluationSet
 from mlgate.model import Digests
 from mlgate.repo import project_dvc
 from mlgate.repo.dvc import Pipeline, Stage
-from mlgate.repo.git import Git
+from mlgate.repo.git import Git, Snapshot
 from mlgate.repo.project_dvc import Dvc
 from mlgate.train import plan
 from mlgate.train.process import Say
@@ -40,8 +40,9 @@ class Evaluated:
 class Project:
     """`own` is the change's configuration; `binding` the base's, whose level, tolerance and evaluation sets count.
 
-    `environ` has the remote's credentials, `code` is what project code sees. `pull` fetches paths of a commit into a
-    tree and raises MlgateError; `connect` gives the one DuckDB connection.
+    `base` is the commit of `binding`, None where the change's own counts. `environ` has the remote's credentials, and
+    `code` is what project code sees. `pull` fetches paths of a commit into a tree and raises MlgateError; `connect`
+    gives the one DuckDB connection.
     """
 
     git: Git
@@ -55,6 +56,7 @@ class Project:
     say: Say
     pull: Callable[[Path, str, Sequence[str]], None]
     connect: Callable[[], DuckDBPyConnection]
+    base: Snapshot | None = None
 
     def at(self, pipeline: Pipeline) -> Project:
         """The same model, read from elsewhere: the working tree."""

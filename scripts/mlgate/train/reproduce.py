@@ -13,7 +13,7 @@ from mlgate.repo import fresh, project_dvc
 from mlgate.repo import metrics as metrics_files
 from mlgate.repo.dvc import Pipeline, Stage
 from mlgate.repo.project_dvc import Changed
-from mlgate.train import agreement, listening, plan, process, score
+from mlgate.train import agreement, listening, plan, score
 from mlgate.train.project import Project
 from mlgate.train.proofs import Claim, Shown, State
 from mlgate.train.score import Made
@@ -79,10 +79,8 @@ def run(project: Project, wanted: Sequence[str], shown: Shown, *, rerun: bool) -
     """`dvc repro`, without credentials. Raises StageError when a stage fails, MlgateError when DVC does."""
     assert project.dvc is not None  # noqa: S101 -- the caller looked
     log = listening.Log(project.say)
-    command = [*project.dvc.command, "repro", "--allow-missing", *(["--force"] if rerun else []), *wanted]
-    ended = process.run(
-        command, cwd=project.git.root / project.home, environ={**project.code, **listening.QUIET}, say=log
-    )
+    arguments = ["--allow-missing", *(["--force"] if rerun else []), "--", *wanted]
+    ended = listening.repro(project, arguments, project.git.root / project.home, log)
     if ended.code == 0:
         log.close("ran")
         shown.stages += log.stages
@@ -293,5 +291,5 @@ def push(project: Project, now: Pipeline, before: Before) -> str:
     pointers = [out.file for path in plan.inputs(now, chain) if (out := plan.tracked(now, path)) and not out.stage]
     below = [file[len(project.home) + 1 :] if project.home else file for file in pointers]
     return project_dvc.do(
-        project.dvc, project.git.root / project.home, ["push", *names, *dict.fromkeys(below)], project.environ
+        project.dvc, project.git.root / project.home, ["push", "--", *names, *dict.fromkeys(below)], project.environ
     )

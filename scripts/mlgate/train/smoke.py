@@ -18,7 +18,7 @@ from mlgate.errors import MlgateError
 from mlgate.model import StageRun, Verdict
 from mlgate.repo import fresh
 from mlgate.repo import metrics as metrics_files
-from mlgate.train import agreement, listening, plan, process, stages
+from mlgate.train import agreement, listening, plan, stages
 from mlgate.train.project import Project
 from mlgate.train.proofs import Shown
 from mlgate.train.scratch import Scratch
@@ -121,8 +121,8 @@ def _reads(project: Project, todo: Sequence[str]) -> Iterator[str]:
 def _repro(project: Project, todo: Sequence[str], scratch: Scratch) -> list[StageRun]:
     assert project.dvc is not None  # noqa: S101
     log = listening.Log(project.say)
-    command = [*project.dvc.command, "repro", "--single-item", "--force", "--no-commit", "--no-run-cache", *todo]
-    ended = process.run(command, cwd=scratch.tree / project.home, environ={**project.code, **listening.QUIET}, say=log)
+    arguments = ["--single-item", "--force", "--no-commit", "--no-run-cache", "--", *todo]
+    ended = listening.repro(project, arguments, scratch.tree / project.home, log)
     if ended.code == 0:
         log.close("ran")
         return log.stages
