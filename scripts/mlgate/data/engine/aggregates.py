@@ -140,8 +140,8 @@ def median(columns: Columns, kwargs: Kwargs) -> Plan:
         low, high = values[ranks.inline]
         if isinstance(low, float):
             if math.isinf(low) or math.isinf(high):
-                return (low + high) / 2
-            return low if low == high else low + (high - low) / 2
+                return float((low + high) / 2)
+            return float(low if low == high else low + (high - low) / 2)
         middle = Fraction(low) / 2 + Fraction(high) / 2
         return int(middle) if middle.denominator == 1 else float(middle)
 
