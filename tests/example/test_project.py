@@ -137,7 +137,7 @@ def test_the_page_uses_commands_and_files_that_exist() -> None:
         re.findall(r"`((?:src|metrics|\.github|\.gitlab-ci|params|dvc|mlgate|requirements)[\w./-]*\.\w+)`", page)
     ):
         assert (PROJECT / quoted).exists(), quoted
-    assert [block.kind for block in blocks(page)].count("text") == 4
+    assert [block.kind for block in blocks(page)].count("text") == 6
 
 
 def test_the_page_gives_the_measured_values() -> None:
