@@ -19,6 +19,7 @@ import pytest
 import builder
 from jobs import Job
 from mlgate.data import reading
+from mlgate.repo import credentials
 from mlgate.train import predictions
 from setup.projects import DVC_ENV, dvc, set_remote
 from train import projects
@@ -262,6 +263,24 @@ def test_a_proposal_of_an_earlier_run_is_none_of_this_one(project: builder.Repo)
     project.commit("Break")
     assert Seen(project, *again).code == 2
     assert not (project.path / "handed").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgres://reader:hush@db/visits"),
+        ("https_proxy", "http://me:hush@proxy:3128"),
+        ("OPENAI_APIKEY", "hush"),
+        ("DB_PASS", "hush"),
+        ("SENTRY_DSN", "https://hush@sentry/1"),
+        ("GH_PAT", "hush"),
+        ("KUBECONFIG", "/home/hush"),
+    ],
+)
+def test_a_credential_by_another_name(name: str, value: str) -> None:
+    harmless = {"PATH": "/bin", "PWD": "/home", "OLDPWD": "/", "http_proxy": "http://proxy:3128", "PASSES": "3"}
+    assert credentials.without({name: value, **harmless}) == harmless
+    assert credentials.without({name: value}, allowed=[name]) == {name: value}
 
 
 # -- what is logged --------------------------------------------------------------------------------------------------

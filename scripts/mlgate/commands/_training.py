@@ -128,7 +128,7 @@ class Trainer:
             model=own.model,
             title=_title(shown, level, done),
             verdict=verdict,
-            subject=integrity.named(self.now, project.artifact, "model") if project.artifact else None,
+            subject=self._subject(project) if level != "smoke" else None,
             champion=champion,
             inputs=self._inputs(project),
             checks=list({check.id: check for check in shown.checks}.values()),
@@ -140,6 +140,9 @@ class Trainer:
             links=links,
             promotable=level != "smoke",
         )
+
+    def _subject(self, project: Project) -> Named | None:
+        return integrity.named(self.now, project.artifact, "model") if project.artifact else None
 
     def _inputs(self, project: Project) -> list[Named]:
         roles = dict.fromkeys(project.metrics, "metrics")

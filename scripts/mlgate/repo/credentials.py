@@ -23,8 +23,10 @@ def redact(text: str) -> str:
     return _ASSIGNED.sub(r"\1***", text)
 
 
+_PASSWORD = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
 _LOOKS_SECRET = re.compile(
     r".*(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL).*|.*_KEY|.*_KEY_ID|.*CONNECTION_STRING.*|.*_SAS"
+    r"|.*APIKEY|.*_(?:PASS|PWD|PAT|DSN|AUTH|JWT)|PGPASSFILE|KUBECONFIG|DOCKER_CONFIG"
     r"|(?:AWS|AZURE|GITHUB|CI_JOB|ACTIONS|GITLAB|MLFLOW_TRACKING|MLGATE|OSS|TWINE|DOCKER_AUTH)_.*"
     r"|GOOGLE_APPLICATION_CREDENTIALS|CLOUDSDK_.*|(?:UV|PIP)_.*INDEX.*|NETRC|SSH_AUTH_SOCK|GIT_ASKPASS|SSH_ASKPASS",
     re.IGNORECASE,
@@ -32,7 +34,8 @@ _LOOKS_SECRET = re.compile(
 
 
 def without(environ: Mapping[str, str], *, named: Iterable[str] = (), allowed: Iterable[str] = ()) -> dict[str, str]:
-    """The environment that project code sees: nothing that looks like a credential, or was `named` as one.
+    """The environment that project code sees: nothing that looks like a credential, or was `named` as one, and no
+    address that holds a password.
 
     `allowed` are the exceptions that train.environment names.
     """
@@ -40,5 +43,5 @@ def without(environ: Mapping[str, str], *, named: Iterable[str] = (), allowed: I
     return {
         name: value
         for name, value in environ.items()
-        if name in kept or not (name in gone or _LOOKS_SECRET.fullmatch(name))
+        if name in kept or not (name in gone or _LOOKS_SECRET.fullmatch(name) or _PASSWORD.search(value))
     }

@@ -36,6 +36,10 @@ def graph(project: Project, target: str = "", folder: Path | None = None) -> tup
 QUIET = {"DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "10000", "NO_COLOR": "1"}
 _RUNS = re.compile(r"Running stage '(.+)':$")
 _CACHED = re.compile(r"Stage '(.+)' is cached - skipping run")
+_HINT = re.compile(
+    r"\s*(?:To track the changes with git, run:|git add .*|To enable auto staging, run:|dvc config core\.autostage true"
+    r"|Use `dvc push` to send your updates to remote storage\.)"
+)
 _SAME = re.compile(r"Stage '(.+)' didn't change, skipping")
 
 
@@ -49,6 +53,8 @@ class Log:
     _since: float = 0.0
 
     def __call__(self, line: str) -> None:
+        if _HINT.fullmatch(line):
+            return  # what to do with what it made, we say
         self.say(line)
         for pattern, state, reason in ((_CACHED, "cached", "run cache"), (_SAME, "not run", "unchanged")):
             if found := pattern.match(line):
