@@ -510,6 +510,10 @@ def test_json_that_was_cut_off_is_said_in_the_words_of_json() -> None:
     assert (
         refusal('{"name": "s"\n "a": 1}', "s.json") == "s.json:2 is not JSON: expecting ',' delimiter. Was it cut off?"
     )
+    assert (
+        refusal('{"name": "s",\n "a" 1}', "s.json") == "s.json:2 is not JSON: expecting ':' delimiter. Was it cut off?"
+    )
+    assert refusal('{"name": "s', "s.json") == "s.json:1 is not JSON: unterminated string. Was it cut off?"
     assert load(b"schema: 1\ncolumns: {a: {min: 0}}", "yaml.json").expectations
 
 

@@ -211,6 +211,10 @@ class TestDrift:
         assert seen.holds is False
         assert f"{(now == 'c').sum()} rows with values that the reference does not know" in str(seen.observed)
 
+    def test_one_row_is_one_row(self, tmp_path: Path) -> None:
+        seen = both(tmp_path, ["a", "b"] * 500, ["a"] * 999 + ["c"], psi=0.1)
+        assert "1 row with values that the reference does not know" in str(seen.observed)
+
     def test_missing_values_that_appear(self, tmp_path: Path, random: np.random.Generator) -> None:
         now = [None if i % 5 == 0 else v for i, v in enumerate(random.normal(size=1000))]
         seen = both(tmp_path, random.normal(size=1000), now, psi=0.1)

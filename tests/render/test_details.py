@@ -38,6 +38,49 @@ def test_the_terminal_shows_every_failing_row_it_was_given() -> None:
     assert "row 42 (age = -42, person = p42), row 99 (age = -99, person = p99), and 9 more" in " ".join(shown.split())
 
 
+def test_the_terminal_says_which_file_a_row_is_in_before_its_number() -> None:
+    rows = (Example(file="d/2.csv", row=2, values={"a": "q"}), Example(values={"a": "r"}))
+    found = BROKEN.model_copy(update={"examples": rows, "unexpected": 2})
+    assert details.rows(found) == "d/2.csv row 2 (a = q), a row (a = r)"
+
+
+def test_no_rows_are_counted_where_nothing_could_be_measured() -> None:
+    lost = BROKEN.model_copy(
+        update={"id": "lost", "verdict": Verdict.ERROR, "rows": 0, "observed": None, "examples": (), "reason": "No."}
+    )
+    shown = terminal.show([DATA.model_copy(update={"checks": [BROKEN, lost]})], color=False, width=120)
+    assert "6,097 rows" in shown.splitlines()[0]
+    assert " 0 rows" not in shown
+    assert "| ⛔ | age: at least 0 |  | at least 0 |  |" in markdown.comment(
+        [DATA.model_copy(update={"checks": [lost, BROKEN]})]
+    )
+
+
+def test_what_several_checks_say_in_the_same_words_is_said_once_in_a_terminal() -> None:
+    same = [
+        BROKEN.model_copy(
+            update={"id": f"{n}", "verdict": Verdict.ERROR, "observed": None, "examples": (), "reason": "No."}
+        )
+        for n in range(3)
+    ]
+    shown = terminal.show([DATA.model_copy(update={"checks": same})], color=False, width=120)
+    assert shown.count("No.") == 1
+
+
+def test_text_that_was_found_may_take_several_lines_on_the_page() -> None:
+    assert '<td class="n strong words">12 rows</td>' in html.page([DATA])
+
+
+def test_the_terminal_says_what_was_written_and_how_to_find_a_run_without_an_address() -> None:
+    facts = {"MLflow run": "ab12", "MLflow opens with": "mlflow ui", "python": "3.12.1"}
+    run = TRAIN.model_copy(update={"links": {}, "facts": facts, "artifacts": ["q/a.bad.csv", "q/a.good.csv"]})
+    lines = terminal.show([run], color=False, width=120).splitlines()
+    assert "MLflow run: ab12" in lines
+    assert "MLflow opens with: mlflow ui" in lines
+    assert "written: q/a.bad.csv, q/a.good.csv" in lines
+    assert "ab12" not in terminal.show([TRAIN.model_copy(update={"facts": facts})], color=False, width=120)
+
+
 def test_a_check_of_a_contract_that_holds_is_folded_and_one_that_does_not_is_in_the_table() -> None:
     comment = markdown.comment([DATA])
     assert "| ❌ | age: at least 0 | 12 rows | at least 0 | 6,097 |" in comment

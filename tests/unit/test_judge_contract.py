@@ -64,7 +64,12 @@ def test_a_broken_row_check_names_how_many_and_the_first() -> None:
 
 def test_an_aggregate_names_what_it_came_to() -> None:
     found = held(Outcome(engine="duckdb", holds=False, observed=41.5, rows=10), MEAN)
-    assert (found.observed, found.reason) == (41.5, "It is 41.5, and should be 30 to 40.")
+    assert (found.observed, found.reason) == (41.5, "Found: 41.5. Expected: 30 to 40.")
+
+
+def test_a_share_is_written_alike_whether_it_is_all_or_some() -> None:
+    assert "(100 %)" in held(replace(BROKEN, unexpected=990)).reason
+    assert "(50 %)" in held(replace(BROKEN, unexpected=495)).reason
 
 
 def test_what_could_not_be_measured_says_why_or_that_nobody_knows() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,19 @@ def test_in_a_terminal_data_that_are_being_edited_are_checked_with_a_warning(rep
     repo.write("data/train.csv", GOOD.replace("Ada", "Ann"))
     assert repo.mlgate("validate-data").returncode == 0
     assert verdicts(repo) == {"data.data/train.csv.file": "warn"}
+    assert "`git checkout data/train.csv`, or commit what is here." in reason(repo, "data.data/train.csv.file")
+
+
+def test_a_file_beside_those_that_the_commit_has_is_named_as_such(repo: Repo) -> None:
+    repo.write("data/parts/1.csv", GOOD)
+    edit(repo, "mlgate.yaml", lambda config: config["data"][0].update(path="data/parts"))
+    repo.commit()
+    repo.write("data/parts/2.csv", HOLDOUT)
+    repo.mlgate("validate-data")
+    said = reason(repo, "data.data/parts.file")
+    assert (
+        said == "data/parts/2.csv is here and not in the commit, and data/parts takes it in. Remove it, or commit it."
+    )
 
 
 @pytest.mark.parametrize(("content", "code"), [(GOOD, 0), (BAD.replace("bob", "Bob"), 1)])
@@ -217,7 +231,10 @@ def test_a_file_of_dvc_is_held_to_the_digest_of_its_pointer(repo: Repo, content:
     repo.commit()
     assert repo.mlgate("validate-data").returncode == code
     assert "data.data/train.csv.file" not in verdicts(repo)
-    assert {"dvc-md5": md5(content.encode())} in [i["digest"] for i in evidence(repo)["inputs"]]
+    repo.write("data/train.csv", f"{content}11,30,Kim\n")
+    repo.mlgate("validate-data")
+    assert "`dvc checkout data/train.csv`, or commit what is here." in reason(repo, "data.data/train.csv.file")
+    assert {"dvc-md5": md5(f"{content}11,30,Kim\n".encode())} in [i["digest"] for i in evidence(repo)["inputs"]]
 
 
 def test_data_that_nothing_names_are_unattested(repo: Repo) -> None:
@@ -311,3 +328,39 @@ def test_a_profile_is_a_contract_that_its_file_keeps(repo: Repo) -> None:
     assert repo.mlgate("validate-data", *args).returncode == 0
     repo.write("data/train.csv", GOOD.replace("77", "7700"))
     assert repo.mlgate("validate-data", *args).returncode == 1
+
+
+def test_a_file_named_on_the_command_line_is_read_as_mlgate_yaml_says(repo: Repo) -> None:
+    repo.write("data/train.csv", GOOD.replace(",", ";"))
+    args = ("--data", "data/train.csv", "--contract", "contracts/people.yaml")
+    done = repo.mlgate("validate-data", *args)
+    assert done.returncode == 2
+    assert "`read: {delimiter: ';'}`" in done.stdout
+    edit(repo, "mlgate.yaml", lambda config: config["data"][0].update(read={"delimiter": ";"}))
+    assert repo.mlgate("validate-data", *args).returncode == 0
+    assert "age: {type: integer" in repo.mlgate("validate-data", "--profile", "data/train.csv").stdout
+
+
+def test_the_headline_names_the_file_also_where_there_is_only_one(repo: Repo) -> None:
+    repo.write("data/train.csv", BAD.replace("bob", "Bob"))
+    repo.commit()
+    repo.mlgate("validate-data")
+    assert evidence(repo)["title"].startswith("data/train.csv: age: at least 0: 1 of 9 rows")
+
+
+def test_an_edited_contract_is_named_once_with_both_digests(repo: Repo) -> None:
+    repo.write("contracts/people.yaml", CONTRACT.replace("120", "130"))
+    repo.commit()
+    done = repo.mlgate("validate-data")
+    (changed,) = [line for line in done.stdout.splitlines() if line.startswith("rule changed: ")]
+    assert re.fullmatch(r"rule changed: contracts/people.yaml [0-9a-f]{8}… -> [0-9a-f]{8}…", changed)
+
+
+def test_every_mistake_of_a_contract_has_a_line_of_its_own(repo: Repo) -> None:
+    repo.write("contracts/people.yaml", "schema: 1\ncolumns:\n  age: {minimum: 0, kind: integer}\n")
+    done = repo.mlgate("validate-data", "--data", "data/train.csv", "--contract", "contracts/people.yaml")
+    assert [line.split()[0] for line in done.stdout.splitlines() if "is not a key" in line] == [
+        "error",
+        "contracts/people.yaml:3:",
+    ]
+    assert done.returncode == 2

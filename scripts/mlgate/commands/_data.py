@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mlgate import extras
 from mlgate.commands import _pull
-from mlgate.commands._entries import Entry, Rules, inside, other_files
+from mlgate.commands._entries import Entry, Rules, other_files
 from mlgate.commands._run import STATE, Run, file_name, relative
 from mlgate.config.settings import Read
 from mlgate.data.nouns import Expectation
@@ -102,7 +102,7 @@ class Checker:
         return Evidence(
             kind=KIND,
             model=model or file_name(entries[0].written),
-            title=_sentence(checks),
+            title=_sentence(checks, "" if several else next((e.path for e in entries if e.checks), "")),
             verdict=worst(c.verdict for c in checks),
             inputs=list(inputs.values()),
             checks=checks,
@@ -238,21 +238,6 @@ class Checker:
             sys.stderr.flush()
 
 
-def propose(run: Run, path: str, memory_limit: str) -> str:
-    """A contract that a file keeps. Raises MlgateError for a file that cannot be read."""
-    extras.use("data")
-    from mlgate.data import profile, reading  # noqa: PLC0415
-
-    there = inside(run, path)
-    con = reading.connect(memory_limit)
-    try:
-        return profile.propose(
-            con, reading.open_table(con, reading.resolve(run.git.root, there), there, Read()), name=there
-        )
-    finally:
-        con.close()
-
-
 def _place(expectation: Expectation, rules: Rules) -> str:
     """The file that says it."""
     return rules.config if expectation.key.startswith("data[") else rules.file
@@ -291,10 +276,14 @@ def _same(one: Committed, seen: Mapping[str, Digests], *, in_ci: bool) -> Check:
     other = [n for n in sorted({*claims, *seen}) if n not in claims or claims[n].digest not in ({}, seen.get(n))]
     if other:
         first = other[0]
-        named = _short(claims[first].digest) if first in claims else "nothing"
+        if first not in claims:
+            reason = f"{first} is here and not in the commit, and {path} takes it in. Remove it, or commit it."
+            return _file(path, "data file", Verdict.ERROR if in_ci else Verdict.WARN, reason)
+        tool = "dvc" if "dvc-md5" in claims[first].digest else "git"
+        named, here = _short(claims[first].digest), _short(seen.get(first, {}))
         reason = (
-            f"The {first} here is not the one that the commit names ({named}, here {_short(seen.get(first, {}))}). "
-            f"`dvc checkout {first}`, or commit what is here."
+            f"The {first} here is not the one that the commit names ({named}, here {here}). "
+            f"`{tool} checkout {first}`, or commit what is here."
         )
         return _file(path, "data file", Verdict.ERROR if in_ci else Verdict.WARN, reason)
     if unsaid := [name for name, claim in claims.items() if not claim.digest]:
@@ -340,13 +329,15 @@ def _not_compared(entry: Entry, expectation: Expectation, rules: Rules, why: str
     )  # fmt: skip
 
 
-def _sentence(checks: Sequence[Check]) -> str:
+def _sentence(checks: Sequence[Check], about: str) -> str:
+    """`about` is the data file where there is one: with several, the checks name theirs."""
     held = [c for c in checks if c.group == "data"]
     wrong = sorted((c for c in checks if c.verdict is not Verdict.PASS), key=lambda c: -c.verdict.rank)
     if not wrong:
-        return f"The data keep their contract ({len(held)} expectations)."
+        return f"The data keep their contract ({len(held)} {'expectation' if len(held) == 1 else 'expectations'})."
     first = wrong[0]
     broken = [c for c in held if c.verdict is not Verdict.PASS]
     count = f"{len(broken)} of {len(held)} expectations do not hold. First: " if len(broken) > 1 else ""
-    named = "" if first.title in first.reason else f"{first.title}: "
-    return f"{count}{named}{first.reason}"
+    said = first.reason if first.title in first.reason else f"{first.title}: {first.reason}"
+    where = f"{about}: " if about and first.group == "data" and not said.startswith(about) else ""
+    return f"{count}{where}{said}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mlgate.commands._binding import Bound
+from mlgate.commands._named import inside, read_of
 from mlgate.commands._run import Run
 from mlgate.config import Config
 from mlgate.config.settings import DataFile, Read
@@ -272,15 +272,19 @@ def _edited(path: str, before: _Version, after: _Version) -> list[Change]:
     if set(map(_means, old.expectations)) != set(map(_means, new.expectations)) or old.private != new.private:
         names = [one.name for one in (*proposed, *contracts)]
         what = names[0] if names else f"data: {path}"
-        found.append(Change(kind="rule", what=what, before=_shown(contracts), after=_shown(proposed)))
+        found.append(Change(kind="rule", what=what, before=_shown(contracts, what), after=_shown(proposed, what)))
     if old.read != new.read:
         texts = [one.read.model_dump_json(exclude_defaults=True) for one in (old, new)]
         found.append(Change(kind="rule", what=f"{path}: read", before=texts[0], after=texts[1]))
     return found
 
 
-def _shown(contracts: Sequence[Named]) -> str | None:
-    return f"{contracts[0].name} {contracts[0].digest['sha256']}" if contracts else None
+def _shown(contracts: Sequence[Named], what: str) -> str | None:
+    """Its digest, after its name where that is not what the change is called."""
+    if not contracts:
+        return None
+    name, digest = contracts[0].name, contracts[0].digest["sha256"]
+    return digest if name == what else f"{name} {digest}"
 
 
 def _edit(changes: Sequence[Change], file: str) -> Check:
@@ -317,23 +321,15 @@ def loose(run: Run, contract_file: str, data: Sequence[str]) -> list[Entry]:
     if not file.is_file():
         raise MlgateError(f"--contract names {contract_file}, which is not there.")
     said = contract.load(file.read_bytes(), paths[0])
-    rules = Rules(said.expectations, paths[0], paths[0], said.private)
     named = Named(name=paths[0], digest={"sha256": said.digest}, role="contract")
     now = Pipeline(run.git.at(run.head), lenient=True)
     return [
         Entry(
             path=path,
             written=written,
-            checks=(rules,),
+            checks=(Rules(said.expectations, paths[0], paths[0], said.private, read=read_of(run, path)),),
             committed=committed.of(now, path),
             contracts=(named,),
         )
         for path, written in zip(paths[1:], data, strict=True)
     ]
-
-
-def inside(run: Run, path: str) -> str:
-    there = posixpath.normpath(posixpath.join(run.prefix, path))
-    if posixpath.isabs(path) or there.startswith("../"):
-        raise MlgateError(f"{path} is outside the repository.", fix="Give a path below its root.")
-    return there

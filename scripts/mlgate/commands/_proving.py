@@ -178,7 +178,7 @@ class Prover:
         except StageError as error:
             shown.stages += error.stages
             self._broke(shown, "reproduce", error)
-            reproduce.fell(project, shown, "not run", str(error).partition("\n")[0])
+            reproduce.fell(project, shown, "not run", str(error).partition(" It said last:")[0])
             return True
         except MlgateError as error:
             self._lacking(project, shown, "reproduce", error)

@@ -55,7 +55,7 @@ def pull(run: Run, paths: Sequence[str], python: str = "", *, root: Path | None 
             raise NoCredentialsError(f"{', '.join(mine[:3])}: this job has no credentials for the DVC remote ({said}).")
         if said:
             raise MlgateError(
-                f"{', '.join(mine[:3])} could not be fetched from the DVC remote: {said}.",
+                f"{', '.join(mine[:3])} could not be fetched from the DVC remote: {said.rstrip(' .:')}.",
                 fix="Was `dvc push` run, and does this job have the remote's credentials?",
             )
 

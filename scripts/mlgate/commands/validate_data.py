@@ -104,7 +104,7 @@ def command(
     """
     run = Run.start(config, working_directory, summary=summary)
     if profile:
-        from mlgate.commands._data import propose  # noqa: PLC0415
+        from mlgate.commands._named import propose  # noqa: PLC0415
 
         click.echo(propose(run, profile, memory_limit), nl=False)
         return 0

@@ -75,7 +75,7 @@ def _reason(expectation: Expectation, outcome: Outcome, hidden: frozenset[str], 
         return outcome.trouble or "It could not be measured, and the engine does not say why."
     if outcome.unexpected is None:
         seen = _observed(expectation, outcome, hidden)
-        return f"It is {_plain(seen)}, and should be {expectation.expected}." if seen is not None else ""
+        return f"Found: {_plain(seen)}. Expected: {expectation.expected}." if seen is not None else ""
     first = _masked(outcome.examples[0], private) if outcome.examples else None
     return f"{_share(outcome)} break it{f', the first in {example(first)}' if first else ''}."
 
@@ -96,7 +96,7 @@ def _share(outcome: Outcome) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.0%}" if share in (0, 1) else f"{share * 100:.2g} %" if share < 0.995 else f"{share * 100:.4f} %"
+    return "100 %" if share == 1 else f"{share * 100:.2g} %" if share < 0.995 else f"{share * 100:.4f} %"
 
 
 def _observed(expectation: Expectation, outcome: Outcome, hidden: frozenset[str]) -> float | str | None:

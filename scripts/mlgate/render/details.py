@@ -29,10 +29,16 @@ def where(example: Example) -> str:
 
 
 def rows(check: Check) -> str:
-    """`row 17 (age = -3), row 42 (age = -1), and 9 more`."""
-    shown = [f"row {where(one)} ({values(one)})" for one in check.examples]
+    """`row 17 (age = -3), part-2.csv row 42 (age = -1), and 9 more`."""
+    shown = [_row(one) for one in check.examples]
     more = (check.unexpected or 0) - len(check.examples)
     return ", ".join([*shown, f"and {more:,} more"] if more > 0 else shown)
+
+
+def _row(one: Example) -> str:
+    row = "" if one.row is None else f"row {one.row:,}"
+    where = " ".join(part for part in (one.file, row) if part) or "a row"
+    return f"{where} ({values(one)})"
 
 
 def proofs(evidence: Evidence) -> list[Proof]:

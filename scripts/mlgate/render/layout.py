@@ -209,8 +209,13 @@ def table_words(evidence: Evidence) -> tuple[str, str]:
 
 def rows_of(evidence: Evidence) -> str:
     """The rows of the evaluation data when every check that counts them agrees."""
-    seen = {c.rows for c in evidence.checks if c.rows is not None and is_rule(c)}
+    seen = {c.rows for c in evidence.checks if c.rows is not None and is_rule(c) and not _nothing_seen(c)}
     return numbers.count(seen.pop(), "row") if len(seen) == 1 else ""
+
+
+def _nothing_seen(check: Check) -> bool:
+    """An expectation that could not be measured at all: `0 rows` would be taken for a file without any."""
+    return check.group == "data" and check.verdict is Verdict.ERROR and not check.rows
 
 
 def row(check: Check) -> Row:
@@ -227,7 +232,7 @@ def row(check: Check) -> Row:
         difference=difference,
         interval=interval,
         allowed=check.expected or ("" if check.limit is None else shown.get(check.limit, "")),
-        rows="" if check.rows is None else f"{check.rows:,}",
+        rows="" if check.rows is None or _nothing_seen(check) else f"{check.rows:,}",
     )
 
 

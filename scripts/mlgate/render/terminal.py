@@ -58,7 +58,8 @@ def _block(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _
     headline = sentences.headline(evidence)
     telling = layout.findings(evidence, headline)
     found = [c for c in layout.by_verdict(evidence.checks) if (c in telling or layout.is_open(c)) and not _in_a_row(c)]
-    words = [line for check in found[:_MANY] for line in _finding(check, columns, paint)]
+    # What several checks say in the same words is said once.
+    words = [line for said in dict.fromkeys(tuple(_finding(c, columns, paint)) for c in found[:_MANY]) for line in said]
     worse = bool(found) and (not rules or found[0].verdict.rank > rules[0].verdict.rank)
     table += [line for check in rules[:_MANY] for line in _broken(check, columns)]
     lines = [*_header(evidence, among, columns, paint), *(words + table if worse else table + words)]
@@ -161,7 +162,8 @@ def _without_common_rows(lines: Sequence[_Line]) -> list[_Line]:
 
 
 def _finding(check: Check, columns: int, paint: _Paint) -> list[str]:
-    said = _ascii(sentences.sentence(check.reason))
+    first, *more = sentences.sentence(check.reason).splitlines() or [""]
+    said = _ascii(first)
     named = said.startswith(f"{_ascii(check.title)}:") or said.startswith(f"{_ascii(check.title)} ")
     if not said or (not layout.is_rule(check) and not named):
         said = ": ".join(part for part in (_ascii(check.title), said) if part)
@@ -171,6 +173,8 @@ def _finding(check: Check, columns: int, paint: _Paint) -> list[str]:
     head = f"  {check.verdict}  "
     lines = _hanging(head, said, columns)
     lines[0] = lines[0].replace(check.verdict, paint.verdict(check.verdict), 1)
+    for line in more[:_MANY]:
+        lines += width_lines(_ascii(line), columns, " " * len(head))
     return lines + [f"{' ' * len(head)}{line}".rstrip() for line in escape.plain_lines(check.fix)[:_MANY]]
 
 
@@ -200,15 +204,22 @@ def _made(evidence: Evidence, columns: int) -> list[str]:
         lines += _hanging("stages: ", _ascii(details.stages(evidence)), columns)
     if said := details.never(evidence):
         lines += width_lines(said, columns)
-    for name, address in evidence.links.items():
+    # A run in a file has no address, but a number and a way to look at it.
+    known = {n: v for n, v in evidence.facts.items() if n.startswith("MLflow") and isinstance(v, str)}
+    for name, address in (evidence.links or known).items():
         lines.append(f"{_ascii(name)}: {escape.plain(address)}")
+    if evidence.artifacts:
+        lines += _hanging("written: ", _ascii(", ".join(evidence.artifacts)), columns)
     return lines
 
 
 def _changes(evidence: Evidence, columns: int) -> list[str]:
     lines: list[str] = []
     for change in layout.rule_changes(evidence):
-        values = " -> ".join(_ascii(v) if v is not None else "nothing" for v in (change.before, change.after))
+        ends = [change.before, change.after]
+        if change.before is not None and change.after is not None:
+            ends = [*numbers.both_short(change.before, change.after)]
+        values = " -> ".join(_ascii(v) if v is not None else "nothing" for v in ends)
         lines += _hanging("rule changed: ", f"{_ascii(change.what)} {values}", columns)
     others = [_change(c) for c in layout.other_changes(evidence)]
     if others and evidence.verdict is not Verdict.PASS:

@@ -221,4 +221,5 @@ def _metrics(project: Project, path: str, made: Made, shown: Shown) -> None:
         reason = f"{how.capitalize()}, {'; '.join(seen.minor[:5])}. No rule is about it."
         shown.check(f"metrics.{path}.minor", path, Verdict.WARN, reason, file=path)
     shown.check(f"metrics.{path}", title, Verdict.PASS)
-    shown.claim("metrics", "proven", f"{how}: {seen.compared} values, largest difference {seen.largest:.3g}")
+    values = "1 value" if seen.compared == 1 else f"{seen.compared:,} values"
+    shown.claim("metrics", "proven", f"{how}: {values}, largest difference {seen.largest:.3g}")

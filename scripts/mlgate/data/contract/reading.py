@@ -37,7 +37,7 @@ def _not_json(text: str, file: str) -> MlgateError | None:
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        said = f"{error.msg[:1].lower()}{error.msg[1:]}".partition(":")[0]
+        said = f"{error.msg[:1].lower()}{error.msg[1:]}".removesuffix(" starting at")
         return MlgateError(f"is not JSON: {said}.", file=file, line=error.lineno, fix="Was it cut off?")
     except (ValueError, RecursionError):
         return None

@@ -165,7 +165,8 @@ def _judged(one: Measured, p: float, expectation: Expectation) -> Outcome:
         drifts |= one.ks > float(kwargs["ks"]) and p < (ALPHA if alpha is None else float(alpha))
         said.append(f"KS {one.ks:.3g} (p {f'{p:.2g}' if p >= 0.0001 else 'below 0.0001'})")
     if one.unseen:
-        said.append(f"{one.unseen:,} rows with values that the reference does not know")
+        rows = "1 row" if one.unseen == 1 else f"{one.unseen:,} rows"
+        said.append(f"{rows} with values that the reference does not know")
     share = one.missing / one.rows
     if abs(share - one.was_missing) >= 0.001:
         said.append(f"{share:.1%} missing, {one.was_missing:.1%} in the reference")

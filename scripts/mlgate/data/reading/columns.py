@@ -22,9 +22,10 @@ def check(names: Sequence[str], file: str) -> None:
         first, spelled = seen.setdefault(name.lower(), (place, name))
         if first == place:
             continue
-        same = "twice" if spelled == name else f"and {spelled!r}, equal but for upper and lower case"
+        spellings = f"s {spelled!r} and {name!r}, equal but for upper and lower case"
+        same = f" {name!r} twice" if spelled == name else spellings
         raise MlgateError(
-            f"has the column {name!r} {same} (columns {first} and {place}).",
+            f"has the column{same} (columns {first} and {place}).",
             file=file,
             key=name,
             fix="Rename one of them.",

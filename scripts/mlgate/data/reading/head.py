@@ -29,6 +29,8 @@ _MAGIC = {
 }
 _PACKED = {".gz": "gzip", ".zst": "zstd"}
 _MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_QUOTED = {"\t": '"\\t"'}  # as YAML writes it
+_FORMAT = "Let it end in .csv, .parquet or .jsonl, or say so beside its path in mlgate.yaml: `read: {format: csv}`."
 _BLOCK = 2**18
 _MOST = 2**26  # a header is not longer
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
@@ -38,9 +40,7 @@ def format_of(file: Path, name: str, read: Read) -> Format:
     """What it is read as. Raises MlgateError when neither the configuration nor its name says."""
     found = read.format or ENDINGS.get(ending(file))
     if found is None:
-        raise MlgateError(
-            "does not say by its name what format it has.", file=name, fix="Say it: `read: {format: csv}`."
-        )
+        raise MlgateError("does not say by its name what format it has.", file=name, fix=_FORMAT)
     return found  # type: ignore[return-value]
 
 
@@ -122,7 +122,7 @@ def header(file: Path, name: str, read: Read, packed: str, lines: IO[bytes] | No
                 f"has one column, {record[0][:60]!r}: its values are separated by {DELIMITERS[found]}.",
                 file=name,
                 line=1,
-                fix=f"Say so: `read: {{delimiter: {found!r}}}`.".replace("'\\t'", '"\\t"'),
+                fix=f"Say so beside its path in mlgate.yaml: `read: {{delimiter: {_QUOTED.get(found, repr(found))}}}`.",
             )
     return [title or f"Unnamed: {place}" for place, title in enumerate(record)]
 

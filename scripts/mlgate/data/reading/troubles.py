@@ -94,5 +94,6 @@ def unreadable(error: Exception, file: str, at: int | None = None) -> MlgateErro
 def first(error: Exception) -> str:
     """DuckDB's first sentence, up to where it would quote the data or the path."""
     said = str(error).split("\n", 1)[0].split(": ", 1)[-1]
-    said = re.sub(r"""(Original Line|[Ff]ile ['"]|string '|value '|, but got|: \{).*""", "", said)[:200].strip(" :.,")
+    said = re.sub(r"""([Ff]ile) ['"].*""", r"\1", said)
+    said = re.sub(r"""(Original Line|string '|value '|, but got|: \{).*""", "", said)[:200].strip(" :.,")
     return said or "it does not follow the format"
