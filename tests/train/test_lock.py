@@ -136,6 +136,7 @@ def test_an_output_with_a_remote_of_its_own_is_looked_for_there(project: builder
     models = project.path.parent / "models"
     models.mkdir()
     dvc(project, "remote", "add", "--quiet", "models", "../models")
+    project.commit("Name another remote")  # in a commit of its own: one that moves remotes is told
     project.write(
         "dvc.yaml", projects.PIPELINE.replace("[models/model.json]", "[{models/model.json: {remote: models}}]")
     )
