@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -96,6 +98,8 @@ def main(args: list[str] | None = None) -> NoReturn:
 
 def _leave(code: int) -> NoReturn:
     """End without taking the interpreter apart: an eighth of a short run, and every file is written by now."""
+    with suppress(Exception):
+        atexit._run_exitfuncs()  # what was put into temporary folders is removed; os._exit would not call them
     try:
         sys.stdout.flush()
         sys.stderr.flush()

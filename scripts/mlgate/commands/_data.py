@@ -143,6 +143,7 @@ class Checker:
         reading_them = self._pool.submit(lambda: {one.path: self._digest(one) for one in (entry.committed, *others)})
         self._progress(f"checking {entry.path}")
         found = [_not_read(entry, path, unread) for path in lacking]
+        found += _left_out(entry, reading.left_out(self.run.git.root, entry.path))
         artifacts: list[str] = []
         now = datetime.now(UTC)
         for rules in entry.checks:
@@ -262,6 +263,19 @@ def _private(entry: Entry, rules: Rules, columns: Sequence[str]) -> tuple[frozen
         verdict=Verdict.WARN, reason=reason, location=Location(file=rules.file),
     )  # fmt: skip
     return rules.private | frozenset(columns), [note]
+
+
+def _left_out(entry: Entry, names: Sequence[str]) -> list[Check]:
+    if not names:
+        return []
+    more = f", and {len(names) - 1} more" if len(names) > 1 else ""
+    reason = f"{names[0]}{more} ends like data, and its name begins as those of files that nobody reads: it was not."
+    return [
+        Check(
+            id=f"data.{entry.path}.left", group="judge", title=entry.path, verdict=Verdict.WARN,
+            reason=f"{reason} Rename it, or remove it.", location=Location(file=names[0]),
+        )
+    ]  # fmt: skip
 
 
 def _same(one: Committed, seen: Mapping[str, Digests], *, in_ci: bool) -> Check:

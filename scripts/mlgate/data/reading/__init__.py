@@ -18,7 +18,7 @@ Several files are one table when they have the same columns of the same types, i
 
 from mlgate.data.reading.connection import connect
 from mlgate.data.reading.opening import open_table, recover
-from mlgate.data.reading.paths import resolve
+from mlgate.data.reading.paths import left_out, resolve
 from mlgate.data.reading.table import Column, Table
 
-__all__ = ["Column", "Table", "connect", "open_table", "recover", "resolve"]
+__all__ = ["Column", "Table", "connect", "left_out", "open_table", "recover", "resolve"]

@@ -56,6 +56,22 @@ def resolve(root: Path, path: str) -> list[Path]:
     raise MlgateError("does not exist.", file=path, fix="Check the path, or fetch the data with `dvc pull`.")
 
 
+def left_out(root: Path, path: str) -> list[str]:
+    """Files of a folder or glob that end like data, and that `resolve` leaves out for how a name begins.
+
+    Not those in hidden folders: they are some program's own.
+    """
+    literal = set(Path(path).parts)
+    found = set()
+    for one in [path] if os.path.lexists(root / path) else glob.glob(path, root_dir=root, recursive=True):
+        files = [Path(one)]
+        for parent, folders, names in os.walk(root / one):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            files += [Path(parent, name).relative_to(root) for name in names]
+        found |= {file for file in files if ending(file) in ENDINGS and (root / file).is_file()}
+    return sorted(f.as_posix() for f in found if any(p[0] in "._" for p in f.parts if p not in literal))
+
+
 def _matches(root: Path, pattern: str) -> Iterator[str]:
     if glob.has_magic(pattern):
         found = glob.glob(pattern, root_dir=root, recursive=True)
