@@ -271,7 +271,7 @@ _FIXED = {
     "model-gate.yml": {
         *("env", "github-token"),  # a secret, and the token of the job
         *("data", "contract", "optional", "verify"),  # what is checked, and how far, is said by mlgate.yaml
-        *("rerun", "smoke", "push", "proposal", "commit", "commit-branch"),  # a gate makes no model to be committed
+        *("smoke", "push", "proposal", "commit", "commit-branch"),  # a gate makes no model to be committed
         *("handed", "quarantine"),  # folders of its own
     },
     "train.yml": {

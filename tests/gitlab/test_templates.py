@@ -23,7 +23,7 @@ ONLY_ACTIONS = {"github-token", "env", "handed", "proposal"}
 VERBS_OF = {**{verb: (verb,) for verb in VERBS}, PIPELINE: ("doctor", "validate-data", "train", "compare", "report")}
 NOT_IN_THE_GATE = {
     *("data", "contract", "optional", "verify"),  # what is checked, and how far, is said by mlgate.yaml
-    *("rerun", "smoke", "push", "commit", "commit-branch", "commit-image"),  # a gate makes no model to be committed
+    *("smoke", "push", "commit", "commit-branch", "commit-image"),  # a gate makes no model to be committed
     *("quarantine", "data-docs", "expire-in"),  # its run job hands over evidence and nothing else
 }
 JUDGES = [
