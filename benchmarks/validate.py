@@ -28,7 +28,7 @@ GENERATE = """
 import sys, json, duckdb, numpy
 rows, path, options = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 con = duckdb.connect()
-con.execute("SET threads = 2")
+con.execute("SET enable_progress_bar = false")
 normal = ["CASE WHEN hash(i, {k}) % 1000 = 0 THEN NULL ELSE sqrt(-2 * ln((hash(i, {k}, 1) % 1000000 + 1) / 1000001.0)) "
           "* cos(6.283185307 * (hash(i, {k}, 2) % 1000000) / 1000000.0) END AS f{k}".format(k=k) for k in range(13)]
 whole = [f"(hash(i, {k}, 3) % {10 ** (k % 4 + 1)})::BIGINT AS i{k}" for k in range(6)]
@@ -60,6 +60,7 @@ print(sum(one.holds is True for one in found))
 READ = """
 import sys, duckdb
 con = duckdb.connect()
+con.execute("SET enable_progress_bar = false")
 names = [row[0] for row in con.execute(f"DESCRIBE FROM '{sys.argv[1]}'").fetchall()]
 # Every value of every column is decoded; a bare max() would be answered from the footer.
 con.execute(f"SELECT {', '.join(f'max({n}) FILTER (WHERE {n} IS NOT NULL)' for n in names)} FROM '{sys.argv[1]}'").fetchall()

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 -- the SQL of these tests is their own
 """What checks of whole columns and tables measure, and that it is exact however little memory there is."""
 
 from __future__ import annotations
@@ -227,7 +228,11 @@ def test_places_are_those_of_the_sorted_values(values: list[float], share: float
     ranks._BUCKETS, ranks._FEW = few + 1, few
     try:
         places = [rank.index(len(values)) for rank in (Rank(0), Rank(1), Rank(share), Rank(share, "lower"))]
-        found = ranks.select(lambda sql: con.execute(sql).fetchall(), "t", '"x"', "DOUBLE", places)
+        ends = con.execute(f"SELECT {', '.join(ranks.bounds('x', 'DOUBLE'))} FROM t").fetchone()
+        assert ends is not None
+        found = ranks.select(
+            lambda sql: con.execute(sql).fetchall(), "t", "x", "DOUBLE", found_bounds=ends, places=places
+        )
     finally:
         ranks._BUCKETS, ranks._FEW = was
         con.close()

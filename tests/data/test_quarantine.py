@@ -119,3 +119,13 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "q").write_text("a file")
     with pytest.raises(MlgateError, match="cannot be written"):
         quarantined(write(tmp_path, ROWS), [], tmp_path / "q")
+
+
+def test_text_stays_as_it_stands_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text('day,price,flag,note\n2020-01-01 10:00,1.50,TRUE,"a, ""b"""\n2020-01-02 10:00,-3.10,False,\n')
+    done = quarantined(path, [expectation("be_between", "price.min", column="price", min_value=0)], tmp_path / "q")
+    assert done.good.read_text() == 'day,price,flag,note\n2020-01-01 10:00,1.50,TRUE,"a, ""b"""\n'
+    bad = done.bad.read_text().splitlines()
+    assert bad[1].startswith("2020-01-02 10:00,-3.10,False,,2,")
+    assert bad[1].endswith(",price.min")

@@ -62,6 +62,8 @@ def quarantine(con: DuckDBPyConnection, table: Table, expectations: Sequence[Exp
 
 
 def _written(scan: Scan, expectations: Sequence[Expectation], folder: Path) -> Quarantined:
+    import duckdb  # noqa: PLC0415
+
     flags = _flags(scan, expectations)
     ending, options = _FORMATS.get(scan.table.format, _FORMATS["csv"])
     stem = _stem(scan.table)
@@ -79,7 +81,9 @@ def _written(scan: Scan, expectations: Sequence[Expectation], folder: Path) -> Q
     except OSError as error:
         raise MlgateError(f"cannot be written ({error.strerror}).", file=str(folder)) from error
     try:
-        data = f"FROM {scan.table.numbered} AS data"
+        # Text stays as it stands in the file: 1.50 does not become 1.5. JSON has types, and keeps those.
+        written = scan.table.text() if scan.table.format == "csv" and scan.table.text else scan.table
+        data = f"FROM {written.numbered} AS data"
         bad = f"JOIN mlgate_bad AS bad USING ({FILE}, {ROW}) ORDER BY {FILE}, {ROW}"
         made = {
             "bad": f"SELECT {columns}, {ROW}, {FILE}, {BROKEN} {data} {bad}",
@@ -88,7 +92,12 @@ def _written(scan: Scan, expectations: Sequence[Expectation], folder: Path) -> Q
         counts = {}
         for word, query in made.items():
             target = work / f"{stem}.{word}.{ending}"
-            counts[word] = scan.first(f"COPY ({query}) TO {text(str(target))} ({options})")[0]
+            try:
+                counts[word] = scan.first(f"COPY ({query}) TO {text(str(target))} ({options})")[0]
+            except duckdb.IOException as error:
+                if work.name in str(error):  # it is not the data that failed
+                    raise MlgateError("cannot be written. Is the disk full?", file=str(folder)) from error
+                raise
         places = {word: folder / f"{stem}.{word}.{ending}" for word in made}
         for place in places.values():
             os.replace(work / place.name, place)

@@ -18,24 +18,26 @@ _FEW = 10_000  # values of one bucket that may be fetched
 Ask = Callable[[str], list[tuple[Any, ...]]]
 
 
-def select(ask: Ask, source: str, value: str, type_: str, places: Sequence[int]) -> list[Any]:
+def bounds(value: str, type_: str) -> tuple[str, str, str, str]:
+    """Aggregates that `select` starts from: the least and greatest finite value, how many are -inf, how many finite."""
+    if type_ not in {"FLOAT", "DOUBLE"}:
+        return f"min({value})", f"max({value})", "0", f"count({value})"
+    finite = f"FILTER (WHERE isfinite({value}))"
+    below = f"count(*) FILTER (WHERE {value} = CAST('-inf' AS DOUBLE))"
+    return f"min({value}) {finite}", f"max({value}) {finite}", below, f"count(*) {finite}"
+
+
+def select(
+    ask: Ask, source: str, value: str, type_: str, *, found_bounds: Sequence[Any], places: Sequence[int]
+) -> list[Any]:
     """The values at `places` (from 0) among those of the column `value` of `source` that are not missing."""
-    there = f"{value} IS NOT NULL"
-    if type_ in {"FLOAT", "DOUBLE"}:
-        finite = f"isfinite({value})"
-        low, high, below, count = ask(
-            f"SELECT min({value}) FILTER (WHERE {finite}), max({value}) FILTER (WHERE {finite}), "
-            f"count(*) FILTER (WHERE {value} = CAST('-inf' AS DOUBLE)), count(*) FILTER (WHERE {finite}) "
-            f"FROM {source} WHERE {there}"
-        )[0]
-    else:
-        low, high, below, count = (*ask(f"SELECT min({value}), max({value}) FROM {source} WHERE {there}")[0], 0, None)
+    low, high, below, count = found_bounds
     found: dict[int, Any] = {}
     inner = []
     for place in dict.fromkeys(places):
         if place < below:
             found[place] = float("-inf")
-        elif count is not None and place >= below + count:
+        elif place >= below + count:
             found[place] = float("inf")
         else:
             inner.append(place)

@@ -57,7 +57,8 @@ class Scan:
         if not large:
             needs |= dict.fromkeys([*distinct, *wanted])
         else:
-            needs |= dict.fromkeys(one.count for one in wanted.values())
+            for one in wanted.values():
+                needs |= dict.fromkeys([one.count, *ranks.bounds(one.sql, one.type)])
         answers = self.first(f"SELECT {', '.join(needs)} FROM {VIEW}")
         values = Values(dict(zip(needs, answers, strict=True)))
         if large and (distinct or wanted):
@@ -77,7 +78,10 @@ class Scan:
             for sql, one in wanted.items():
                 n = values.count(one.count)
                 places = [rank.index(n) for rank in one.ranks] if n else []
-                values.found[sql] = ranks.select(self.ask, source, one.sql, one.type, places) if n else []
+                bounds = [values[sql] for sql in ranks.bounds(one.sql, one.type)]
+                values.found[sql] = ranks.select(
+                    self.ask, source, one.sql, one.type, found_bounds=bounds, places=places
+                )
         finally:
             if source == _STAGED:
                 self.con.execute(f"DROP TABLE IF EXISTS {_STAGED}")
