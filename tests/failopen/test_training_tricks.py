@@ -228,6 +228,7 @@ def test_a_failure_that_speaks_of_credentials_is_a_failure(project: builder.Repo
     seen = Seen(projects.clone(project, tmp_path / "runner"), "--verify", "score", "--remote", "false")
     assert (seen.verdict, seen.code) == ("error", 2), seen.reasons
     assert "no credentials.csv could not be fetched" in seen.reasons
+    assert ":." not in seen.reasons
 
 
 def test_evidence_that_a_commit_carries_does_not_hold_back_the_proof(project: builder.Repo) -> None:

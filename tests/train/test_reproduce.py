@@ -39,6 +39,7 @@ def test_everything_made_again_follows_from_the_commit(bare: builder.Repo) -> No
         "train": "ran", "predict": "ran", "evaluate": "ran",
     }  # fmt: skip
     assert "trained on 400 rows" in seen.printed
+    assert " 1 values" not in json.dumps(seen.evidence["proofs"])
     for claim in ("the predictions follow", "the metrics follow", "the model follows", "code, parameters"):
         assert seen.state(claim) == "proven"
     assert bare.git("status", "--porcelain") == ""
@@ -204,6 +205,7 @@ def test_a_failing_stage_shows_its_last_lines(project: builder.Repo) -> None:
     assert "line 39" in reason
     assert "line 12" not in reason
     assert seen.stages["train"] == "failed"
+    assert not any("It said last" in proof["by"] for proof in seen.evidence["proofs"])
 
 
 def test_a_proposal_needs_something_to_be_made(project: builder.Repo) -> None:
