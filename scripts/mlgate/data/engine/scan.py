@@ -11,12 +11,15 @@ computed in ways that spill or keep only counts. They are exact either way.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from mlgate.data.engine import natives, ranks
 from mlgate.data.engine.plan import NUMBERED, ROWS, VIEW, Plan, Values
-from mlgate.data.engine.values import name
+from mlgate.data.engine.values import name, text
 from mlgate.model import Example
 
 if TYPE_CHECKING:
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 
 _LONG = 200  # characters of a value that are shown
 _BYTES = 32  # what a value costs in memory while it is sorted, or counted among the distinct ones
-_STAGED = "mlgate_staged"
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -66,25 +68,32 @@ class Scan:
         return values
 
     def _apart(self, values: Values, distinct: dict[str, Any], wanted: dict[str, Any], columns: Sequence[str]) -> None:
-        source = VIEW
-        if self.table.format != "parquet":  # a text file would be parsed again for each of them
-            names = ", ".join(name(column) for column in dict.fromkeys(columns))
-            self.con.execute(f"CREATE OR REPLACE TEMP TABLE {_STAGED} AS SELECT {names} FROM {self.view}")
-            source = _STAGED
-        try:
+        with self._staged(columns) as source:
             for sql, one in distinct.items():
                 grouped = f"SELECT 1 FROM {source} WHERE {one.where} GROUP BY {', '.join(one.keys)}"
                 values.found[sql] = self.first(f"SELECT count(*) FROM ({grouped})")[0]
             for sql, one in wanted.items():
                 n = values.count(one.count)
                 places = [rank.index(n) for rank in one.ranks] if n else []
-                bounds = [values[sql] for sql in ranks.bounds(one.sql, one.type)]
+                bounds = [values[end] for end in ranks.bounds(one.sql, one.type)]
                 values.found[sql] = ranks.select(
                     self.ask, source, one.sql, one.type, found_bounds=bounds, places=places
                 )
+
+    @contextmanager
+    def _staged(self, columns: Sequence[str]) -> Iterator[str]:
+        """SQL for FROM. A text file would be parsed again for each column, so that these are kept for a while."""
+        if self.table.format == "parquet":
+            yield VIEW
+            return
+        file = Path(str(self.first("SELECT current_setting('temp_directory')")[0])) / f"{uuid4().hex}.parquet"
+        names = ", ".join(name(column) for column in dict.fromkeys(columns))
+        try:
+            self.ask(f"COPY (SELECT {names} FROM {VIEW}) TO {text(str(file))} (FORMAT parquet)")
+            # The footer's least and greatest values leave NaN out, and DuckDB would trust them.
+            yield f"read_parquet({text(str(file))}, can_have_nan = true)"
         finally:
-            if source == _STAGED:
-                self.con.execute(f"DROP TABLE IF EXISTS {_STAGED}")
+            file.unlink(missing_ok=True)
 
     def _too_much(self, plans: Sequence[Plan]) -> bool:
         """Whether holding every value of some columns could take a good part of the memory there is."""
