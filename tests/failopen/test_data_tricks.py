@@ -5,9 +5,11 @@ The event is a pull request, as the forge would describe it; only the change's o
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import yaml
 
 from builder import MLGATE, Repo, edit, md5
 from jobs import Job
+from setup.projects import dvc
 
 CONTRACT = """\
 schema: 1
@@ -373,6 +376,114 @@ def test_the_change_commits_a_place_for_evidence(repo: Repo, what: str) -> None:
         repo.write(".mlgate/evidence/visits/validate-data.json/any", "{}")
     assert judged(repo) != 0
     assert not list(elsewhere.iterdir())
+
+
+# -- what DVC itself says ----------------------------------------------------------------------------------------------
+
+
+def test_a_folder_has_the_digest_that_dvc_gives_it(repo: Repo) -> None:
+    repo.git("checkout", "--quiet", "main")
+    repo.git("rm", "--quiet", "-r", "--cached", "data", "dvc.yaml")
+    (repo.path / "dvc.yaml").unlink()
+    shutil.rmtree(repo.path / "data")
+    for number, name in enumerate(("b-c/x", "b/x", "sub dir/ü/naïve 😀", "a", "_SUCCESS", ".hidden/y")):
+        repo.write(f"data/{name}.csv", f"id,age\n{number},20\n")
+    dvc(repo, "init", "--quiet")
+    dvc(repo, "add", "--quiet", "data")
+    base(repo, {"path": "data", "contract": "contracts/people.yaml"})
+    environ = Job(repo, repo.path.parent / "job").environ
+    assert repo.mlgate("validate-data", **environ).returncode == 0
+    assert "data.data.file" not in reasons(repo, "warn")
+    repo.write("more/x.csv", "id,age\n77,20\n")
+    (repo.path / "data/more").symlink_to("../more")
+    assert repo.mlgate("validate-data", **environ).returncode == 2
+    (repo.path / "data/more").unlink()
+    (repo.path / "data/a.csv").rename(repo.path / "data/c.csv")
+    assert repo.mlgate("validate-data", **environ).returncode == 2
+
+
+# -- evidence that was handed over -------------------------------------------------------------------------------------
+
+
+def handed(
+    repo: Repo,
+    forge: Callable[[dict[str, Any]], object],
+) -> str:
+    """The judge's verdict on the evidence of `validate-data`, after it was edited."""
+    repo.commit()
+    environ = Job(repo, repo.path.parent / "job").environ
+    repo.mlgate("validate-data", "--optional", "true", **environ)
+    there = repo.path.parent / "handed/visits"
+    shutil.rmtree(there.parent, ignore_errors=True)
+    there.mkdir(parents=True)
+    evidence = repo.evidence("visits", "validate-data")
+    forge(evidence)
+    (there / "validate-data.json").write_text(json.dumps(evidence))
+    done = repo.mlgate("compare", "--handed", str(there.parent), **environ)
+    checks = {check["id"]: check["verdict"] for check in repo.evidence()["checks"]}
+    assert done.returncode == 2 or checks["integrity.handed.validate-data"] == "pass"
+    return str(checks["integrity.handed.validate-data"])
+
+
+def test_honest_evidence_is_taken(repo: Repo) -> None:
+    assert handed(repo, lambda _: None) == "pass"
+
+
+@pytest.mark.parametrize(("key", "value"), [("mode", "report"), ("mode", "off"), ("fail_on", "never")])
+def test_the_run_job_says_that_nothing_blocks(repo: Repo, key: str, value: str) -> None:
+    repo.write("data/train.csv", BAD)
+    assert handed(repo, lambda evidence: evidence.update({key: value})) == "error"
+
+
+def only(evidence: dict[str, Any], check: dict[str, Any]) -> None:
+    evidence["checks"] = [check]
+    evidence["verdict"] = check["verdict"]
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("read", "pass"), ("read", "warn"), ("unread", "warn")])
+def test_the_run_job_says_that_it_could_not_read_what_lies_in_git(repo: Repo, name: str, verdict: str) -> None:
+    check = {"id": f"data.data/train.csv.{name}", "title": "data/train.csv", "verdict": verdict, "group": "data"}
+    assert handed(repo, lambda evidence: only(evidence, check)) == "error"
+
+
+def test_the_run_job_looked_for_leaks_in_another_file(repo: Repo) -> None:
+    base(repo, {"path": "data/test.csv", "apart_from": "data/train.csv", "apart_by": "id"})
+    repo.write("data/test.csv", "id,age\n101,30\n")
+    assert handed(repo, lambda _: None) == "pass"
+
+    def forge(evidence: dict[str, Any]) -> None:
+        evidence["inputs"] = [one for one in evidence["inputs"] if one["name"] != "data/train.csv"]
+
+    assert handed(repo, forge) == "error"
+
+
+@pytest.mark.parametrize("path", ["data", "data/*.csv"])
+def test_the_run_job_read_another_folder(repo: Repo, path: str) -> None:
+    base(repo, {"path": path, "contract": "contracts/people.yaml"})
+    repo.write("data/test.csv", "id,age\n101,30\n")
+    assert handed(repo, lambda _: None) == "pass"
+
+    def forge(evidence: dict[str, Any]) -> None:
+        next(one for one in evidence["inputs"] if one["name"] == path)["digest"] = {"files-sha256": "0" * 64}
+
+    assert handed(repo, forge) == "error"
+
+
+def test_the_evidence_is_that_of_the_commit_before(repo: Repo) -> None:
+    base_commit = repo.git("rev-parse", "main")
+    repo.write("data/train.csv", BAD)
+    assert handed(repo, lambda evidence: evidence["source"].update(commit=base_commit)) == "error"
+
+
+def test_the_run_job_held_the_data_to_the_contract_of_the_change(repo: Repo) -> None:
+    repo.write("contracts/people.yaml", WEAK)
+
+    def forge(evidence: dict[str, Any]) -> None:
+        (one,) = [one for one in evidence["inputs"] if one["role"] == "contract"]
+        one["digest"] = {"sha256": hashlib.sha256(WEAK.encode()).hexdigest()}
+
+    assert handed(repo, lambda _: None) == "pass"
+    assert handed(repo, forge) == "error"
 
 
 # -- what is left behind -----------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -170,7 +170,7 @@ class Checker:
         if _stamps(files) != before:
             raise MlgateError("was changed while it was read.", file=entry.path, fix="Let nothing write to it.")
         self._progress("")
-        same = [_same(one, seen[one.path], in_ci=self.run.in_ci) for one in (entry.committed, *others)]
+        same = [committed.check(one, seen[one.path], strict=self.run.in_ci) for one in (entry.committed, *others)]
         digests = {path: committed.whole(path, digests) for path, digests in seen.items()}
         return [*same, *found], digests, artifacts
 
@@ -276,48 +276,6 @@ def _left_out(entry: Entry, names: Sequence[str]) -> list[Check]:
             reason=f"{reason} Rename it, or remove it.", location=Location(file=names[0]),
         )
     ]  # fmt: skip
-
-
-def _same(one: Committed, seen: Mapping[str, Digests], *, in_ci: bool) -> Check:
-    """Whether what was checked is what the commit names."""
-    path, claims = one.path, one.claims
-    if not claims:
-        reason = f"{path} is in neither dvc.lock, a .dvc file nor git: nothing says which data these are. Track it."
-        return _file(path, "data file", Verdict.WARN, reason)
-    if told := one.contested:
-        reason = f"{told[0]} has another digest in {' than in '.join(told[1])}: which one counts cannot be known."
-        return _file(path, "data file", Verdict.ERROR, f"{reason} Keep one.")
-    other = [n for n in sorted({*claims, *seen}) if n not in claims or claims[n].digest not in ({}, seen.get(n))]
-    if other:
-        first = other[0]
-        if first not in claims:
-            reason = f"{first} is here and not in the commit, and {path} takes it in. Remove it, or commit it."
-            return _file(path, "data file", Verdict.ERROR if in_ci else Verdict.WARN, reason)
-        tool = "dvc" if "dvc-md5" in claims[first].digest else "git"
-        named, here = _short(claims[first].digest), _short(seen.get(first, {}))
-        reason = (
-            f"The {first} here is not the one that the commit names ({named}, here {here}). "
-            f"`{tool} checkout {first}`, or commit what is here."
-        )
-        return _file(path, "data file", Verdict.ERROR if in_ci else Verdict.WARN, reason)
-    if unsaid := [name for name, claim in claims.items() if not claim.digest]:
-        reason = (
-            f"The commit has no digest of {unsaid[0]} itself, so nothing says which data these are. "
-            "Track it by itself, or name the whole folder that DVC tracks."
-        )
-        return _file(path, "data file", Verdict.WARN, reason)
-    return _file(path, f"{path} is what the commit names", Verdict.PASS, "")
-
-
-def _short(digest: Digests) -> str:
-    return f"{next(iter(digest.values()))[:8]}…" if digest else "nothing"
-
-
-def _file(path: str, title: str, verdict: Verdict, reason: str) -> Check:
-    return Check(
-        id=f"data.{path}.file", group="integrity", title=title, verdict=verdict, reason=reason,
-        location=Location(file=path) if reason else None,
-    )  # fmt: skip
 
 
 def _unreadable(entry: Entry, error: MlgateError) -> Check:

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from mlgate.data.reading import paths
-from mlgate.model import Digests
+from mlgate.model import Check, Digests, Location, Verdict
 from mlgate.repo.dvc import Pipeline
 
 
@@ -53,6 +53,50 @@ def whole(path: str, files: Mapping[str, Digests]) -> Digests:
         return dict(files.get(path, {}))
     listing = json.dumps(files, sort_keys=True, separators=(",", ":"))
     return {"files-sha256": hashlib.sha256(listing.encode()).hexdigest()}
+
+
+def check(one: Committed, seen: Mapping[str, Digests], *, strict: bool) -> Check:
+    """Whether what was read is what the commit names. `seen`: of all its claims, and of whatever else was read.
+
+    Other bytes are an `error` where it is `strict`, else a `warn`: in a terminal, data are being edited.
+    """
+    path, claims = one.path, one.claims
+    if not claims:
+        reason = f"{path} is in neither dvc.lock, a .dvc file nor git: nothing says which data these are. Track it."
+        return _check(path, Verdict.WARN, reason)
+    if told := one.contested:
+        reason = f"{told[0]} has another digest in {' than in '.join(told[1])}: which one counts cannot be known."
+        return _check(path, Verdict.ERROR, f"{reason} Keep one.")
+    for name in sorted({*claims, *seen}):
+        if name not in claims:
+            reason = f"{name} is here and not in the commit, and {path} takes it in. Remove it, or commit it."
+            return _check(path, Verdict.ERROR if strict else Verdict.WARN, reason)
+        said, here = claims[name].digest, seen.get(name, {})
+        if said not in ({}, here):
+            tool = "dvc" if "dvc-md5" in said else "git"
+            reason = (
+                f"The {name} here is not the one that the commit names ({_short(said)}, here {_short(here)}). "
+                f"`{tool} checkout {name}`, or commit what is here."
+            )
+            return _check(path, Verdict.ERROR if strict else Verdict.WARN, reason)
+    if unsaid := [name for name, claim in claims.items() if not claim.digest]:
+        reason = (
+            f"The commit has no digest of {unsaid[0]} itself, so nothing says which data these are. "
+            "Track it by itself, or name the whole folder that DVC tracks."
+        )
+        return _check(path, Verdict.WARN, reason)
+    return _check(path, Verdict.PASS, "")
+
+
+def _short(digest: Digests) -> str:
+    return f"{next(iter(digest.values()))[:8]}…" if digest else "nothing"
+
+
+def _check(path: str, verdict: Verdict, reason: str) -> Check:
+    return Check(
+        id=f"data.{path}.file", group="integrity", title="data file" if reason else f"{path} is what the commit names",
+        verdict=verdict, reason=reason, location=Location(file=path) if reason else None,
+    )  # fmt: skip
 
 
 def of(pipeline: Pipeline, path: str) -> Committed:

@@ -53,12 +53,13 @@ def _unix(path: Path) -> str:
 
 
 def _folder(path: Path, *, legacy: bool = False) -> str:
-    """As `repo.dvc.folder_md5`, from disk."""
+    """As `repo.dvc.folder_md5`, from disk. A link to a folder, which DVC leaves out, makes it another folder."""
     files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
     listing = [
         {"md5": _unix(file) if legacy and _is_text(file) else _file(file, "md5"), "relpath": relpath}
         for relpath, file in files
     ]
+    listing += [{"md5": "", "relpath": link.name} for link in path.rglob("*") if link.is_symlink() and link.is_dir()]
     found = hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False)
     return f"{found.hexdigest()}.dir"
 
