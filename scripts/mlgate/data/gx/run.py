@@ -124,13 +124,24 @@ def _request(task: str, given: handover.HandOver, expectations: Sequence[Expecta
         "expectations": [
             {
                 "type": e.type,
-                "kwargs": {key: value for key, value in e.kwargs.items() if key not in _SILENT},
+                "kwargs": _kwargs(e),
                 "columns": list(e.columns),
                 "of_text": handover.of_text(e),
             }
             for e in expectations
         ],
     }
+
+
+def _kwargs(expectation: Expectation) -> dict[str, Any]:
+    """Without what is ours to say. Of one type, `int64` fits integers that lack some values; of a list, only the name
+    that pandas has for those does, so both are given.
+    """
+    kwargs = {key: value for key, value in expectation.kwargs.items() if key not in _SILENT}
+    types = kwargs.get("type_list")
+    if expectation.type.endswith("_in_type_list") and types and not {"int", "int64"}.isdisjoint(types):
+        kwargs["type_list"] = [*types, "Int64Dtype"]
+    return kwargs
 
 
 def _put(made: Path, folder: Path) -> None:
