@@ -40,15 +40,16 @@ class Held:
 def check(held: Held) -> Check:
     """The verdict on one expectation. What could not be measured is an `error` whatever its severity."""
     expectation, outcome = held.expectation, held.outcome
-    hidden = held.private & {*expectation.columns, *expectation.kwargs.get("by", ())}
+    private = {name.casefold() for name in held.private}
+    hidden = any(name.casefold() in private for name in (*expectation.columns, *expectation.kwargs.get("by", ())))
     title = f"{held.about}: {expectation.title}" if held.about else expectation.title
     return Check(
         id=f"{held.version or 'data'}.{held.data}.{expectation.id}",
         title=f"{title}, as proposed" if held.version else title,
         group="data",
         verdict=_verdict(expectation, outcome),
-        reason=_reason(expectation, outcome, hidden, held.private),
-        observed=_observed(expectation, outcome, hidden),
+        reason=_reason(expectation, outcome, held.private, hidden=hidden),
+        observed=_observed(expectation, outcome, hidden=hidden),
         expected=expectation.expected,
         rows=outcome.rows,
         unexpected=outcome.unexpected,
@@ -66,7 +67,7 @@ def _verdict(expectation: Expectation, outcome: Outcome) -> Verdict:
     return Verdict.FAIL if expectation.severity == "error" else Verdict.WARN
 
 
-def _reason(expectation: Expectation, outcome: Outcome, hidden: frozenset[str], private: frozenset[str]) -> str:
+def _reason(expectation: Expectation, outcome: Outcome, private: frozenset[str], *, hidden: bool) -> str:
     if outcome.holds is True:
         return ""
     if outcome.holds is None:
@@ -74,7 +75,7 @@ def _reason(expectation: Expectation, outcome: Outcome, hidden: frozenset[str], 
             return "It could not be measured. What the engine said is not shown: it may quote the private column."
         return outcome.trouble or "It could not be measured, and the engine does not say why."
     if outcome.unexpected is None:
-        seen = _observed(expectation, outcome, hidden)
+        seen = _observed(expectation, outcome, hidden=hidden)
         return f"Found: {_plain(seen)}. Expected: {expectation.expected}." if seen is not None else ""
     first = _masked(outcome.examples[0], private) if outcome.examples else None
     return f"{_share(outcome)} break it{f', the first in {example(first)}' if first else ''}."
@@ -99,7 +100,7 @@ def _percent(share: float) -> str:
     return "100 %" if share == 1 else f"{share * 100:.2g} %" if share < 0.995 else f"{share * 100:.4f} %"
 
 
-def _observed(expectation: Expectation, outcome: Outcome, hidden: frozenset[str]) -> float | str | None:
+def _observed(expectation: Expectation, outcome: Outcome, *, hidden: bool) -> float | str | None:
     value = outcome.observed
     if value is None:
         return _counted(outcome)
