@@ -24,6 +24,7 @@ from mlgate.data.engine.values import (
     Leave,
     Named,
     Unfit,
+    among,
     between,
     exact,
     find,
@@ -251,7 +252,7 @@ def distinct_in_set(columns: Columns, kwargs: Kwargs, *, inside: bool, contained
     left, _ = _distinct(columns, kwargs)
     wanted = [value for value in listed(kwargs, "value_set") if not is_missing(value)]
     constants = members(left, wanted)
-    within = f"{left.sql} IN ({', '.join(constants)})" if constants else "FALSE"
+    within = among(left, constants)
     outside = Distinct((left.sql,), f"{left.sql} IS NOT NULL AND ({within}) IS NOT TRUE")
     found = Distinct((left.sql,), f"{left.sql} IS NOT NULL AND {within}")
     # Members that the column could never hold (1.5 among integers) are missing too.
@@ -272,7 +273,7 @@ def most_common(columns: Columns, kwargs: Kwargs) -> Plan:
     """Ties: every value as frequent as the most frequent is one; without ties_okay there must be a single one."""
     left, _ = _distinct(columns, kwargs)
     constants = members(left, listed(kwargs, "value_set"))
-    inside = f"k IN ({', '.join(constants)})" if constants else "FALSE"
+    inside = among(replace(left, sql="k"), constants)
     counted = f"SELECT {left.sql} AS k, count(*) AS n FROM {VIEW} WHERE {left.sql} IS NOT NULL GROUP BY ALL"
     query = (
         f"WITH counted AS ({counted}) SELECT (count(*), count(*) FILTER (WHERE {inside}), min(CAST(k AS VARCHAR))) "

@@ -5,7 +5,8 @@ classes, and `$` also before a final newline. RE2 knows ASCII classes, a strict 
 backreferences. So the pattern is read by Python's own parser and written anew from what it understood, for the
 constructs that both have.
 Where the meaning is the same only for ASCII (`\\d`, `\\w`, `\\s`, `\\b`, ignored case) or only without newlines (`$`),
-the scan counts the values that are other, and leaves the check to Great Expectations if there are any.
+the scan counts the values that are other, and leaves the check to Great Expectations if there are any. Most such
+patterns find less in RE2 than in Python, never more: then only the values they do not find are counted.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Translated:
     pattern: str
     ascii: bool = False  # it means the same only for values without other characters
     one_line: bool = False  # it means the same only for values without a newline
+    narrower: bool = True  # whatever it finds, Python finds as well
 
     def strange(self, sql: str) -> str:
         """SQL that is true for a value for which the dialects may differ; empty when there is none."""
@@ -62,12 +64,15 @@ def translate(pattern: str) -> Translated | None:
         return None
     if writer.ascii and not pattern.isascii():
         return None
-    return Translated(f"(?i){written}" if flags & re.IGNORECASE else written, writer.ascii, writer.one_line)
+    folded = bool(flags & re.IGNORECASE)
+    narrower = writer.narrower and not folded
+    return Translated(f"(?i){written}" if folded else written, writer.ascii, writer.one_line, narrower)
 
 
 class _Writer:
     ascii = False
     one_line = False
+    narrower = True
     times = 1  # how often what is being written may be repeated, all loops around it counted
 
     def sequence(self, parts: Any) -> str:
@@ -114,7 +119,7 @@ class _Writer:
             self.one_line = True
             return r"\z"
         if where == "AT_BOUNDARY":
-            self.ascii = True
+            self.ascii, self.narrower = True, False
             return r"\b"
         raise _No
 
@@ -130,6 +135,7 @@ class _Writer:
                 written.append(f"{_character(value[0])}-{_character(value[1])}")
             elif kind == "CATEGORY":
                 self.ascii = True
+                self.narrower &= not negated and str(value) in _CATEGORIES
                 written.append(self.category(str(value)))
             else:
                 raise _No

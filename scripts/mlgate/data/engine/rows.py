@@ -1,3 +1,4 @@
+# ruff: noqa: S608 -- every name and constant is escaped by `values`
 """Expectations about single rows: each compiles to one count of the rows that break it.
 
 Missing values (NULL, and NaN in columns of doubles, which the scan turns to NULL) are left out, except by the checks
@@ -7,17 +8,18 @@ for them. `mostly` is a share of the rows that are left.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from mlgate.data.engine import regex
-from mlgate.data.engine.plan import ROWS, Plan, Seen, Values, mostly, share_kept
+from mlgate.data.engine.plan import ROWS, VIEW, Plan, Seen, Values, mostly, share_kept
 from mlgate.data.engine.values import (
     Field,
     Leave,
     Named,
     Unfit,
+    among,
     between,
     exact,
     find,
@@ -31,20 +33,26 @@ Kwargs = Mapping[str, Any]
 Columns = Sequence[Named]
 
 
-def row_check(
-    left: Field, condition: str, kwargs: Kwargs, *, guard: str = "", later: Callable[[Values], str] | None = None
-) -> Plan:
-    """Rows whose value is there and for which `condition` is not true break it."""
+def row_check(left: Field, condition: str, kwargs: Kwargs, *, strange: str = "", late: bool = False) -> Plan:
+    """Rows whose value is there and for which `condition` is not true break it.
+
+    `strange` is SQL for values of which only Great Expectations can say whether they do; with `late`, they matter only
+    among the rows that seem to break it.
+    """
     broken = f"{left.sql} IS NOT NULL AND ({condition}) IS NOT TRUE"
     unexpected, present = f"count(*) FILTER (WHERE {broken})", f"count({left.sql})"
-    strange = f"count(*) FILTER (WHERE {guard})" if guard else ""
+    counted = f"count(*) FILTER (WHERE {strange})" if strange and not late else ""
+    query = f"SELECT count(*) FROM {VIEW} WHERE {broken} AND ({strange})" if strange and late else ""
+
+    def later(values: Values) -> str:
+        return query if values.count(unexpected) else ""
 
     def judge(values: Values) -> Seen:
-        if strange and values.count(strange):
+        if (counted and values.count(counted)) or (later(values) and values.count(query)):
             raise Leave
         return judged_rows(values, values.count(present), values.count(unexpected), kwargs, left.name)
 
-    needs = (ROWS, present, unexpected, *([strange] if strange else []))
+    needs = (ROWS, present, unexpected, *([counted] if counted else []))
     return Plan(judge, needs, later=later, broken=lambda _: broken, shows=(left.name,))
 
 
@@ -96,13 +104,13 @@ def within(columns: Columns, kwargs: Kwargs) -> Plan:
 def in_set(columns: Columns, kwargs: Kwargs) -> Plan:
     left = find(columns, kwargs["column"])
     constants = members(left, listed(kwargs, "value_set"))
-    return row_check(left, f"{left.sql} IN ({', '.join(constants)})" if constants else "FALSE", kwargs)
+    return row_check(left, among(left, constants), kwargs)
 
 
 def not_in_set(columns: Columns, kwargs: Kwargs) -> Plan:
     left = find(columns, kwargs["column"])
     constants = members(left, listed(kwargs, "value_set"))
-    return row_check(left, f"{left.sql} NOT IN ({', '.join(constants)})" if constants else "TRUE", kwargs)
+    return row_check(left, f"NOT ({among(left, constants)})", kwargs)
 
 
 def listed(kwargs: Kwargs, key: str) -> list[Any]:
@@ -165,7 +173,7 @@ def _regex(columns: Columns, kwargs: Kwargs, patterns: list[Any], match_on: str,
     left = find(columns, kwargs["column"])
     if match_on not in {"any", "all"} or not all(isinstance(pattern, str) for pattern in patterns):
         raise Leave
-    found, strange = [], []
+    found, strange, narrower = [], [], True
     for pattern in patterns:
         try:
             translated = regex.translate(pattern)
@@ -174,10 +182,12 @@ def _regex(columns: Columns, kwargs: Kwargs, patterns: list[Any], match_on: str,
         if translated is None:
             raise Leave
         strange.append(translated.strange(left.sql))
+        narrower &= translated.narrower
         found.append(f"regexp_matches({_text(left)}, {text(translated.pattern)})")
     condition = (" OR " if match_on == "any" else " AND ").join(found)
-    guard = " OR ".join(dict.fromkeys(filter(None, strange))) if left.sort == "text" else ""
-    return row_check(left, condition if wanted else f"NOT ({condition})", kwargs, guard=guard)
+    doubt = " OR ".join(dict.fromkeys(filter(None, strange))) if left.sort == "text" else ""
+    condition = condition if wanted else f"NOT ({condition})"
+    return row_check(left, condition, kwargs, strange=doubt, late=wanted and narrower)
 
 
 def like(columns: Columns, kwargs: Kwargs, *, wanted: bool) -> Plan:

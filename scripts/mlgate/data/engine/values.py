@@ -194,6 +194,17 @@ def members(left: Field, values: Iterable[Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def among(left: Field, constants: Sequence[str]) -> str:
+    """SQL that is true for the values of a set."""
+    if not constants:
+        return "FALSE"
+    listed = ", ".join(constants)
+    # A function is called once for each different text of a Parquet page; IN compares row by row.
+    return (
+        f"map_contains(MAP([{listed}], [{listed}]), {left.sql})" if left.sort == "text" else f"{left.sql} IN ({listed})"
+    )
+
+
 def member(left: Field, value: Any) -> str | None:
     """One constant; "" where it is of the right sort but no such value can be held, None where it is of another."""
     if left.sort == "boolean":
