@@ -46,10 +46,15 @@ class Ended:
 
     @property
     def how(self) -> str:
-        """For people: "exit code 3", "killed by SIGKILL (out of memory?)"."""
-        if self.code >= 0:
-            return f"exit code {self.code}"
-        name = signal.Signals(-self.code).name if -self.code in set(signal.Signals) else f"signal {-self.code}"
+        """For people: "exit code 3", "killed by SIGKILL (out of memory?)".
+
+        A shell between us and the command says 128 and the signal's number: dash starts its command as a child, and
+        bash is replaced by it.
+        """
+        number = -self.code if self.code < 0 else self.code - 128
+        if number not in set(signal.Signals):
+            return f"exit code {self.code}" if self.code >= 0 else f"killed by signal {number}"
+        name = signal.Signals(number).name
         return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
 
 
