@@ -94,7 +94,10 @@ class Check(_Plain):
     change: Number | None = None  # observed - champion, or that over |champion| when `relative`
     relative: bool = False
     greater_is_better: bool | None = None
-    interval: tuple[Number, Number] | None = None
+    interval: tuple[Number, Number] | None = None  # of `change`; of `observed` where there is no `change`
+    outcome: Literal["superior", "non-inferior", "worse", "inconclusive"] | None = None  # of the interval at the limit
+    method: str = ""  # how the interval was made: "DeLong", "Tango", "joint cells"
+    needed: int | None = None  # rows like these that would settle it
     rows: int | None = None
     location: Location | None = None
     engine: str = ""  # what answered, where there is more than one: "duckdb 2.0.0", "great_expectations 1.24.1"
@@ -147,6 +150,25 @@ class StageRun(_Plain):
     reason: str = ""
 
 
+class Series(_Plain):
+    """One line of a figure, or one row of its matrix."""
+
+    name: str  # "champion", "challenger"; of a matrix: the true class
+    x: tuple[Number, ...]
+    y: tuple[Number, ...]
+
+
+class Figure(_Plain):
+    """What a chart shows, as numbers: few enough to be kept in evidence."""
+
+    kind: Literal["roc", "precision-recall", "calibration", "confusion", "residuals"]
+    title: str
+    x: str = ""  # what the axes say
+    y: str = ""
+    classes: tuple[str, ...] = ()
+    series: tuple[Series, ...] = ()
+
+
 class Source(_Plain):
     """Where and why this evidence was made. The only part that differs between two runs over the same commits."""
 
@@ -196,6 +218,7 @@ class Evidence(_Plain):
     controls: Controls | None = None
     proofs: list[Proof] = Field(default_factory=list)
     stages: list[StageRun] = Field(default_factory=list)
+    figures: list[Figure] = Field(default_factory=list)
     facts: dict[str, str | Number] = Field(default_factory=dict)  # environment, duration, cost: name -> value
     links: dict[str, str] = Field(default_factory=dict)  # name -> web address: the MLflow run
     promotable: bool = True  # False for a model that must never be deployed, such as one trained on a sample

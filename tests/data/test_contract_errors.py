@@ -120,7 +120,7 @@ COLUMN = [
     ),
     ("newest: 2", "newest must be a length of time, but is the number `2`. Write it like `2 days` or `12 hours`."),
     ("newest: two days", "newest must be a length of time, but is `two days`. Write it like `2 days` or `12 hours`."),
-    ("newest: 0 days", "newest is `0 days`: no value is that new. Write it like `2 days` or `12 hours`."),
+    ("newest: 0 days", "newest is `0 days`: nothing is that new. Write it like `2 days` or `12 hours`."),
     ("newest: 5 years", "newest must be a length of time, but is `5 years`. Write it like `2 days` or `12 hours`."),
     ("drift: {}", "drift has no limit, so it would check nothing. Write `{psi: <limit>}` or `{ks: <limit>}`."),
     (

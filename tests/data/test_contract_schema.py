@@ -90,7 +90,7 @@ BEYOND = re.compile(
     r"holds for nothing|makes this hold|cannot be asked|but the type is|applies to nothing|is `warn`, but"
     r"|needs `columns|which some readers|finite number|not a regular expression|allows every|no relation between"
     r"|a sum can only"
-    r"|with a number|with itself|^is `a = b`|is no share|twice|no value is that new|at most `100%`|so it would hold"
+    r"|with a number|with itself|^is `a = b`|is no share|twice|nothing is that new|at most `100%`|so it would hold"
     r"|a number, a date or a time, but is `(2020-13-01|NaN)`|^kwargs|relations\[0\]"
 )
 

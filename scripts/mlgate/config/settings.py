@@ -18,7 +18,11 @@ from mlgate import estimators
 from mlgate.config.values import (
     Amount,
     Boolean,
+    ChampionRef,
     Character,
+    Confidence,
+    Count,
+    Duration,
     EnvName,
     GitRef,
     ModelName,
@@ -113,6 +117,10 @@ class Train(_Closed):
         default_factory=list,
         description="Variables that project code may see although they look like credentials. It sees no other such.",
     )
+    requirements: Annotated[list[RepoPath], BeforeValidator(_list)] = Field(
+        default_factory=list,
+        description="The locked dependencies, such as requirements.txt: a champion is scored again with its own.",
+    )
     experiment: Text | None = Field(default=None, description="The MLflow experiment. Without it: the model's name.")
     cost_per_hour: Amount | None = Field(
         default=None, description="What an hour of the runner costs, in your currency: recorded with the duration."
@@ -120,36 +128,46 @@ class Train(_Closed):
 
 
 class Predictions(_Closed):
-    """The model's predictions for the evaluation data, a DVC output."""
+    """The model's predictions for the evaluation data, a DVC output. Its rows are joined to the data by `columns.id`."""
 
     path: RepoPath = Field(description="The file with the predictions.")
+    score: Text | dict[str, Text] | None = Field(
+        default=None,
+        description="The column with the score: the probability of the positive class, or the predicted value. "
+        "Of several classes: one column each, `{cat: p_cat, dog: p_dog}`.",
+    )
+    class_: Text | None = Field(
+        default=None,
+        alias="class",
+        description="The column with the decided class. Without it: from score and cut_off.",
+    )
+    cut_off: Number | None = Field(
+        default=None, description="A row whose score is this or more is decided to be positive."
+    )
 
 
 class Columns(_Closed):
     """What the columns of the evaluation data are."""
 
     id: Text | None = Field(default=None, description="The column that tells one row from another.")
-    label: Text | None = Field(
-        default=None, description="The column with the truth: left out of the input example that MLflow gets."
+    label: Text | None = Field(default=None, description="The column with the truth.")
+    positive: Scalar | None = Field(default=None, description="The label that counts as positive, such as 1 or `yes`.")
+    weight: Text | None = Field(default=None, description="The column with the weight of each row.")
+    cluster: Text | None = Field(
+        default=None, description="The column whose rows belong together, such as the person: they are no new evidence."
     )
+    query: Text | None = Field(default=None, description="The column whose rows are ranked against each other.")
 
 
-class EvaluationSet(_Closed):
-    """One named set of rows that champion and challenger are measured on."""
+class Latency(_Closed):
+    """How the time to score is measured for `compare.costs`."""
 
-    data: RepoPath | None = Field(
-        default=None, description="The rows: their digest says whether both sides saw the same."
-    )
-    metrics: list[RepoPath] = Field(
-        min_length=1, description="Metrics files committed to git: JSON, YAML, TOML or CSV."
-    )
-    predictions: Predictions | None = Field(default=None, description="The model's predictions for these rows.")
-    columns: Annotated[Columns, BeforeValidator(_section)] = Field(
-        default_factory=Columns, description="What the columns of the evaluation data are."
-    )
-    score: Text | None = Field(
+    rows: Count = Field(default=1, description="How many rows are scored in one call.")
+    calls: Count = Field(default=200, description="How many calls of each model are measured, taking turns.")
+    predict: Text | None = Field(
         default=None,
-        description="Command that scores again, with `{model} {data} {predictions}`. Else: the stages after the model.",
+        description="Python function `module:name` that takes the model's path and gives a function of a data frame. "
+        "Without it the whole `score` command is timed, its start included.",
     )
 
 
@@ -191,6 +209,34 @@ class Rule(_Closed):
     min_relative_change: Share | None = Field(
         default=None, description="How much better than the champion it must be, as a share of the champion's value."
     )
+    threshold_by: Literal["point", "bound"] | None = Field(
+        default=None,
+        description="`point` (default): the measured value decides on `threshold`. `bound`: it has to be proven.",
+    )
+    tolerance: Amount | None = Field(
+        default=None,
+        description="How far the recomputed value may be from the committed one. Without it: 0.000001.",
+    )
+    average: Literal["macro", "micro", "weighted"] | None = Field(
+        default=None, description="How the values of several classes become one."
+    )
+    beta: Amount | None = Field(default=None, description="`f_beta`: how much recall counts beside precision.")
+    k: Count | None = Field(default=None, description="`top_k_accuracy` and `ndcg`: how many places count.")
+    quantile: Share | None = Field(default=None, description="`mean_pinball_loss`: which quantile is predicted.")
+    bins: Count | None = Field(
+        default=None, description="`expected_calibration_error`: into how many bins of one width."
+    )
+    cost_matrix: dict[str, dict[str, Number]] | None = Field(
+        default=None,
+        description="`expected_cost`: true class -> decided class -> what it costs; 0 where it is not set.",
+    )
+    column: Text | None = Field(
+        default=None, description="`row_mean`: the column of the predictions file with one value per row."
+    )
+    entry_point: Text | None = Field(
+        default=None,
+        description="`row_mean`: Python function `module:name` that gives one value per row; it runs in the `run` job.",
+    )
 
     def estimator(self, key: str) -> estimators.Estimator | None:
         """What is known of the metric that the rule with this key is about."""
@@ -209,7 +255,42 @@ class Rule(_Closed):
         return {word: value for word in LIMITS if (value := getattr(self, word)) is not None}
 
 
-LIMITS = tuple(name for name in Rule.model_fields if name not in {"is_", "greater_is_better"})
+_HOW = {"is_", "greater_is_better", "threshold_by", "tolerance"}
+PARAMETERS = ("average", "beta", "k", "quantile", "bins", "cost_matrix", "column", "entry_point")  # of estimators
+LIMITS = tuple(name for name in Rule.model_fields if name not in {*_HOW, *PARAMETERS})
+
+
+class EvaluationSet(_Closed):
+    """One named set of rows that champion and challenger are measured on."""
+
+    data: RepoPath | None = Field(
+        default=None, description="The rows: their digest says whether both sides saw the same."
+    )
+    metrics: list[RepoPath] = Field(
+        min_length=1, description="Metrics files committed to git: JSON, YAML, TOML or CSV."
+    )
+    predictions: Predictions | None = Field(default=None, description="The model's predictions for these rows.")
+    columns: Annotated[Columns, BeforeValidator(_section)] = Field(
+        default_factory=Columns, description="What the columns of the evaluation data are."
+    )
+    score: Text | None = Field(
+        default=None,
+        description="Command that scores again, with `{model} {data} {predictions}`. Else: the stages after the model.",
+    )
+    labels: RepoPath | None = Field(
+        default=None,
+        description="A small file beside large data with the columns that `columns` names, tracked by DVC or git.",
+    )
+    task: Literal["binary", "multiclass", "regression", "ranking"] | None = Field(
+        default=None, description="What is predicted, where the estimators and columns do not say so."
+    )
+    latency: Annotated[Latency, BeforeValidator(_section)] = Field(
+        default_factory=Latency, description="How the time to score is measured for `compare.costs`."
+    )
+    rules: Annotated[dict[str, Rule], BeforeValidator(_section)] = Field(
+        default_factory=dict,
+        description="Rules for this evaluation set, instead of those of the same key for all sets.",
+    )
 
 
 class Policy(_Closed):
@@ -221,19 +302,67 @@ class Policy(_Closed):
     missing_champion: Literal["warn", "inconclusive", "fail", "error"] = Field(
         default="warn", description="There is no champion yet: the base has no such model."
     )
-    not_comparable: Literal["inconclusive", "fail", "error", "warn"] = Field(
-        default="inconclusive", description="Champion and challenger were not measured on the same rows."
+    not_comparable: Literal["rescore", "inconclusive", "fail", "error", "warn"] = Field(
+        default="inconclusive",
+        description="Champion and challenger were not measured on the same rows. `rescore`: the champion is scored on "
+        "the challenger's rows in the `run` job, and where that cannot be done it is `inconclusive`.",
+    )
+    unapproved: Literal["inconclusive", "fail", "error", "warn"] = Field(
+        default="inconclusive",
+        description="The change edits what it is judged by, and no maintainer has approved that yet.",
     )
     no_credentials: Literal["warn", "inconclusive", "error"] = Field(
         default="warn", description="A file could not be read because the run has no credentials for it, as for forks."
     )
 
 
+class Approval(_Closed):
+    """What shows that a maintainer has seen that a change edits what it is judged by. An approving review counts, too."""
+
+    label: Text = Field(default="mlgate-approved", description="The label that a maintainer sets on the head commit.")
+
+
+class Slices(_Closed):
+    """Groups of rows in which the challenger may not be proven to be worse."""
+
+    by: Annotated[list[Text | list[Text]], BeforeValidator(_one_or_more)] = Field(
+        min_length=1, description="Columns, or lists of columns for their combinations, whose values make the groups."
+    )
+    edges: dict[str, list[Number]] = Field(
+        default_factory=dict, description="For a column of numbers: where one group ends and the next begins."
+    )
+    min_rows: Count = Field(description="Groups with fewer rows are listed as `not judged`.")
+    rules: dict[str, Rule] = Field(min_length=1, description="Rules for each group, by the metric's key.")
+
+
+class Fairness(_Closed):
+    """How differently groups of people may be treated. Nothing here is legal advice."""
+
+    by: Annotated[list[Text | list[Text]], BeforeValidator(_one_or_more)] = Field(
+        min_length=1, description="The columns with the groups, such as sex; lists of columns for their combinations."
+    )
+    edges: dict[str, list[Number]] = Field(
+        default_factory=dict, description="For a column of numbers: where one group ends and the next begins."
+    )
+    min_rows: Count = Field(description="Groups with fewer rows are listed as `not judged`.")
+    rules: dict[str, Rule] = Field(
+        min_length=1, description="Rules by fairness metric, such as `disparate_impact_ratio`."
+    )
+
+
 class Compare(_Closed):
     """The challenger against the champion."""
 
-    champion: GitRef = Field(
-        default="auto", description="`auto`: chosen by the event that started the run. Or a git branch, tag or commit."
+    champion: ChampionRef = Field(
+        default="auto",
+        description="`auto`: chosen by the event that started the run. Or a git branch, tag or commit, "
+        "`ledger:<environment>`, `models:/<name>@<alias>`, `models:/<name>/<version>`, or `path:<folder>`.",
+    )
+    max_age: Duration | None = Field(
+        default=None, description="A champion that is older than this, such as `90 days`, is a warning."
+    )
+    confidence: Confidence = Field(
+        default=Decimal("0.95"), description="Of each one-sided bound. 0.95 is drawn as a two-sided interval of 90 %."
     )
     anchor: GitRef | None = Field(
         default=None, description="A git tag or commit that `max_anchor_regression` is measured from."
@@ -241,9 +370,31 @@ class Compare(_Closed):
     rules: Annotated[dict[str, Rule], BeforeValidator(_section)] = Field(
         default_factory=dict, description="One rule per metric, by its dotted key in the metrics file."
     )
+    costs: Annotated[dict[str, Rule], BeforeValidator(_section)] = Field(
+        default_factory=dict,
+        description="Rules for what the model costs: `model_mb`, `latency_p50_ms`, `latency_p95_ms`, `latency_p99_ms`, "
+        "`peak_memory_mb`.",
+    )
+    slices: Slices | None = Field(
+        default=None, description="Groups of rows in which the challenger may not be proven to be worse."
+    )
+    fairness: Fairness | None = Field(default=None, description="How differently groups of people may be treated.")
+    approval: Annotated[Approval, BeforeValidator(_section)] = Field(
+        default_factory=Approval, description="What shows that a maintainer has approved a change of the rules."
+    )
     policy: Annotated[Policy, BeforeValidator(_section)] = Field(
         default_factory=Policy, description="The verdict when something cannot be judged."
     )
+
+
+class Ledger(_Closed):
+    """Where decisions are remembered: a branch of its own that nobody edits by hand."""
+
+    remote: Text | None = Field(
+        default=None,
+        description="Address of the repository that holds the ledger, where two forges share one. Without it: this one.",
+    )
+    branch: GitRef = Field(default="mlgate-ledger", description="The branch of the ledger.")
 
 
 class Config(_Closed):
@@ -272,6 +423,9 @@ class Config(_Closed):
     )
     compare: Annotated[Compare, BeforeValidator(_section)] = Field(
         default_factory=Compare, description="The challenger against the champion."
+    )
+    ledger: Annotated[Ledger, BeforeValidator(_section)] = Field(
+        default_factory=Ledger, description="Where decisions are remembered."
     )
 
     _file: str = PrivateAttr(default="mlgate.yaml")

@@ -96,14 +96,27 @@ def check_path(value: Any) -> str:
     return path
 
 
+_ELSEWHERE = {
+    "ledger:": (r"ledger:[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "ledger:production"),
+    "models:": (r"models:/[^\s@/]+(@[A-Za-z0-9_.-]+|/[1-9][0-9]*)", "models:/visits@champion"),
+}
+
+
+def _champion(value: Any) -> str:
+    """A git ref, or where else a champion is named."""
+    ref = _text(value)
+    if ref.startswith("path:"):
+        return f"path:{check_path(ref.removeprefix('path:'))}"
+    for scheme, (pattern, example) in _ELSEWHERE.items():
+        if ref.startswith(scheme):
+            if not re.fullmatch(pattern, ref):
+                raise problem(f"is `{visible(ref)}`, which names no champion.", f"Write it like `{example}`.")
+            return ref
+    return _git_ref(ref)
+
+
 def _git_ref(value: Any) -> str:
     ref = _text(value)
-    if ref.startswith(("ledger:", "models:")):
-        where = "the ledger" if ref.startswith("ledger:") else "a model registry"
-        raise problem(
-            f"is `{visible(ref)}`, but taking a champion from {where} is not available in mlgate {__version__}.",
-            "Name a git branch, tag or commit, or write `auto`.",
-        )
     bad = ref.startswith(("-", "/", "./", "../")) or ref.endswith(("/", ".", ".lock"))
     if bad or re.search(r"[\s:?*\[\\]|\.\.|@\{|//", ref):
         raise problem(
@@ -133,6 +146,36 @@ def _version(value: Any) -> int:
 
 
 # --- numbers
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(seconds?|minutes?|hours?|days?|weeks?|[smhdw])\Z", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def seconds(value: Any) -> Decimal:
+    """A length of time in seconds, written like `2 days`."""
+    written = _DURATION.match(value.strip().lower()) if isinstance(value, str) else None
+    if written is None:
+        raise problem(f"must be a length of time, but is {shown(value)}.", "Write it like `2 days` or `12 hours`.")
+    found = finite(Decimal(written[1])) * _SECONDS[written[2][0]]
+    if found <= 0:
+        raise problem(f"is {shown(value)}: nothing is that new.", "Write it like `2 days` or `12 hours`.")
+    return found
+
+
+def _count(value: Any) -> int:
+    number = finite(value)
+    if number != number.to_integral_value() or not 1 <= number <= 10**12:
+        raise problem(f"must be a whole number of 1 or more, but is {shown(value)}.")
+    return int(number)
+
+
+def _confidence(value: Any) -> Decimal:
+    number = finite(value)
+    if not Decimal("0.5") < number < 1:
+        raise problem(
+            f"must be above 0.5 and below 1, but is {shown(value)}.", "0.95 means: wrong at most 5 times in 100."
+        )
+    return number
 
 
 def finite(value: Any) -> Decimal:
@@ -299,5 +342,19 @@ Share = Annotated[
                 {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? ?%$"},
             ]
         }
+    ),
+]
+Count = Annotated[int, BeforeValidator(_count), WithJsonSchema({"type": "integer", "minimum": 1})]
+Confidence = Annotated[
+    Decimal,
+    BeforeValidator(_confidence),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0.5, "exclusiveMaximum": 1}),
+]
+ChampionRef = Annotated[str, BeforeValidator(_champion), WithJsonSchema({**_TEXT, "pattern": VISIBLE_PATTERN})]
+Duration = Annotated[  # seconds
+    Decimal,
+    BeforeValidator(seconds),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?(seconds?|minutes?|hours?|days?|weeks?|[smhdw])$"}
     ),
 ]

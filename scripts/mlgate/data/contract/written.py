@@ -9,12 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from mlgate.config.values import finite, problem, shown
+from mlgate.config.values import finite, problem, seconds, shown
 from mlgate.config.yamlfile import visible
 from mlgate.data.contract import kinds, patterns
-
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(seconds?|minutes?|hours?|days?|weeks?|[smhdw])\Z", re.ASCII)
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 _NAME = r'(?:"[^"]+"|`[^`]+`|[^\s"`+=!<>]+)'
 RELATION = re.compile(rf"\s*({_NAME}(?:\s*\+\s*{_NAME})*)\s*(<=|>=|==|!=|=|<|>)\s*({_NAME})\s*\Z")
@@ -48,13 +45,8 @@ def _mostly(value: Any) -> float:
 
 def _duration(value: Any) -> float | int:
     """In seconds."""
-    found = _DURATION.match(value.strip().lower()) if isinstance(value, str) else None
-    if found is None:
-        raise problem(f"must be a length of time, but is {shown(value)}.", "Write it like `2 days` or `12 hours`.")
-    seconds = finite(Decimal(found[1])) * _SECONDS[found[2][0]]
-    if seconds <= 0:
-        raise problem(f"is {shown(value)}: no value is that new.", "Write it like `2 days` or `12 hours`.")
-    return int(seconds) if seconds == int(seconds) else float(seconds)
+    found = seconds(value)
+    return int(found) if found == int(found) else float(found)
 
 
 def _true(what: str) -> Callable[[Any], bool]:
