@@ -128,7 +128,7 @@ class Train(_Closed):
 
 
 class Predictions(_Closed):
-    """The model's predictions for the evaluation data, a DVC output. Its rows are joined to the data by `columns.id`."""
+    """The model's predictions for the evaluation data, a DVC output; rows are joined to the data by `columns.id`."""
 
     path: RepoPath = Field(description="The file with the predictions.")
     score: Text | dict[str, Text] | None = Field(
@@ -317,7 +317,7 @@ class Policy(_Closed):
 
 
 class Approval(_Closed):
-    """What shows that a maintainer has seen that a change edits what it is judged by. An approving review counts, too."""
+    """What shows that a maintainer has seen that a change edits what it is judged by. An approving review does, too."""
 
     label: Text = Field(default="mlgate-approved", description="The label that a maintainer sets on the head commit.")
 
@@ -392,7 +392,7 @@ class Ledger(_Closed):
 
     remote: Text | None = Field(
         default=None,
-        description="Address of the repository that holds the ledger, where two forges share one. Without it: this one.",
+        description="Address of the repository that holds the ledger, where two forges share one. Without: this one.",
     )
     branch: GitRef = Field(default="mlgate-ledger", description="The branch of the ledger.")
 
