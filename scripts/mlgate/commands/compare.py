@@ -39,13 +39,48 @@ from mlgate.repo.git import Snapshot
     metavar="DIR",
     help="Evidence of the job that ran project code: each step that mlgate.yaml asks for has to be in it.",
 )
-def command(config: str, working_directory: str, champion: str, handed: str, *, summary: bool, debug: bool) -> int:
+@click.option(
+    "--inputs",
+    envvar="MLGATE_INPUTS",
+    default=".mlgate/inputs",
+    show_default=True,
+    metavar="DIR",
+    help="Predictions and data by their digests, as --prepare leaves them.",
+)
+@click.option(
+    "--prepare",
+    envvar="MLGATE_PREPARE",
+    is_flag=True,
+    help="Judge nothing: gather what the judge needs in --inputs. Runs the project's code where the rules ask for it.",
+)
+@_options.pull
+@_options.python
+def command(
+    *,
+    config: str,
+    working_directory: str,
+    champion: str,
+    handed: str,
+    inputs: str,
+    python: str,
+    prepare: bool,
+    pull: bool,
+    summary: bool,
+    debug: bool,
+) -> int:
     """Judge the challenger against the champion.
 
     Reads commits only: metrics files, dvc.lock and mlgate.yaml of both sides. A pull request is judged by the rules of
     its base; what it changes in them is listed.
     """
     run = Run.start(config, working_directory, summary=summary)
+    if prepare:
+        from mlgate.commands import _prepare  # noqa: PLC0415 -- the judge needs none of it
+
+        asked = _prepare.Asked(
+            champion.strip(), run.cwd / inputs, str(run.cwd / python) if "/" in python else python, pull
+        )
+        return _prepare.every(run, asked)
     run.forget("compare")
     try:
         evidences = _Judge(run, champion.strip(), run.cwd / handed if handed else None).all()
