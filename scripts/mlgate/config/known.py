@@ -5,20 +5,25 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from mlgate.config.settings import (
+    Approval,
     Columns,
     Compare,
     Config,
     DataFile,
     EvaluationSet,
+    Fairness,
+    Latency,
+    Ledger,
     Policy,
     Predictions,
     Read,
     Rule,
+    Slices,
     Train,
 )
 from mlgate.config.vocabulary import Path, Vocabulary, Where, closest, keys
 
-__all__ = ["CONFIG", "NOT_YET", "NOT_YET_VALUES", "SECTIONS", "Path", "closest", "keys", "pattern"]
+__all__ = ["CONFIG", "NOT_YET", "SECTIONS", "Path", "closest", "keys", "pattern"]
 
 # Where each section stands; `*` is a name of the user's, or a place in a list.
 SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
@@ -29,35 +34,32 @@ SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
     ("evaluate", "*"): EvaluationSet,
     ("evaluate", "*", "columns"): Columns,
     ("evaluate", "*", "predictions"): Predictions,
+    ("evaluate", "*", "latency"): Latency,
+    ("evaluate", "*", "rules", "*"): Rule,
     ("compare",): Compare,
     ("compare", "rules", "*"): Rule,
+    ("compare", "costs", "*"): Rule,
+    ("compare", "slices"): Slices,
+    ("compare", "slices", "rules", "*"): Rule,
+    ("compare", "fairness"): Fairness,
+    ("compare", "fairness", "rules", "*"): Rule,
+    ("compare", "approval"): Approval,
     ("compare", "policy"): Policy,
+    ("ledger",): Ledger,
 }
+_RULES = frozenset(where[:-1] for where, section in SECTIONS.items() if section is Rule)
+
+# Classes and columns are the user's own names, too.
+_OWN_NAMES: tuple[tuple[str, ...], ...] = (
+    ("evaluate", "*", "predictions", "score"),
+    ("compare", "slices", "edges"),
+    ("compare", "fairness", "edges"),
+    *((*rules, "*", "cost_matrix") for rules in _RULES),
+    *((*rules, "*", "cost_matrix", "*") for rules in _RULES),
+)
 
 # Keys of the format whose work is not built yet. They are refused: a key that does nothing would look like a check.
-NOT_YET: frozenset[tuple[str, ...]] = frozenset(
-    {
-        ("image",),
-        ("deploy",),
-        ("monitor",),
-        ("notify",),
-        ("governance",),
-        ("evaluate", "*", "columns", "positive"),
-        ("evaluate", "*", "columns", "cluster"),
-        ("evaluate", "*", "labels"),
-        ("evaluate", "*", "predictions", "score"),
-        ("evaluate", "*", "predictions", "cut_off"),
-        ("compare", "confidence"),
-        ("compare", "costs"),
-        ("compare", "slices"),
-        ("compare", "fairness"),
-        ("compare", "rules", "*", "threshold_by"),
-        ("compare", "rules", "*", "tolerance"),
-    }
-)
-NOT_YET_VALUES: frozenset[tuple[tuple[str, ...], str]] = frozenset(
-    {(("compare", "policy", "not_comparable"), "rescore")}
-)
+NOT_YET: frozenset[tuple[str, ...]] = frozenset({("image",), ("deploy",), ("monitor",), ("notify",), ("governance",)})
 
 # What other tools and habits call our words.
 _MEANT: dict[type[BaseModel], dict[str, str]] = {
@@ -77,7 +79,14 @@ _MEANT: dict[type[BaseModel], dict[str, str]] = {
         "min_improvement": "min_absolute_change",
         "max_regression": "max_absolute_regression",
         "max_drop": "max_absolute_regression",
-        "tolerance": "max_absolute_regression",
+        "averaging": "average",
+        "multi_class": "average",
+        "alpha": "quantile",
+        "top_k": "k",
+        "n_bins": "bins",
+        "costs": "cost_matrix",
+        "function": "entry_point",
+        "callable": "entry_point",
     },
     Config: {
         "name": "model",
@@ -103,8 +112,72 @@ _MEANT: dict[type[BaseModel], dict[str, str]] = {
         "null_values": "nulls",
         "type": "format",
     },
-    Train: {"env": "environment", "dvc_stages": "stages", "cost": "cost_per_hour"},
-    Compare: {"baseline": "champion", "base": "champion", "metrics": "rules", "thresholds": "rules"},
+    Train: {
+        "env": "environment",
+        "dvc_stages": "stages",
+        "cost": "cost_per_hour",
+        "lock": "requirements",
+        "dependencies": "requirements",
+    },
+    EvaluationSet: {"truth": "labels", "ground_truth": "labels", "problem_type": "task", "type": "task"},
+    Predictions: {
+        "file": "path",
+        "proba": "score",
+        "probability": "score",
+        "probabilities": "score",
+        "prediction": "score",
+        "predicted": "score",
+        "value": "score",
+        "y_score": "score",
+        "label": "class",
+        "decision": "class",
+        "y_pred": "class",
+        "threshold": "cut_off",
+        "cutoff": "cut_off",
+        "decision_threshold": "cut_off",
+    },
+    Columns: {
+        "key": "id",
+        "ids": "id",
+        "row_id": "id",
+        "target": "label",
+        "truth": "label",
+        "y": "label",
+        "y_true": "label",
+        "pos_label": "positive",
+        "positive_class": "positive",
+        "sample_weight": "weight",
+        "weights": "weight",
+        "group": "cluster",
+        "groups": "cluster",
+        "qid": "query",
+    },
+    Latency: {"batch_size": "rows", "batch": "rows", "repeats": "calls", "iterations": "calls", "n": "calls"},
+    Compare: {
+        "baseline": "champion",
+        "base": "champion",
+        "metrics": "rules",
+        "thresholds": "rules",
+        "alpha": "confidence",
+        "confidence_level": "confidence",
+        "segments": "slices",
+        "bias": "fairness",
+        "latency": "costs",
+        "stale_after": "max_age",
+    },
+    Slices: {"segments": "by", "columns": "by", "features": "by", "bins": "edges", "min_samples": "min_rows"},
+    Fairness: {
+        "protected": "by",
+        "protected_attributes": "by",
+        "sensitive_features": "by",
+        "sensitive": "by",
+        "columns": "by",
+        "metrics": "rules",
+        "bins": "edges",
+        "min_samples": "min_rows",
+    },
+    Policy: {"not_approved": "unapproved", "different_data": "not_comparable"},
+    Ledger: {"url": "remote", "repository": "remote", "name": "branch"},
 }
 
 # Values that other gates use for the same setting.
@@ -130,13 +203,19 @@ _MISSING = {
     ("model",): "Add `model: <name>`: reports and statuses carry it.",
     ("evaluate",): "Add an evaluation set, for example `evaluate: {holdout: {metrics: [metrics/eval.json]}}`.",
     ("evaluate", "*", "metrics"): "Add `metrics: [<file>]`: a metrics file that is committed to git.",
+    ("compare", "slices", "by"): "Add `by: [<column>]`: the columns whose values make the groups.",
+    ("compare", "slices", "min_rows"): "Add `min_rows: 300`, or how many rows a group needs to be judged.",
+    ("compare", "slices", "rules"): "Add `rules: {auc: {max_absolute_regression: 0.03}}`, or another rule.",
+    ("compare", "fairness", "by"): "Add `by: [<column>]`: the columns with the groups of people.",
+    ("compare", "fairness", "min_rows"): "Add `min_rows: 300`, or how many rows a group needs to be judged.",
+    ("compare", "fairness", "rules"): "Add `rules: {disparate_impact_ratio: {threshold: 0.8}}`, or another rule.",
 }
 
 
 def _mapping(path: Path, where: Where) -> str:
-    if where == ("compare", "rules"):
+    if where in _RULES:
         return "Write one key per metric: `auc: {threshold: 0.7}`."
-    if where == ("compare", "rules", "*"):
+    if where[:-1] in _RULES:
         return "A rule names its limit: `{threshold: 0.7}`."
     if where == ("data", "*"):
         return "Write `- {path: <file>}`."
@@ -147,7 +226,7 @@ def _mapping(path: Path, where: Where) -> str:
 
 def _key(path: Path, where: Where) -> str:
     word = str(path[-1])
-    if where[:-1] != ("compare", "rules", "*"):
+    if where[:-2] not in _RULES:
         return ""
     if word.isdigit():
         return "If `,` is meant as the decimal point, write `.` instead."
@@ -159,13 +238,12 @@ def _key(path: Path, where: Where) -> str:
 CONFIG = Vocabulary(
     root=Config,
     sections=SECTIONS,
-    names=frozenset({("data",), ("evaluate",), ("compare", "rules")}),
+    names=frozenset({("data",), ("evaluate",), *_RULES, *_OWN_NAMES}),
     meant_keys=_MEANT,
     meant_values=MEANT_VALUES,
     missing=_MISSING,
     mapping=_mapping,
     key=_key,
     not_yet=NOT_YET,
-    not_yet_values=NOT_YET_VALUES,
 )
 pattern = CONFIG.pattern

@@ -9,13 +9,24 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from mlgate.config import messages, sense, yamlfile
+from mlgate.config.known import CONFIG
 from mlgate.config.settings import Config
 from mlgate.config.values import check_path
 from mlgate.config.yamlfile import Node
 from mlgate.errors import MlgateError
 
 # What may stand in a file with all its keys commented out.
-_SECTIONS = {("train",), ("evaluate",), ("compare",), ("compare", "rules"), ("compare", "policy")}
+_SECTIONS = {
+    ("train",),
+    ("evaluate",),
+    ("evaluate", "*", "columns"),
+    ("evaluate", "*", "predictions"),
+    ("evaluate", "*", "latency"),
+    ("evaluate", "*", "rules"),
+    ("compare",),
+    *(("compare", section) for section in ("rules", "costs", "slices", "fairness", "approval", "policy")),
+    ("ledger",),
+}
 
 
 def load(text: str | bytes, *, file: str, base: Callable[[str], bytes | None]) -> Config:
@@ -76,7 +87,7 @@ def _merged(base: Node, own: Node, path: tuple[str, ...] = ()) -> Node:
     A section left empty in `own` keeps what the base has, so that nothing is removed by commenting out its keys. A rule
     or an evaluation set left empty is no such section, and is refused later: it looks like a removal and is none.
     """
-    if path in _SECTIONS and base.kind == "mapping" and own.empty:
+    if CONFIG.pattern(path) in _SECTIONS and base.kind == "mapping" and own.empty:
         return base
     if base.kind != "mapping" or own.kind != "mapping":
         return own

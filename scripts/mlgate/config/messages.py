@@ -79,7 +79,7 @@ def _words(words: Vocabulary, kind: str, path: Path, value: Any, context: dict[s
             return f"is not available in mlgate {__version__}.", fix
         return "is not a key.", words.suggestion(path)
     if kind == "literal_error":
-        return _literal(words, path, where, value, context)
+        return _literal(words, where, value, context)
     if kind == "list_type":
         fix = f"Write it as a list: `[{visible(value)}]`." if isinstance(value, str) else ""
         return f"must be a list, but is {shown(value)}.", fix
@@ -90,13 +90,11 @@ def _words(words: Vocabulary, kind: str, path: Path, value: Any, context: dict[s
     return f"is not valid: {context.get('error') or kind.replace('_', ' ')}.", ""
 
 
-def _literal(words: Vocabulary, path: Path, where: Where, value: Any, context: dict[str, Any]) -> tuple[str, str]:
+def _literal(words: Vocabulary, where: Where, value: Any, context: dict[str, Any]) -> tuple[str, str]:
     allowed: Iterable[str] = context.get("expected", "").replace(" or ", ", ").replace("'", "").split(", ")
     choices = [word for word in allowed if word]
     written = str(value).lower()
     meant = words.meant_values.get(where, {}).get(written) or closest(written, choices)
-    if words.unavailable(path, value):
-        return f"is `{value}`, which is not available in mlgate {__version__}.", f"Use {either(choices)}."
     return f"must be {either(choices)}, but is {shown(value)}.", f"Did you mean `{meant}`?" if meant else ""
 
 

@@ -23,14 +23,18 @@ from mlgate.config.values import (
     Confidence,
     Count,
     Duration,
+    EntryPoint,
     EnvName,
     GitRef,
+    Groupings,
+    Label,
     ModelName,
     Names,
     NullWord,
     Number,
     RepoPath,
     SchemaVersion,
+    ScoreColumns,
     Share,
     Text,
 )
@@ -131,7 +135,7 @@ class Predictions(_Closed):
     """The model's predictions for the evaluation data, a DVC output; rows are joined to the data by `columns.id`."""
 
     path: RepoPath = Field(description="The file with the predictions.")
-    score: Text | dict[str, Text] | None = Field(
+    score: ScoreColumns | None = Field(
         default=None,
         description="The column with the score: the probability of the positive class, or the predicted value. "
         "Of several classes: one column each, `{cat: p_cat, dog: p_dog}`.",
@@ -151,7 +155,7 @@ class Columns(_Closed):
 
     id: Text | None = Field(default=None, description="The column that tells one row from another.")
     label: Text | None = Field(default=None, description="The column with the truth.")
-    positive: Scalar | None = Field(default=None, description="The label that counts as positive, such as 1 or `yes`.")
+    positive: Label | None = Field(default=None, description="The label that counts as positive, such as 1 or `yes`.")
     weight: Text | None = Field(default=None, description="The column with the weight of each row.")
     cluster: Text | None = Field(
         default=None, description="The column whose rows belong together, such as the person: they are no new evidence."
@@ -164,7 +168,7 @@ class Latency(_Closed):
 
     rows: Count = Field(default=1, description="How many rows are scored in one call.")
     calls: Count = Field(default=200, description="How many calls of each model are measured, taking turns.")
-    predict: Text | None = Field(
+    predict: EntryPoint | None = Field(
         default=None,
         description="Python function `module:name` that takes the model's path and gives a function of a data frame. "
         "Without it the whole `score` command is timed, its start included.",
@@ -233,7 +237,7 @@ class Rule(_Closed):
     column: Text | None = Field(
         default=None, description="`row_mean`: the column of the predictions file with one value per row."
     )
-    entry_point: Text | None = Field(
+    entry_point: EntryPoint | None = Field(
         default=None,
         description="`row_mean`: Python function `module:name` that gives one value per row; it runs in the `run` job.",
     )
@@ -248,7 +252,8 @@ class Rule(_Closed):
         Never None in a loaded file: `load` asks for `greater_is_better` where nothing else says it.
         """
         known = self.estimator(key)
-        return known.greater_is_better if known else self.greater_is_better
+        found = known.greater_is_better if known else None
+        return self.greater_is_better if found is None else found
 
     def limits(self) -> dict[str, Decimal]:
         """The limits that are set, by their word."""
@@ -325,8 +330,8 @@ class Approval(_Closed):
 class Slices(_Closed):
     """Groups of rows in which the challenger may not be proven to be worse."""
 
-    by: Annotated[list[Text | list[Text]], BeforeValidator(_one_or_more)] = Field(
-        min_length=1, description="Columns, or lists of columns for their combinations, whose values make the groups."
+    by: Groupings = Field(
+        description="Columns, or lists of columns for their combinations, whose values make the groups."
     )
     edges: dict[str, list[Number]] = Field(
         default_factory=dict, description="For a column of numbers: where one group ends and the next begins."
@@ -338,8 +343,8 @@ class Slices(_Closed):
 class Fairness(_Closed):
     """How differently groups of people may be treated. Nothing here is legal advice."""
 
-    by: Annotated[list[Text | list[Text]], BeforeValidator(_one_or_more)] = Field(
-        min_length=1, description="The columns with the groups, such as sex; lists of columns for their combinations."
+    by: Groupings = Field(
+        description="The columns with the groups, such as sex; lists of columns for their combinations."
     )
     edges: dict[str, list[Number]] = Field(
         default_factory=dict, description="For a column of numbers: where one group ends and the next begins."
@@ -348,6 +353,10 @@ class Fairness(_Closed):
     rules: dict[str, Rule] = Field(
         min_length=1, description="Rules by fairness metric, such as `disparate_impact_ratio`."
     )
+
+
+# What a model can cost; less is better of each.
+COSTS = ("model_mb", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "peak_memory_mb")
 
 
 class Compare(_Closed):
@@ -471,28 +480,38 @@ class Config(_Closed):
         return self.path(python) if "/" in python else python
 
     def judged(self) -> dict[str, Any]:
-        """What the judge uses, as plain values: paths repository-relative, numbers exact and in one spelling."""
+        """What the judge uses, as plain values: paths repository-relative, numbers exact and in one spelling.
+
+        Keys that an older mlgate did not know stand in it only where they say more than their default, so that a file
+        keeps its digest.
+        """
         data = self.model_dump(include={"mode", "fail_on", "evaluate", "compare"}, by_alias=True, exclude_none=True)
-        made = self.model_dump(include={"data": True, "train": _JUDGED_OF_TRAIN}, exclude_defaults=True)
+        made = self.model_dump(include={"data": True, "train": _JUDGED_OF_TRAIN, "ledger": True}, exclude_defaults=True)
         data |= {key: value for key, value in made.items() if value}
         for entry in data.get("data", []):
-            for key in ("path", "contract", "reference"):
-                if key in entry:
-                    entry[key] = self.path(entry[key])
-            if "apart_from" in entry:
-                entry["apart_from"] = [self.path(path) for path in entry["apart_from"]]
-        if "data" in data.get("train", {}):
-            data["train"]["data"] = self.path(data["train"]["data"])
+            self._repository_relative(entry, "path", "contract", "reference", "apart_from")
+        self._repository_relative(data.get("train", {}), "data", "requirements")
         for evaluation in data["evaluate"].values():
-            evaluation["metrics"] = [self.path(path) for path in evaluation["metrics"]]
-            if not evaluation["columns"]:
-                del evaluation["columns"]
-            if "data" in evaluation:
-                evaluation["data"] = self.path(evaluation["data"])
-            if "predictions" in evaluation:
-                evaluation["predictions"]["path"] = self.path(evaluation["predictions"]["path"])
+            self._repository_relative(evaluation, "metrics", "data", "labels")
+            self._repository_relative(evaluation.get("predictions", {}), "path")
+            _unsaid(evaluation, {"columns": {}, "rules": {}, "latency": Latency().model_dump(exclude_none=True)})
+        compare = data["compare"]
+        if compare["champion"].startswith("path:"):
+            compare["champion"] = f"path:{self.path(compare['champion'].removeprefix('path:'))}"
+        _unsaid(compare, {"confidence": Compare().confidence, "costs": {}, "approval": Approval().model_dump()})
+        _unsaid(compare["policy"], {"unapproved": Policy().unapproved})
+        for groups in ("slices", "fairness"):
+            _unsaid(compare.get(groups, {}), {"edges": {}})
         plain: dict[str, Any] = _spelled(data)
         return plain
+
+    def _repository_relative(self, section: dict[str, Any], *keys: str) -> None:
+        for key in keys:
+            written = section.get(key)
+            if isinstance(written, list):
+                section[key] = [self.path(path) for path in written]
+            elif written is not None:
+                section[key] = self.path(written)
 
     def digest(self) -> str:
         """sha256 over what the judge uses: not over formatting, comments, the order of keys or spelled-out defaults."""
@@ -504,7 +523,14 @@ class Config(_Closed):
         return dict(sorted(_flat(self.judged())))
 
 
-_JUDGED_OF_TRAIN = {"data", "verify", "stages", "tolerance"}
+_JUDGED_OF_TRAIN = {"data", "verify", "stages", "tolerance", "requirements"}
+
+
+def _unsaid(section: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Takes out what says no more than its default."""
+    for key, default in defaults.items():
+        if key in section and section[key] == default:
+            del section[key]
 
 
 def exact(number: Decimal) -> str:

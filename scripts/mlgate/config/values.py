@@ -6,6 +6,7 @@ Each validator says what is wrong and how to write it instead. They take what th
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -286,6 +287,71 @@ def _names(value: Any) -> list[str]:
     return [_text(value)]
 
 
+def _label(value: Any) -> str | int | float | bool:
+    """One value of the label's column, of the type it was written in."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float | Decimal):
+        number = finite(value)
+        return int(number) if number == number.to_integral_value() else float(number)
+    return _text(value)
+
+
+def _score(value: Any) -> str | dict[str, str]:
+    """One column, or the column of each class."""
+    if not isinstance(value, dict):
+        return _text(value)
+    columns = {}
+    for name, column in value.items():
+        if not isinstance(column, str):
+            raise problem(
+                f"must name the column of each class, but for `{visible(str(name))}` it is {shown(column)}.",
+                "Write it like `{cat: p_cat, dog: p_dog}`.",
+            )
+        columns[str(name)] = _text(column)
+    if len(columns) < 2:
+        raise problem(
+            f"names {len(columns)} class{'' if len(columns) == 1 else 'es'}, where two or more are needed.",
+            "Write `score: <column>` for the probability of the positive class, or `{cat: p_cat, dog: p_dog}`.",
+        )
+    if len(set(columns.values())) != len(columns):
+        raise problem("names a column twice.", "Name the column of each class.")
+    return columns
+
+
+def _groupings(value: Any) -> list[str | list[str]]:
+    """Columns, and lists of columns for their combinations."""
+    written = [value] if isinstance(value, str) else value
+    if not isinstance(written, list):
+        raise problem(f"must be a list of columns, but is {shown(value)}.", "Write it like `[sex, age]`.")
+    found: list[str | list[str]] = []
+    for entry in written:
+        several = isinstance(entry, list)
+        names = [_text(one) for one in entry] if several else [_text(entry)]
+        if len(set(names)) != len(names):
+            raise problem(f"combines `{visible(names[0])}` with itself.", "Name each column of a combination once.")
+        if not names:
+            raise problem("holds an empty combination.", "Name its columns, or remove it.")
+        found.append(names if len(names) > 1 else names[0])
+    if not found:
+        raise problem("is empty; at least one is needed.", "Name a column, or remove the section.")
+    if len({json.dumps(sorted([one] if isinstance(one, str) else one)) for one in found}) != len(found):
+        raise problem("names the same groups twice.", "Name each once.")
+    return found
+
+
+_ENTRY_POINT = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*"
+
+
+def _entry_point(value: Any) -> str:
+    text = _text(value)
+    if not re.fullmatch(_ENTRY_POINT, text):
+        raise problem(
+            f"is `{visible(text)}`, which names no Python function.", "Write it like `package.module:function`."
+        )
+    return text
+
+
 def _character(value: Any) -> str:
     text = "\t" if value in ("\t", "\\t", "tab") else value
     if not isinstance(text, str) or len(text) != 1 or (text != "\t" and UNSEEN.search(text)):
@@ -310,6 +376,36 @@ def _env_name(value: Any) -> str:
     return text
 
 
+_COLUMN = {**_TEXT, "pattern": VISIBLE_PATTERN}
+Label = Annotated[
+    str | int | float | bool,
+    BeforeValidator(_label),
+    WithJsonSchema({"anyOf": [_COLUMN, {"type": "number"}, {"type": "boolean"}]}),
+]
+ScoreColumns = Annotated[
+    str | dict[str, str],
+    BeforeValidator(_score),
+    WithJsonSchema({"anyOf": [_COLUMN, {"type": "object", "minProperties": 2, "additionalProperties": _COLUMN}]}),
+]
+Groupings = Annotated[
+    list[str | list[str]],
+    BeforeValidator(_groupings),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _COLUMN,
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"anyOf": [_COLUMN, {"type": "array", "minItems": 1, "items": _COLUMN}]},
+                },
+            ]
+        }
+    ),
+]
+EntryPoint = Annotated[
+    str, BeforeValidator(_entry_point), WithJsonSchema({"type": "string", "pattern": f"^{_ENTRY_POINT}$"})
+]
 Names = Annotated[
     list[str],
     BeforeValidator(_names),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -30,7 +29,6 @@ class Vocabulary:
     mapping: Advise = _no_advice  # how to mend what should be a mapping
     key: Advise = _no_advice  # how to mend a key that does not exist, before anything is guessed
     not_yet: frozenset[Where] = frozenset()
-    not_yet_values: frozenset[tuple[Where, str]] = frozenset()
 
     def pattern(self, path: Path) -> Where:
         """The path with the user's own names as `*`."""
@@ -39,10 +37,9 @@ class Vocabulary:
             where = (*where, "*" if where in self.names else str(step))
         return where
 
-    def unavailable(self, path: Path, value: Any = None) -> bool:
-        """Whether this key, or this value of it, is for a later version."""
-        where = self.pattern(path)
-        return where in self.not_yet or (where, str(value)) in self.not_yet_values
+    def unavailable(self, path: Path) -> bool:
+        """Whether this key is for a later version."""
+        return self.pattern(path) in self.not_yet
 
     def meant(self, path: Path) -> str:
         """The key of the same section that was probably meant, or nothing."""
