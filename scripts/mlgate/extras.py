@@ -92,14 +92,14 @@ def _own(extra: str) -> Path:
     requirements = next((home / f"{extra}.txt" for home in homes if (home / f"{extra}.txt").is_file()), None)
     if requirements is None:
         raise MlgateError(f"the packages of {extra!r} are not installed.", fix=_by_hand(extra))
-    cache = _cache(os.environ)
+    cache = cache_folder(os.environ)
     folder = cache / _key(requirements)
     if not folder.is_dir():
         _install(extra, requirements, cache, folder)
     return folder
 
 
-def _cache(environ: Mapping[str, str]) -> Path:
+def cache_folder(environ: Mapping[str, str]) -> Path:
     """Where run.sh keeps the tool's own packages; it says so in MLGATE_CACHE."""
     if told := environ.get("MLGATE_CACHE"):
         return Path(told).absolute()
@@ -153,7 +153,7 @@ def _by_hand(extra: str) -> str:
 def _installer(cache: Path, tmp: Path) -> tuple[list[str], dict[str, str]]:
     """The command that installs, up to where and what, and its environment: uv if there is one, else any pip."""
     checked = ["--quiet", "--no-deps", "--require-hashes"]
-    if uv := _uv(cache):
+    if uv := find_uv(cache):
         mine = ["--no-config", "--no-progress", "--no-build", "--compile-bytecode", "--python", sys.executable]
         return [uv, "pip", "install", *checked, *mine], uv_environ(os.environ)
     environ = pip_environ(os.environ)
@@ -169,7 +169,7 @@ def _installer(cache: Path, tmp: Path) -> tuple[list[str], dict[str, str]]:
     return [python, "-I", "-m", "pip", "install", *checked, *mine], environ
 
 
-def _uv(cache: Path) -> str:
+def find_uv(cache: Path) -> str:
     """The uv on PATH when it is new enough, else the one that run.sh has fetched into the cache; empty for none."""
     for found in (shutil.which("uv"), *sorted(map(str, cache.glob("uv-*/bin/uv")), reverse=True)):
         if found is None or not os.access(found, os.X_OK):
