@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 
-from mlgate import estimators
+from mlgate import estimators, parity
+from mlgate.config import grouped, recomputed
 from mlgate.config.settings import Config, DataFile, Rule
 from mlgate.config.values import SET_NAME_PATTERN
-from mlgate.config.vocabulary import Path, closest
-
-Finding = tuple[Path, str, str]  # where, what is wrong, how to mend it
+from mlgate.config.vocabulary import Finding, Path, closest
 
 _RELATIVE = ("max_relative_regression", "warn_relative_regression", "min_relative_change")
 
@@ -25,11 +24,30 @@ def findings(config: Config) -> Iterator[Finding]:
         if not re.fullmatch(SET_NAME_PATTERN[1:-1], name):
             fix = "Use letters, digits, `_` and `-`, starting with a letter or digit, at most 100 characters."
             yield ("evaluate", name), "cannot name an evaluation set.", fix
-    for key, rule in config.compare.rules.items():
-        at = ("compare", "rules", key)
+    for at, rule in _rules(config):
+        key = str(at[-1])
         yield from _estimator(at, key, rule)
-        yield from _limits(at, key, rule)
+        yield from _limits(at, rule, greater=rule.direction(key))
+    for key, rule in config.compare.costs.items():
+        yield from _strict(("compare", "costs", key), rule, greater=False)
+    for key, rule in config.compare.fairness.rules.items() if config.compare.fairness else ():
+        known = parity.find(rule.is_ or key)
+        yield from _strict(("compare", "fairness", "rules", key), rule, greater=known and known.greater_is_better)
+    yield from recomputed.findings(config)
+    yield from grouped.findings(config)
     yield from _anchor(config)
+    yield from _elsewhere(config)
+
+
+def _rules(config: Config) -> Iterator[tuple[Path, Rule]]:
+    """Every rule about a metric, and where it stands."""
+    for key, rule in config.compare.rules.items():
+        yield ("compare", "rules", key), rule
+    for name, evaluation in config.evaluate.items():
+        for key, rule in evaluation.rules.items():
+            yield ("evaluate", name, "rules", key), rule
+    for key, rule in config.compare.slices.rules.items() if config.compare.slices else ():
+        yield ("compare", "slices", "rules", key), rule
 
 
 def _paths(config: Config) -> Iterator[Finding]:
@@ -43,27 +61,27 @@ def _paths(config: Config) -> Iterator[Finding]:
 
 def paths(config: Config) -> Iterator[tuple[Path, str]]:
     """Every path the file names, as it is written."""
-    if config.extends:
-        yield ("extends",), config.extends
-    if config.artifact:
-        yield ("artifact",), config.artifact
-    if config.train.data:
-        yield ("train", "data"), config.train.data
+    champion = config.compare.champion
+    named: dict[Path, str | list[str] | None] = {
+        ("extends",): config.extends,
+        ("artifact",): config.artifact,
+        ("train", "data"): config.train.data,
+        ("train", "requirements"): config.train.requirements,
+        ("compare", "champion"): champion.removeprefix("path:") if champion.startswith("path:") else None,
+    }
     for index, file in enumerate(config.data):
-        yield ("data", index, "path"), file.path
-        for number, other in enumerate(file.apart_from):
-            yield ("data", index, "apart_from", number), other
-        for key, named in (("contract", file.contract), ("reference", file.reference)):
-            if named:
-                yield ("data", index, key), named
+        for key in ("path", "apart_from", "contract", "reference"):
+            named["data", index, key] = getattr(file, key)
     for name, evaluation in config.evaluate.items():
-        at: Path = ("evaluate", name)
-        for index, metrics in enumerate(evaluation.metrics):
-            yield (*at, "metrics", index), metrics
-        if evaluation.data:
-            yield (*at, "data"), evaluation.data
+        for key in ("metrics", "data", "labels"):
+            named["evaluate", name, key] = getattr(evaluation, key)
         if evaluation.predictions:
-            yield (*at, "predictions", "path"), evaluation.predictions.path
+            named["evaluate", name, "predictions", "path"] = evaluation.predictions.path
+    for at, written in named.items():
+        if isinstance(written, list):
+            yield from (((*at, number), path) for number, path in enumerate(written))
+        elif written:
+            yield at, written
 
 
 _CSV = ("delimiter", "quote", "encoding", "header", "nulls")
@@ -135,10 +153,15 @@ def _estimator(at: Path, key: str, rule: Rule) -> Iterator[Finding]:
         guess = f"Did you mean `{near}`? " if near else ""
         fix = f"{guess}For a metric of your own leave `is` out and say `greater_is_better`."
         yield (*at, "is"), f"is `{rule.is_}`, which is not an estimator that mlgate knows.", fix
-    elif known is None and rule.greater_is_better is None:
+    elif rule.direction(key) is None and known:
+        fix = "Add `greater_is_better: true` or `false`."
+        yield at, f"is `{rule.is_ or key}`, of which only you know which way is better.", fix
+    elif rule.direction(key) is None and at[:2] != ("compare", "slices"):
         fix = "Add `greater_is_better: true` or `false`, or `is:` with the estimator's name."
         yield at, "does not say which way is better.", fix
-    elif known and rule.greater_is_better not in {None, known.greater_is_better}:
+    elif (
+        known and known.greater_is_better is not None and rule.greater_is_better not in {None, known.greater_is_better}
+    ):
         name = rule.is_ or key
         better = "greater" if known.greater_is_better else "lower"
         yield (*at, "greater_is_better"), f"contradicts `{name}`, of which {better} is better.", "Remove the key."
@@ -152,15 +175,19 @@ def _estimator(at: Path, key: str, rule: Rule) -> Iterator[Finding]:
                 )
 
 
-def _limits(at: Path, key: str, rule: Rule) -> Iterator[Finding]:
-    if not rule.limits():
+def _limits(at: Path, rule: Rule, *, greater: bool | None) -> Iterator[Finding]:
+    if rule.limits():
+        yield from _strict(at, rule, greater=greater)
+    elif at[:2] != ("compare", "slices"):  # where fewer limits have a meaning
         yield (
             at,
             "has no limit, so it would check nothing.",
             "Add `threshold`, `max_absolute_regression` or another limit.",
         )
-        return
-    greater = rule.direction(key)
+
+
+def _strict(at: Path, rule: Rule, *, greater: bool | None) -> Iterator[Finding]:
+    """Limits that could never fail, or never warn."""
     if greater is not None and rule.threshold is not None and rule.warn_threshold is not None:
         stricter = rule.warn_threshold > rule.threshold if greater else rule.warn_threshold < rule.threshold
         if not stricter:
@@ -182,12 +209,26 @@ def _warns_first(at: Path, rule: Rule, kind: str) -> Iterator[Finding]:
 
 
 def _anchor(config: Config) -> Iterator[Finding]:
-    rules = config.compare.rules
-    users = [key for key, rule in rules.items() if rule.max_anchor_regression is not None]
+    measured = [(at, rule) for at, rule in _rules(config) if at[:2] != ("compare", "slices")]
+    users = [at for at, rule in measured if rule.max_anchor_regression is not None]
     if config.compare.anchor is None:
-        for key in users:
+        for at in users:
             fix = "Add `compare.anchor` with a git tag or commit."
-            yield ("compare", "rules", key, "max_anchor_regression"), "has no anchor to be measured from.", fix
-    elif rules and not users:
+            yield (*at, "max_anchor_regression"), "has no anchor to be measured from.", fix
+    elif measured and not users:
         fix = "Remove it, or add `max_anchor_regression` to a rule."
         yield ("compare", "anchor"), "is named, but no rule is measured from it.", fix
+
+
+_USER = re.compile(r"[a-z+]+://[^/@\s]+@", re.IGNORECASE)
+
+
+def _elsewhere(config: Config) -> Iterator[Finding]:
+    """What concerns other places than the model's own files."""
+    evaluated = config.evaluate.values()
+    if config.compare.policy.not_comparable == "rescore" and all(recomputed.lacks(one) for one in evaluated):
+        fix = "Add `predictions`, `columns.id` and `columns.label` to an evaluation set, or write `inconclusive`."
+        yield ("compare", "policy", "not_comparable"), "is `rescore`, but no evaluation set has rows to score.", fix
+    if config.ledger.remote and _USER.match(config.ledger.remote) and not config.ledger.remote.startswith("ssh:"):
+        fix = "Leave the user out: git asks the job's own credentials."
+        yield ("ledger", "remote"), "holds a user or password, which everybody who can read this file would know.", fix

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 Path = tuple[str | int, ...]
 Where = tuple[str, ...]  # a path with the user's own names, and places in lists, as `*`
+Finding = tuple[Path, str, str]  # where, what is wrong, how to mend it
 Advise = Callable[[Path, Where], str]
 
 
