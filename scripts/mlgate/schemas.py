@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mlgate import estimators
-from mlgate.config.settings import LIMITS, Config
+from mlgate import estimators, parity
+from mlgate.config.settings import COSTS, LIMITS, Config
 from mlgate.config.values import SET_NAME_PATTERN, VISIBLE_PATTERN
 from mlgate.config.yamlfile import MAX_KEY
 from mlgate.data.contract.known import KNOWN
@@ -140,20 +140,25 @@ def _properties() -> Schema:
     evaluate, compare = properties["evaluate"], properties["compare"]["properties"]
     evaluate["propertyNames"] = {"pattern": SET_NAME_PATTERN}
     evaluate.pop("minProperties")
-    compare["rules"]["propertyNames"] = {"minLength": 1, "maxLength": MAX_KEY, "pattern": VISIBLE_PATTERN}
-    rule = compare["rules"]["additionalProperties"]
-    rule["properties"]["is"] = {
-        "description": rule["properties"]["is"]["description"],
-        "enum": [*estimators.KNOWN, *estimators.ALIASES, None],
-    }
-    rule |= _signed_estimators()
+    evaluated = evaluate["additionalProperties"]["properties"]
+    groups = [_object(compare[key])["properties"] for key in ("slices", "fairness")]
+    metrics = [evaluated["rules"], compare["rules"], groups[0]["rules"]]
+    for rules in metrics:
+        _rules_about(rules, [*estimators.KNOWN, *estimators.ALIASES])
+        rules["additionalProperties"] |= _signed_estimators()
+    _rules_about(groups[1]["rules"], [*parity.KNOWN, *parity.ALIASES])
+    for group in groups:
+        group["rules"].pop("minProperties")
+    compare["costs"]["propertyNames"] = {"enum": list(COSTS)}
     # A section whose keys are all commented out reads as null.
     file, train = properties["data"]["items"]["properties"], properties["train"]["properties"]
-    columns = evaluate["additionalProperties"]["properties"]["columns"]
-    sections = (properties["train"], evaluate, properties["compare"], compare["rules"], compare["policy"])
-    for section in (*sections, file["read"], columns):
+    sections = [properties[key] for key in ("train", "evaluate", "compare", "ledger")]
+    sections += [compare[key] for key in ("rules", "costs", "approval", "policy")]
+    sections += [file["read"], *(evaluated[key] for key in ("columns", "latency", "rules"))]
+    for section in sections:
         section["type"] = ["object", "null"]
-    for several in (properties["data"], file["read"]["properties"]["nulls"], train["stages"], train["environment"]):
+    lists = [properties["data"], file["read"]["properties"]["nulls"]]
+    for several in (*lists, train["stages"], train["environment"], train["requirements"]):
         several["type"] = ["array", "null"]
     one = {**file["apart_from"]["items"], "type": ["string", "null"]}
     file["apart_from"] = {
@@ -161,6 +166,18 @@ def _properties() -> Schema:
         "anyOf": [one, {"type": "array", "items": file["apart_from"]["items"]}],
     }
     return properties
+
+
+def _object(node: Schema) -> Schema:
+    """A section that may be left out, without its null."""
+    return next(option for option in node["anyOf"] if option.get("type") == "object") if "anyOf" in node else node
+
+
+def _rules_about(rules: Schema, names: list[str]) -> None:
+    """Keys are the metric's; `is` is one of these names."""
+    rules["propertyNames"] = {"minLength": 1, "maxLength": MAX_KEY, "pattern": VISIBLE_PATTERN}
+    rule = rules["additionalProperties"]["properties"]
+    rule["is"] = {"description": rule["is"]["description"], "enum": [*names, None]}
 
 
 def _signed_estimators() -> Schema:
@@ -176,11 +193,16 @@ def _signed_estimators() -> Schema:
 def _complete() -> Schema:
     """What a file without `extends` must have."""
     predictions = {"type": "object", "required": ["path"]}
+    limited = {"additionalProperties": {"anyOf": [_given(word) for word in LIMITS]}}
     evaluation = {
         "required": ["metrics"],
-        "properties": {"predictions": {"anyOf": [predictions, {"type": "null"}]}},
+        "properties": {"predictions": {"anyOf": [predictions, {"type": "null"}]}, "rules": limited},
     }
-    a_limit = [{"required": [word], "properties": {word: {"not": {"type": "null"}}}} for word in LIMITS]
+    groups = {
+        "type": ["object", "null"],
+        "required": ["by", "min_rows", "rules"],
+        "properties": {"rules": {"minProperties": 1, "type": "object", **limited}},
+    }
     no_anchor = {"not": {"required": ["anchor"], "properties": {"anchor": {"type": "string"}}}}
     anchored = {"properties": {"max_anchor_regression": {"type": "null"}}}
     return {
@@ -188,7 +210,7 @@ def _complete() -> Schema:
         "properties": {
             "evaluate": {"type": "object", "minProperties": 1, "additionalProperties": evaluation},
             "compare": {
-                "properties": {"rules": {"additionalProperties": {"anyOf": a_limit}}},
+                "properties": {"rules": limited, "costs": limited, "slices": groups, "fairness": groups},
                 "if": no_anchor,
                 "then": {"properties": {"rules": {"additionalProperties": anchored}}},
             },
@@ -215,6 +237,8 @@ def _simple(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     node = {key: _simple(value) for key, value in node.items() if key != "default" or value is not None}
+    if node.get("type") == "number" and isinstance(node.get("default"), str):
+        node["default"] = float(node["default"])  # an exact number is dumped as text
     options = node.get("anyOf", [])
     rest = [option for option in options if option != {"type": "null"}]
     if len(options) == 2 and len(rest) == 1 and isinstance(rest[0].get("type"), str):

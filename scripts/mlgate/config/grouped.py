@@ -8,7 +8,7 @@ from typing import Any
 
 from mlgate import parity
 from mlgate.config.messages import either
-from mlgate.config.recomputed import decides, lacks, rule_findings, tasks
+from mlgate.config.recomputed import decides, lacks, narrowed, rule_findings
 from mlgate.config.settings import COSTS, PARAMETERS, Config, EvaluationSet, Fairness, Rule, Slices
 from mlgate.config.vocabulary import Finding, Path, closest
 
@@ -43,13 +43,13 @@ def _slices(config: Config, slices: Slices, used: dict[str, EvaluationSet]) -> I
 def _fairness(fairness: Fairness, used: dict[str, EvaluationSet]) -> Iterator[Finding]:
     at: Path = ("compare", "fairness")
     yield from _groups(at, fairness, used)
-    two = {name: one for name, one in used.items() if "binary" in tasks(one)}
+    two = {name: one for name, one in used.items() if "binary" in narrowed(one)}
     if used and not two:
         yield at, "compares decisions between two classes, and no evaluation set has two.", "Remove it."
-    for name, evaluation in two.items():
-        if not decides(evaluation):
-            fix = f"Add `class: <column>`, or `score` and `cut_off`, to `evaluate.{name}.predictions`."
-            yield at, f"compares decisions, which `evaluate.{name}.predictions` does not name.", fix
+    if two and not any(decides(evaluation) for evaluation in two.values()):
+        name = next(iter(two))
+        fix = f"Add `class: <column>`, or `score` and `cut_off`, to `evaluate.{name}.predictions`."
+        yield at, f"compares decisions, which `evaluate.{name}.predictions` does not name.", fix
     for key, rule in fairness.rules.items():
         yield from _fair((*at, "rules", key), key, rule)
 

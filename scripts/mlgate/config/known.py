@@ -31,12 +31,12 @@ SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
     ("data", "*"): DataFile,
     ("data", "*", "read"): Read,
     ("train",): Train,
+    ("compare",): Compare,  # first: `rules` alone belongs here
     ("evaluate", "*"): EvaluationSet,
     ("evaluate", "*", "columns"): Columns,
     ("evaluate", "*", "predictions"): Predictions,
     ("evaluate", "*", "latency"): Latency,
     ("evaluate", "*", "rules", "*"): Rule,
-    ("compare",): Compare,
     ("compare", "rules", "*"): Rule,
     ("compare", "costs", "*"): Rule,
     ("compare", "slices"): Slices,

@@ -62,6 +62,15 @@ def tasks(evaluation: EvaluationSet) -> Tasks:
     return _TASKS - {"ranking"}
 
 
+def narrowed(evaluation: EvaluationSet) -> Tasks:
+    """The tasks that this set can be of, as far as its keys and the rules of its own say."""
+    left = tasks(evaluation)
+    for key, rule in evaluation.rules.items():
+        known = rule.estimator(key)
+        left = (known.tasks & left if known else left) or left
+    return left
+
+
 def decides(evaluation: EvaluationSet) -> bool:
     """Whether its predictions say which class each row is decided to be."""
     given = evaluation.predictions
@@ -191,7 +200,8 @@ def _parameters(at: Path, name: str | None, rule: Rule, used: dict[str, Evaluati
     for word, must in legal.items():
         if word in given or not (used or name in _NEW):
             continue
-        several = any(tasks(evaluation) == {"multiclass"} for evaluation in used.values())
+        homes = [left for evaluation in used.values() if (left := narrowed(evaluation) & estimators.KNOWN[name].tasks)]
+        several = bool(homes) and all(left == {"multiclass"} for left in homes)
         if must == "always" or (must == "several classes" and several):
             because = ", and there are several classes" if must == "several classes" else ""
             yield at, f"is `{name}`, which needs `{word}`{because}.", _ADD[word]
@@ -245,6 +255,8 @@ def _fits(at: Path, key: str, name: str, rule: Rule, used: dict[str, EvaluationS
     known = estimators.KNOWN[name]
     where = (*at, "is") if rule.is_ else at
     homes = {one: evaluation for one, evaluation in used.items() if known.tasks & tasks(evaluation)}
+    if len(homes) > 1:
+        homes = {one: evaluation for one, evaluation in homes.items() if known.tasks & narrowed(evaluation)} or homes
     if not homes:
         one, evaluation = next(iter(used.items()))
         said = f"is `{name}`, which is for {_listed(known.tasks)}, but {_why(one, evaluation)}."
