@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mlgate.config import Config
 from mlgate.model import Check, Verdict
 from mlgate.repo.champion import Chosen
 from mlgate.repo.dvc import Pipeline
+
+if TYPE_CHECKING:
+    from mlgate.judge.statistics import Compared
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,25 @@ class Side:
     pipeline: Pipeline
     config: Config | None
     trusted: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the rows of one evaluation set say. Without `compared` the committed metrics alone decide.
+
+    `rescored`: the champion was scored on the challenger's rows, so that what it committed speaks of other ones.
+    """
+
+    compared: Compared | None = None
+    checks: tuple[Check, ...] = ()
+    not_run: tuple[str, ...] = ()
+    rescored: bool = False
+    excluded: int = 0  # rows that left the comparison, because a champion was trained on them
+
+
+def _nothing(config: Config, name: str) -> Measured:
+    del config, name
+    return Measured()
 
 
 @dataclass(frozen=True)
@@ -40,6 +64,7 @@ class Case:
     behind: frozenset[str] = frozenset()
     dirty: tuple[str, ...] = ()
     strict_tree: bool = True
+    measure: Callable[[Config, str], Measured] = _nothing  # a version's evaluation set, by rows; the same one each time
     notes: tuple[Check, ...] = field(default=())  # findings of the caller: a base version that cannot be read, ...
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mlgate.config import Config
+from mlgate.config import Config, Rule
 from mlgate.judge import integrity, rules
 from mlgate.judge.case import Case, Side, finding
-from mlgate.judge.evaluation import Metrics, compare_set
-from mlgate.judge.numbers import MISSING, NO_SIDE
-from mlgate.judge.rules import Values, Where
+from mlgate.judge.evaluation import Compared, Metrics, compare_set
+from mlgate.judge.rules import Where
+from mlgate.judge.ruling import Ruling
 from mlgate.model import Champion, Change, Check, Controls, Evidence, Location, Named, Verdict, worst
 from mlgate.repo import changes
 from mlgate.repo.dvc import Pipeline
@@ -42,17 +42,18 @@ def compare(case: Case) -> Evidence:
         reason = "Model, metrics and evaluation data are the champion's: nothing to compare."
         found.append(Check(id="judge.unchanged", group="judge", title="unchanged", verdict=Verdict.PASS, reason=reason))
     else:
-        if not config.compare.rules:
+        if not (config.compare.rules or any(one.rules for one in config.evaluate.values())):
             found.append(_no_rules(config))
-        found += _judge(case, config, "rules")
-        controls = _controls(config)
+        sets, seen = _sets(case, config)
+        found += [check for checks in seen.values() for check in checks]
+        found += _rules(case, config, sets, "rules")
+        controls = _controls(config, sets)
         if controls.passed != controls.total:
             found.append(_broken_controls(controls))
         not_run += _unknown_test_set(config)
     if case.proposed is not None:
         said = {(c.verdict, c.reason) for c in found if c.reason}
-        proposed = _judge(case, case.proposed, "proposed", against=config)
-        found += [c for c in proposed if (c.verdict, c.reason) not in said]
+        found += [c for c in _as_proposed(case, case.proposed) if (c.verdict, c.reason) not in said]
     verdict = worst(c.verdict for c in found)
     return Evidence(
         kind="compare",
@@ -61,7 +62,7 @@ def compare(case: Case) -> Evidence:
         verdict=verdict,
         mode=config.mode,
         fail_on=config.fail_on,
-        statistics="none",
+        statistics="paired" if any(c.method for c in found) else "none",
         unchanged=unchanged,
         subject=_subject(own, now),
         champion=_champion(case),
@@ -73,43 +74,50 @@ def compare(case: Case) -> Evidence:
     )
 
 
-def _judge(case: Case, config: Config, prefix: str, *, against: Config | None = None) -> Iterator[Check]:
-    """Every rule of one version on every evaluation set; with `against`, only what that version has differently."""
-    sets = []
-    if not config.evaluate:
-        yield finding(f"{prefix}.nothing", "evaluation sets", Verdict.ERROR, f"{config.file} names no evaluation set.")
+def _sets(case: Case, config: Config) -> tuple[list[Compared], dict[str, list[Check]]]:
+    """Every evaluation set of one version whose metrics can be had, and what was found on the way, by set."""
+    sets, found = [], {}
     for name, evaluation in config.evaluate.items():
-        compared, checks = compare_set(case, config, name, evaluation)
-        if against is None or against.evaluate.get(name) != evaluation:
-            yield from checks if against is None else (_proposed(c) for c in checks)
+        compared, found[name] = compare_set(case, config, name, evaluation)
         if compared is not None:
             sets.append(compared)
+    return sets, found
+
+
+def _rules(
+    case: Case, config: Config, sets: Sequence[Compared], prefix: str, against: Config | None = None
+) -> Iterator[Check]:
+    """Every rule of one version on every evaluation set; with `against`, only what that version has differently."""
+    for key, rule, compared in ruled(config, sets):
+        if against is None or _differs(config, against, key):
+            where = _where(config, compared, key, prefix, "" if against is None else ", as proposed")
+            before = bool(case.champion and _ruled(case.champion, key))
+            yield from Ruling(config, compared, rule, where, ruled=before).checks()
+
+
+def _where(config: Config, compared: Compared, key: str, prefix: str, more: str = "") -> Where:
+    suffix = f"@{compared.name}" if len(config.evaluate) > 1 else ""
+    title = f"{key}{f' ({compared.name})' if suffix else ''}{more}"
+    return Where(key=key, id=f"{prefix}.{key}{suffix}", title=title, file=compared.challenger.file_of(key))
+
+
+def ruled(config: Config, sets: Sequence[Compared]) -> Iterator[tuple[str, Rule, Compared]]:
+    """Each rule with each evaluation set that it judges: its own rules, and those for all sets that it measures."""
     for key, rule in config.compare.rules.items():
-        if against is not None and not _differs(config, against, key):
-            continue
-        having = [s for s in sets if _has(s.challenger, key) or _has(s.champion, key)] or sets
-        for compared in having:
-            suffix = f"@{compared.name}" if len(config.evaluate) > 1 else ""
-            where = Where(
-                key=key,
-                id=f"{prefix}.{key}{suffix}",
-                title=f"{key}{f' ({compared.name})' if suffix else ''}{', as proposed' if against else ''}",
-                file=compared.challenger.file_of(key),
-            )
-            values = Values(
-                challenger=compared.challenger.get(key),
-                champion=compared.champion.get(key) if compared.champion else NO_SIDE,
-                anchor=compared.anchor.get(key) if compared.anchor else NO_SIDE,
-                absent=compared.absent,
-            )
-            if values.champion is MISSING and not (case.champion and _ruled(case.champion, key)):
-                # A metric that came with its rule: the champion cannot have measured it.
-                values = Values(
-                    challenger=values.challenger,
-                    anchor=values.anchor,
-                    absent=(Verdict(config.compare.policy.missing_champion), "the champion did not measure it yet"),
-                )
-            yield from rules.check(rule, values, config.compare.policy, where)
+        left = [one for one in sets if key not in config.evaluate[one.name].rules]
+        for one in [s for s in left if _has(s.challenger, key) or _has(s.champion, key)] or left:
+            yield key, rule, one
+    for one in sets:
+        yield from ((key, rule, one) for key, rule in config.evaluate[one.name].rules.items())
+
+
+def _as_proposed(case: Case, config: Config) -> Iterator[Check]:
+    """What the change's own version finds, as far as it differs from the one that binds."""
+    sets, found = _sets(case, config)
+    for name, checks in found.items():
+        if case.binding.evaluate.get(name) != config.evaluate[name]:
+            yield from (_proposed(check) for check in checks)
+    yield from _rules(case, config, sets, "proposed", case.binding)
 
 
 def _proposed(check: Check) -> Check:
@@ -190,12 +198,20 @@ def _no_rules(config: Config) -> Check:
     )
 
 
-def _controls(config: Config) -> Controls:
-    done = [
-        rules.controls(rule, config.compare.policy, Where(key, key, key, "control"))
-        for key, rule in config.compare.rules.items()
-    ]
-    return Controls(passed=sum(p for p, _ in done), total=sum(t for _, t in done))
+def _controls(config: Config, sets: Sequence[Compared]) -> Controls:
+    policy = config.compare.policy
+    passed = total = 0
+    for key, rule, one in ruled(config, sets):
+        where = Where(key, key, key, "control")
+        stopped, fed = rules.controls(rule, policy, where)
+        passed, total = passed + stopped, total + fed
+        spec = Ruling(config, one, rule, where).spec
+        if spec is not None and one.measured.compared is not None:
+            from mlgate.judge import controls  # noqa: PLC0415 -- numpy
+
+            reacted = list(controls.run(rule, policy, where, spec, one.measured.compared))
+            passed, total = passed + sum(reacted), total + len(reacted)
+    return Controls(passed=passed, total=total)
 
 
 def _broken_controls(controls: Controls) -> Check:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlgate.config import Config, EvaluationSet
 from mlgate.errors import MlgateError
-from mlgate.judge import integrity
-from mlgate.judge.case import Case, Side, finding
+from mlgate.judge import integrity, wanted
+from mlgate.judge.case import Case, Measured, Side, finding
 from mlgate.judge.numbers import MISSING
 from mlgate.model import Check, Location, Verdict
 from mlgate.repo import metrics
@@ -63,6 +63,7 @@ class Compared:
     champion: Metrics | None
     anchor: Metrics | None
     absent: tuple[Verdict, str]
+    measured: Measured = field(default_factory=Measured)
 
 
 def compare_set(
@@ -86,12 +87,13 @@ def compare_set(
             )
         ]
     anchor = Metrics(case.anchor, config, name, evaluation) if case.anchor else None
-    champion, absent, checks = _champion(case, config, name, evaluation)
-    return Compared(name, challenger, champion, anchor, absent), checks
+    measured = case.measure(config, name)
+    champion, absent, checks = _champion(case, config, name, evaluation, measured)
+    return Compared(name, challenger, champion, anchor, absent, measured), [*measured.checks, *checks]
 
 
 def _champion(
-    case: Case, config: Config, name: str, evaluation: EvaluationSet
+    case: Case, config: Config, name: str, evaluation: EvaluationSet, measured: Measured
 ) -> tuple[Metrics | None, tuple[Verdict, str], list[Check]]:
     policy = config.compare.policy
     no_champion = (Verdict(policy.missing_champion), "there is no champion yet")
@@ -125,9 +127,18 @@ def _champion(
         checks.append(finding(f"judge.lineage.{name}", f"what {name} rests on", Verdict.ERROR, lost))
     if not evaluation.data:
         return champion, no_champion, checks
-    data = (_test_set(case.champion, config, name, evaluation), _test_set(case.challenger, config, name, evaluation))
+    data = (
+        wanted.place(case.champion, config, name, lambda one: one.data),
+        wanted.place(case.challenger, config, name, lambda one: one.data),
+    )
     reason = _other_test_set(case, case.champion, data, (champion.paths, now))
-    verdict = Verdict(policy.not_comparable) if reason else Verdict.PASS
+    rescore = policy.not_comparable == "rescore"
+    verdict = Verdict.INCONCLUSIVE if rescore else Verdict(policy.not_comparable)
+    if reason and measured.rescored:
+        said = f"{reason} So the champion was scored again on these rows, in the environment of its own commit."
+        checks.append(finding(f"judge.comparable.{name}", f"same test set ({name})", Verdict.PASS, said))
+        return champion, (Verdict.INCONCLUSIVE, "it was measured on other rows, and these cannot tell"), checks
+    verdict = verdict if reason else Verdict.PASS
     checks.append(finding(f"judge.comparable.{name}", f"same test set ({name})", verdict, reason))
     if reason:
         return None, (verdict, "it was measured on another test set"), checks
@@ -172,14 +183,6 @@ def _other_test_set(case: Case, champion: Side, data: tuple[str, str], metrics: 
             f"{', '.join(now)} depends on {path_now}."
         )
     return ""
-
-
-def _test_set(side: Side, config: Config, name: str, evaluation: EvaluationSet) -> str:
-    """Where a side has the rows of an evaluation set."""
-    own = side.config.evaluate.get(name) if side.config else None
-    path = config.path(evaluation.data or "")
-    moved = side.trusted or not integrity.named(side.pipeline, path, "").digest
-    return side.config.path(own.data) if moved and own is not None and own.data and side.config else path
 
 
 def _short(digest: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Which committed files a comparison by rows needs, and their digests: for the job that gathers and the one that judges.
+"""Which committed files a comparison by rows needs, by digest: for the job that gathers and the one that judges.
 
 Pure: what the two commits and mlgate.yaml say. Nothing is looked for here.
 """
@@ -43,7 +43,7 @@ def files(config: Config, name: str, sides: Mapping[Role, Side | None]) -> list[
         path = place(side, config, name, _labels if role == "labels" else _predictions)
         if path:
             named = integrity.named(side.pipeline, path, role)
-            found.append(Wanted(role, named, side.pipeline.snapshot.commit))  # type: ignore[arg-type]
+            found.append(Wanted(role, named, side.pipeline.snapshot.commit))
     return found
 
 

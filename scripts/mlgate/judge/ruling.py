@@ -1,0 +1,131 @@
+"""One rule on one evaluation set: by the committed metrics alone, or by the rows behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mlgate import estimators
+from mlgate.config import Config, Rule
+from mlgate.data.rows import Predicted
+from mlgate.judge import rules, statistics
+from mlgate.judge.evaluation import Compared
+from mlgate.judge.measures import Spec, UndefinedError
+from mlgate.judge.numbers import MISSING, NO_SIDE
+from mlgate.judge.rules import Values, Where
+from mlgate.model import Check, Verdict
+
+_SIDES = ("challenger", "champion", "anchor")
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A rule and what it is about. `ruled`: the champion's own rules ask for that metric, too."""
+
+    config: Config
+    one: Compared
+    rule: Rule
+    where: Where
+    ruled: bool = True
+
+    @property
+    def spec(self) -> Spec | None:
+        """What is to be measured on the rows; None where there are no rows, or where they lack what it takes."""
+        compared = self.one.measured.compared
+        if compared is None:
+            return None
+        from mlgate.judge import estimate  # noqa: PLC0415 -- numpy
+
+        spec = estimate.spec_of(self.where.key, self.rule)
+        return spec if spec is not None and _has(spec, compared.rows.challenger) else None
+
+    def checks(self) -> Iterator[Check]:
+        """Every check of the rule. With rows: the metric is recomputed from them, and intervals decide."""
+        said, spec = self._said(), self.spec
+        if spec is None:
+            if self.one.measured.rescored:
+                said = replace(said, champion=NO_SIDE, absent=self.one.absent)
+            yield from self._points(said)
+            return
+        try:
+            yield from self._by_rows(spec, said)
+        except UndefinedError as error:
+            reason = f"{self.where.key} cannot be measured on these rows: {error}."
+            yield Check(
+                id=f"{self.where.id}.undefined", title=self.where.title, verdict=Verdict.INCONCLUSIVE, reason=reason
+            )
+
+    def _said(self) -> Values:
+        """What the committed metrics of each side say."""
+        one, key = self.one, self.where.key
+        said = Values(
+            challenger=one.challenger.get(key),
+            champion=one.champion.get(key) if one.champion else NO_SIDE,
+            anchor=one.anchor.get(key) if one.anchor else NO_SIDE,
+            absent=one.absent,
+        )
+        if said.champion is MISSING and not self.ruled:
+            # A metric that came with its rule: the champion cannot have measured it.
+            verdict = Verdict(self.config.compare.policy.missing_champion)
+            said = replace(said, champion=NO_SIDE, absent=(verdict, "the champion did not measure it yet"))
+        return said
+
+    def _points(self, said: Values) -> list[Check]:
+        return rules.check(self.rule, said, self.config.compare.policy, self.where)
+
+    def _by_rows(self, spec: Spec, said: Values) -> Iterator[Check]:
+        from mlgate.judge import estimate, recompute  # noqa: PLC0415 -- numpy
+
+        measured, committed = self.one.measured, _committed(said)
+        compared = measured.compared
+        assert compared is not None  # noqa: S101 -- there would be no spec
+        everything = compared.alone or compared.rows
+        found: dict[str, float] = {}
+        for side in _SIDES:
+            predicted = getattr(everything, side)
+            if predicted is None or not _has(spec, predicted):
+                continue
+            found[side] = estimate.value(spec, everything, predicted)
+            own = not (side == "champion" and measured.rescored)  # else what it committed speaks of other rows
+            summed = not (spec.column and committed[side] is MISSING)  # values per row need no sum in a metrics file
+            if own and summed:
+                yield from recompute.check(self.rule, self.where, spec, everything, side, committed[side])
+        # The committed numbers decide where they hold, as exactly as they were written.
+        paired = {side: estimate.value(spec, compared.rows, getattr(compared.rows, side)) for side in found}
+        points = Values(
+            **{side: self._value(spec, side, committed[side], found, paired) for side in _SIDES}, absent=said.absent
+        )
+        judged = self._points(points)
+        if measured.excluded:
+            # A threshold is about all rows; a comparison leaves out those that a champion was trained on.
+            alone = self._points(
+                replace(points, challenger=self._value(spec, "challenger", committed["challenger"], found))
+            )
+            judged = [_threshold(c, alone) for c in judged]
+        yield from statistics.settle(judged, self.where, self.rule, spec, compared)
+
+    def _value(
+        self, spec: Spec, side: str, committed: Any, found: dict[str, float], paired: dict[str, float] | None = None
+    ) -> Any:
+        measured = self.one.measured
+        if side not in found:
+            return NO_SIDE if measured.rescored and side == "champion" else committed
+        if paired is not None and (measured.excluded or (measured.rescored and side == "champion")):
+            return paired[side]
+        return found[side] if spec.column and committed in (MISSING, NO_SIDE) else committed
+
+
+def _committed(said: Values) -> dict[str, Any]:
+    return {"challenger": said.challenger, "champion": said.champion, "anchor": said.anchor}
+
+
+def _threshold(check: Check, others: list[Check]) -> Check:
+    return next((c for c in others if c.id == check.id), check) if check.id.endswith(".threshold") else check
+
+
+def _has(spec: Spec, side: Predicted) -> bool:
+    need = estimators.needs(spec.name)
+    if need == "row":
+        return spec.column in side.values
+    return (side.decided if need == "class" else side.score) is not None
