@@ -29,7 +29,10 @@ class Wanted:
 def by_rows(config: Config, name: str) -> bool:
     """Whether mlgate.yaml says enough of an evaluation set to recompute its metrics from rows."""
     one = config.evaluate[name]
-    return bool(one.predictions and (one.data or one.labels) and one.columns.id and one.columns.label)
+    rules = [*config.compare.rules.values(), *one.rules.values()]
+    said = one.predictions and (one.predictions.score or one.predictions.class_)
+    values = any(rule.column or rule.entry_point for rule in rules)
+    return bool((said or values) and one.predictions and (one.data or one.labels) and one.columns.id and one.columns.label)
 
 
 def files(config: Config, name: str, sides: Mapping[Role, Side | None]) -> list[Wanted]:
