@@ -7,7 +7,7 @@ import sys
 from decimal import Decimal
 
 import pytest
-from config_samples import BASE, CHILD, FULL, SMALL, WIDE, read
+from config_samples import BASE, CHILD, FULL, ROWS, SMALL, WIDE, read
 from pydantic import ValidationError
 
 from mlgate.config import Config, Rule
@@ -44,8 +44,12 @@ def test_defaults_judge_strictly_and_limit_nothing() -> None:
         "missing_metric": "error",
         "missing_champion": "warn",
         "not_comparable": "inconclusive",
+        "unapproved": "inconclusive",
         "no_credentials": "warn",
     }
+    assert (config.compare.confidence, config.compare.max_age) == (Decimal("0.95"), None)
+    assert (config.compare.slices, config.compare.fairness, config.compare.costs) == (None, None, {})
+    assert (config.ledger.remote, config.ledger.branch) == (None, "mlgate-ledger")
     assert Rule().limits() == {}
 
 
@@ -199,7 +203,137 @@ def test_settings_cannot_be_changed() -> None:
         config.mode = "off"  # type: ignore[misc]
 
 
+def test_what_is_recomputed_is_read() -> None:
+    config = read(ROWS)
+    sets = config.evaluate
+    given = sets["holdout"].predictions
+    assert given is not None
+    assert (given.score, given.class_, given.cut_off) == ("p_visit", None, Decimal("0.5"))
+    columns = sets["holdout"].columns
+    assert (columns.positive, columns.weight, columns.cluster, columns.query) == (1, "share", "person", None)
+    assert (sets["holdout"].task, sets["holdout"].labels) == ("binary", "data/labels.csv")
+    latency = sets["holdout"].latency
+    assert (latency.rows, latency.calls, latency.predict) == (10, 500, "app.serve:load")
+    f2 = sets["holdout"].rules["f2"]
+    assert (f2.beta, f2.threshold_by, f2.tolerance) == (2, "bound", Decimal("1e-4"))
+    animals = sets["animals"].predictions
+    assert animals is not None
+    assert (animals.score, animals.class_) == ({"cat": "p_cat", "dog": "p_dog", "none": "p_none"}, "guess")
+    rules = sets["animals"].rules
+    assert (rules["f1"].average, rules["hits"].k) == ("macro", 2)
+    assert rules["cost"].cost_matrix == {"cat": {"dog": 1, "none": 5}, "dog": {"cat": Decimal("2.5")}}
+    prices = sets["prices"].rules
+    assert (prices["p90"].quantile, prices["euros"].column) == (Decimal("0.9"), "loss")
+    assert (prices["margin"].entry_point, prices["margin"].direction("margin")) == ("shop.metrics:margin", True)
+    compare = config.compare
+    assert (compare.champion, compare.max_age, compare.confidence) == (
+        "ledger:production",
+        90 * 86400,
+        Decimal("0.9"),
+    )
+    assert list(compare.costs) == ["latency_p95_ms", "model_mb"]
+    assert compare.slices is not None
+    assert compare.fairness is not None
+    assert (compare.slices.by, compare.fairness.by) == (["health", ["sex", "age"]], ["sex"])
+    assert (compare.slices.edges, compare.slices.min_rows) == ({"age": [18, 40, 65]}, 300)
+    assert (compare.approval.label, compare.policy.unapproved) == ("approved", "fail")
+    assert (config.ledger.remote, config.ledger.branch) == ("https://github.com/team/ledger.git", "decisions")
+    assert config.train.requirements == ["requirements.txt"]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("1", 1), ("1.0", 1), ("0.5", 0.5), ("true", True), ('"yes"', "yes"), ("sick", "sick"), ('"1"', "1")],
+)
+def test_the_positive_label_has_the_type_it_is_written_in(written: str, meant: object) -> None:
+    positive = read(ROWS.replace("positive: 1,", f"positive: {written},")).evaluate["holdout"].columns.positive
+    assert (positive, type(positive)) == (meant, type(meant))
+
+
+@pytest.mark.parametrize(
+    "champion",
+    ["ledger:production", "models:/visits@champion", "models:/visits/3", "path:../last/models", "v1.0.0", "auto"],
+)
+def test_where_a_champion_may_be(champion: str) -> None:
+    config = read(SMALL + f"compare: {{champion: '{champion}'}}\n", "models/visits/mlgate.yaml")
+    assert config.compare.champion == champion
+    resolved = champion.replace("path:../last/models", "path:models/last/models")
+    assert config.public()["compare.champion"] == resolved
+
+
+@pytest.mark.parametrize(
+    ("written", "age"), [("90 days", 7776000), ("1 week", 604800), ("12h", 43200), ("1.5 d", 129600)]
+)
+def test_an_age_is_a_length_of_time(written: str, age: int) -> None:
+    assert read(SMALL + f"compare: {{max_age: {written}}}\n").compare.max_age == age
+
+
+def test_predictions_that_are_only_tracked_need_nothing_more() -> None:
+    text = SMALL.replace("metrics: [metrics.json]", "metrics: [m.json], predictions: {path: p.csv}, columns: {id: k}")
+    holdout = read(text + "compare: {rules: {auc: {threshold: 0.7}, mae: {threshold: 1}}}\n").evaluate["holdout"]
+    assert holdout.columns.label is None
+
+
 # --- what the judge uses
+
+
+@pytest.mark.parametrize(
+    ("text", "digest"),
+    [
+        (FULL, "c8095a8686bba4186fc94a2e3e8bff266a7498e68cac7b598210c5bc2f93fd04"),
+        (SMALL, "2e4fbcfc84f05e390c0ae9d5b1db6a6b315787eaa5fbe864642cb9cd34d0faba"),
+        (WIDE, "710a3e7e0599ff090a590740c9da4856d66049238683bc5fba07c601da3ad387"),
+    ],
+)
+def test_a_file_keeps_the_digest_that_decisions_were_made_under(text: str, digest: str) -> None:
+    assert read(text).digest() == digest
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("confidence: 0.9\n", "confidence: 0.90\n"),
+        ("max_age: 90 days", "max_age: 2160 hours"),
+        ("labels: data/labels.csv", "labels: ./data/labels.csv"),
+        ("[requirements.txt]", "[./requirements.txt]"),
+        ("    by: sex\n    edges: {}\n", "    by: [sex]\n"),
+        ("cut_off: 0.5", "cut_off: 5e-1"),
+        ("[18, 40, 65]", "[18.0, 40, 65]"),
+        ("latency: {rows: 10,", "latency:\n      {rows: 10,"),
+        ("quantile: 0.9", "quantile: 90%"),
+    ],
+)
+def test_spelling_of_what_is_recomputed_decides_nothing(before: str, after: str) -> None:
+    assert before in ROWS
+    assert read(ROWS.replace(before, after, 1)).digest() == read(ROWS).digest()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("confidence: 0.9\n", "confidence: 0.8\n"),
+        ("  max_age: 90 days\n", ""),
+        ("    labels: data/labels.csv\n", ""),
+        ("[requirements.txt]", "[]"),
+        ("cut_off: 0.5", "cut_off: 0.6"),
+        ("positive: 1", "positive: 0"),
+        ("cluster: person", "cluster: home"),
+        (", threshold_by: bound", ""),
+        ("[18, 40, 65]", "[18, 65]"),
+        ("calls: 500", "calls: 5"),
+        ("min_rows: 500", "min_rows: 400"),
+        ("threshold: 0.8}", "threshold: 0.7}"),
+        ("dog: 1, none: 5", "dog: 2, none: 5"),
+        ("label: approved", "label: other"),
+        ("unapproved: fail", "unapproved: warn"),
+        (", branch: decisions", ""),
+        ("    model_mb: {max_relative_regression: 20%}\n", ""),
+        ("      ece: {bins: 20, threshold: 0.05}\n", ""),
+    ],
+)
+def test_every_change_of_what_is_recomputed_is_seen(before: str, after: str) -> None:
+    assert before in ROWS
+    assert read(ROWS.replace(before, after, 1)).digest() != read(ROWS).digest()
 
 
 def test_public_lists_what_the_judge_uses() -> None:
@@ -287,6 +421,20 @@ def test_extends_replaces_lists() -> None:
 def test_a_section_left_empty_does_not_remove_the_rules_of_the_base() -> None:
     child = "model: visits\nextends: mlgate.base.yaml\ncompare:\n  rules:\n"
     assert list(read(child, others={"mlgate.base.yaml": BASE}).compare.rules) == ["auc"]
+
+
+@pytest.mark.parametrize("section", ["slices", "fairness", "costs", "approval"])
+def test_a_section_left_empty_keeps_what_the_base_judges(section: str) -> None:
+    base = ROWS.replace("model: visits\n", "")
+    child = f"model: visits\nextends: mlgate.base.yaml\ncompare:\n  {section}:\n"
+    assert read(child, others={"mlgate.base.yaml": base}).digest() == read(ROWS).digest()
+
+
+@pytest.mark.parametrize("section", ["columns", "predictions", "latency", "rules"])
+def test_an_evaluation_set_keeps_what_is_only_commented_out(section: str) -> None:
+    base = ROWS.replace("model: visits\n", "")
+    child = f"model: visits\nextends: mlgate.base.yaml\nevaluate: {{holdout: {{{section}: }}}}\n"
+    assert read(child, others={"mlgate.base.yaml": base}).digest() == read(ROWS).digest()
 
 
 def test_a_key_of_the_base_is_located_in_the_base() -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from config_samples import FULL, SMALL, WIDE, read
+from config_samples import FULL, ROWS, SMALL, WIDE, read
 
 from mlgate import __version__
 from mlgate.config import known, load
@@ -338,25 +338,6 @@ NOT_YET = [
     ("mode: report", "monitor: {}", "mlgate.yaml:3: monitor"),
     ("mode: report", "notify: {}", "mlgate.yaml:3: notify"),
     ("mode: report", "governance: {}", "mlgate.yaml:3: governance"),
-    ("    metrics:", "    columns: {positive: 1}\n    metrics:", "mlgate.yaml:15: evaluate.holdout.columns.positive"),
-    (
-        "    metrics:",
-        "    columns: {cluster: person}\n    metrics:",
-        "mlgate.yaml:15: evaluate.holdout.columns.cluster",
-    ),
-    ("    metrics:", "    labels: data/labels.csv\n    metrics:", "mlgate.yaml:15: evaluate.holdout.labels"),
-    ("predictions.parquet}", "predictions.parquet, score: p}", "mlgate.yaml:16: evaluate.holdout.predictions.score"),
-    (
-        "predictions.parquet}",
-        "predictions.parquet, cut_off: 0.5}",
-        "mlgate.yaml:16: evaluate.holdout.predictions.cut_off",
-    ),
-    ("  champion:", "  slices: {by: [x]}\n  champion:", "mlgate.yaml:18: compare.slices"),
-    ("  champion:", "  fairness: {by: [x]}\n  champion:", "mlgate.yaml:18: compare.fairness"),
-    ("  champion:", "  costs: {x: {threshold: 1}}\n  champion:", "mlgate.yaml:18: compare.costs"),
-    ("  champion:", "  confidence: 0.95\n  champion:", "mlgate.yaml:18: compare.confidence"),
-    ("is: roc_auc", "threshold_by: bound", f"{AUC}.threshold_by"),
-    ("is: roc_auc", "tolerance: 1e-6", f"{AUC}.tolerance"),
 ]
 
 # Edits of WIDE: data, how it is read, training and scoring.
@@ -395,12 +376,106 @@ DATA = [
     ("experiment: visits", "experiment: 7", 'mlgate.yaml:23: train.experiment must be text, but is the number `7`. Put it in quotes: `"7"`.'),
     ("cost_per_hour: 0.35", "cost_per_hour: 0.35 EUR", "mlgate.yaml:24: train.cost_per_hour must be a number, but is `0.35 EUR`."),
     ("columns: {id: person_year}", "columns: [person_year]", "mlgate.yaml:30: evaluate.holdout.columns must be a mapping of keys, but is a list."),
-    ("columns: {id: person_year}", "columns: {key: person_year}", "mlgate.yaml:30: evaluate.holdout.columns.key is not a key. The keys here are `id`, `label`."),
+    ("columns: {id: person_year}", "columns: {key: person_year}", "mlgate.yaml:30: evaluate.holdout.columns.key is not a key. Did you mean `id`?"),
     ("{model} {data}", "{modell} {data}", "mlgate.yaml:31: evaluate.holdout.score holds `{modell}`, which stands for nothing. Did you mean `{model}`?"),
     ("{model} {data}", "{run_id} {data}", "mlgate.yaml:31: evaluate.holdout.score holds `{run_id}`, which stands for nothing. It may hold `{model}`, `{data}` and `{predictions}`."),
     ("    predictions: {path: eval/predictions.parquet}\n", "", "mlgate.yaml:30: evaluate.holdout.score has no `predictions` to be compared with. Add `predictions: {path: <file>}`: what the command writes."),
     ("    data: data/test.parquet\n    metrics", "    metrics", "mlgate.yaml:30: evaluate.holdout.score holds `{data}`, but the evaluation set has no `data`. Add `data: <file>` beside it."),
     ("artifact: models/visits\n", "", "mlgate.yaml:30: evaluate.holdout.score has no model to score with. Add `artifact: <file or folder>` at the top level."),
+]  # fmt: skip
+
+# Edits of ROWS: predictions, columns, estimators, groups, costs, the ledger. Messages without the file's name.
+RECOMPUTED = [
+    ("score: p_visit", "proba: p_visit", "12: evaluate.holdout.predictions.proba is not a key. Did you mean `score`?"),
+    ("score: p_visit", "threshold: 0.5", "12: evaluate.holdout.predictions.threshold is not a key. Did you mean `cut_off`?"),
+    ("label: visited", "target: visited", "13: evaluate.holdout.columns.target is not a key. Did you mean `label`?"),
+    ("    by: sex", "    sensitive_features: sex", "60: compare.fairness.sensitive_features is not a key. Did you mean `by`?"),
+    ("    by: sex", "    protected: sex", "60: compare.fairness.protected is not a key. Did you mean `by`?"),
+    ("  slices:", "  segments:", "53: compare.segments is not a key. Did you mean `slices`?"),
+    ("    by: sex\n", "", "59: compare.fairness.by is missing. Add `by: [<column>]`: the columns with the groups of people."),
+    ("    min_rows: 300\n", "", "53: compare.slices.min_rows is missing. Add `min_rows: 300`, or how many rows a group needs to be judged."),
+    ("{max_absolute_regression: 0.03}", "0.03", "58: compare.slices.rules.auc must be a mapping of keys, but is the number `0.03`. A rule names its limit: `{threshold: 0.7}`."),
+    ("score: p_visit", "score: {yes: p_visit}", "12: evaluate.holdout.predictions.score names 1 class, where two or more are needed. Write `score: <column>` for the probability of the positive class, or `{cat: p_cat, dog: p_dog}`."),
+    ("dog: p_dog", "dog: 5", "22: evaluate.animals.predictions.score must name the column of each class, but for `dog` it is the number `5`. Write it like `{cat: p_cat, dog: p_dog}`."),
+    ("dog: p_dog", "dog: p_cat", "22: evaluate.animals.predictions.score names a column twice. Name the column of each class."),
+    ("positive: 1", "positive: yes", '13: evaluate.holdout.columns.positive is `yes`, which some readers of YAML take for a boolean. Put it in quotes: `"yes"`.'),
+    ("app.serve:load", "app/serve.py", "15: evaluate.holdout.latency.predict is `app/serve.py`, which names no Python function. Write it like `package.module:function`."),
+    ("shop.metrics:margin", "margin", "36: evaluate.prices.rules.margin.entry_point is `margin`, which names no Python function. Write it like `package.module:function`."),
+    ("calls: 500", "calls: 0", "15: evaluate.holdout.latency.calls must be a whole number of 1 or more, but is the number `0`."),
+    ("k: 2", "k: 2.5", "26: evaluate.animals.rules.hits.k must be a whole number of 1 or more, but is the number `2.5`."),
+    ("confidence: 0.9\n", "confidence: 95%\n", "47: compare.confidence must be a number, but is `95%`."),
+    ("confidence: 0.9\n", "confidence: 0.05\n", "47: compare.confidence must be above 0.5 and below 1, but is the number `0.05`. 0.95 means: wrong at most 5 times in 100."),
+    ("max_age: 90 days", "max_age: 90", "46: compare.max_age must be a length of time, but is the number `90`. Write it like `2 days` or `12 hours`."),
+    ("max_age: 90 days", "max_age: 3 months", "46: compare.max_age must be a length of time, but is `3 months`. Write it like `2 days` or `12 hours`."),
+    ("task: binary", "task: classification", "11: evaluate.holdout.task must be `binary`, `multiclass`, `regression` or `ranking`, but is `classification`."),
+    ("average: macro", "average: samples", "25: evaluate.animals.rules.f1.average must be `macro`, `micro` or `weighted`, but is `samples`."),
+    ("threshold_by: bound", "threshold_by: interval", "17: evaluate.holdout.rules.f2.threshold_by must be `point` or `bound`, but is `interval`."),
+    ("unapproved: fail", "unapproved: pass", "67: compare.policy.unapproved must be `inconclusive`, `fail`, `error` or `warn`, but is `pass`."),
+    # what belongs together
+    ("id: offer, ", "", "35: evaluate.prices.rules.euros.is is `row_mean`, which needs rows: `predictions`, `columns.id` and `columns.label` of an evaluation set. Add them to the evaluation set."),
+    ("columns: {id: person_year, label: visited, ", "columns: {id: person_year, ", "13: evaluate.holdout.columns.positive is read only when metrics are recomputed, which needs `columns.label`. Add `columns.label`, the column with the truth, or remove it."),
+    ("columns: {id: hit, label: relevance, query: search}", "columns: {query: search}", "41: evaluate.search.columns.query is read only when metrics are recomputed, which needs `columns.id` and `columns.label`. Add `columns.id`, the column that tells one row from another and `columns.label`, the column with the truth, or remove it."),
+    ("    data: data/animals.csv\n", "", "22: evaluate.animals.columns.label has no file to be read from: labels are never taken from the predictions. Add `data: <file>`, or `labels: <file>`, a small file beside it with the same rows."),
+    (", cut_off: 0.5}", "}", "17: evaluate.holdout.rules.f2.is is `f_beta`, recomputed from the decided class, which `evaluate.holdout.predictions` does not name. Add `cut_off: 0.5`, or `class: <column>`."),
+    ("score: p_visit, cut_off: 0.5", "class: visit", "18: evaluate.holdout.rules.ece is `expected_calibration_error`, recomputed from the score, which `evaluate.holdout.predictions` does not name. Add `score: <column>`, the probability of the positive class."),
+    ("score: p_visit, cut_off", "cut_off", "12: evaluate.holdout.predictions.cut_off has no `score` to cut. Add `score: <column>`, or name the decided class by `class`."),
+    ("cut_off: 0.5", "cut_off: 0.5, class: visit", "12: evaluate.holdout.predictions.cut_off is not used: `class` says what was decided. Remove one of the two."),
+    ("class: guess", "cut_off: 0.5", "22: evaluate.animals.predictions.cut_off is for two classes, but `score` names several. Remove it: the most probable class counts."),
+    ("task: binary", "task: regression", "12: evaluate.holdout.predictions.cut_off is for two classes, but `task` is `regression`. Remove it."),
+    ("score: price", "score: {low: a, high: b}", "34: evaluate.prices.rules.p90.is is `mean_pinball_loss`, which is for regression, but `evaluate.prices.predictions.score` names several classes. Remove the rule, or give it an evaluation set of its own: `evaluate.<set>.rules`."),
+    ("{id: hit, label: relevance, query: search}", "{id: hit, label: relevance}", "43: evaluate.search.rules.ndcg is `ndcg`, which is for ranking, but `evaluate.search` has no `columns.query`. Add `evaluate.search.columns.query`, the column whose rows are ranked against each other."),
+    ("weight: share", "weight: visited", "13: evaluate.holdout.columns.weight is `visited`, as is `label`. Name another column, or remove it."),
+    ("cluster: person", "cluster: person_year", "13: evaluate.holdout.columns.cluster is `person_year`, as is `id`: no two rows would belong together. Name the column whose rows belong together, or remove it."),
+    ("quantile: 0.9, ", "", "34: evaluate.prices.rules.p90 is `mean_pinball_loss`, which needs `quantile`. Add `quantile: 0.9`, or which quantile is predicted."),
+    ("quantile: 0.9, ", "quantile: 0, ", "34: evaluate.prices.rules.p90.quantile is 0, below which nothing lies. Write a number between 0 and 1."),
+    ("beta: 2, ", "", "17: evaluate.holdout.rules.f2 is `f_beta`, which needs `beta`. Add `beta: 2`, or how much recall counts beside precision."),
+    ("beta: 2, ", "beta: 0, ", "17: evaluate.holdout.rules.f2.beta is 0, which leaves the precision alone. Use `is: precision`, or a number above 0."),
+    ("k: 2, ", "", "26: evaluate.animals.rules.hits is `top_k_accuracy`, which needs `k`. Add `k: 5`, or how many places count."),
+    ("average: macro, ", "", "25: evaluate.animals.rules.f1 is `f1`, which needs `average`, and there are several classes. Add `average: macro`, `micro` or `weighted`."),
+    ("cost_matrix: {cat: {dog: 1, none: 5}, dog: {cat: 2.5}}, ", "", "27: evaluate.animals.rules.cost is `expected_cost`, which needs `cost_matrix`. Add `cost_matrix: {yes: {no: 10}, no: {yes: 1}}`: true class, decided class, what it costs."),
+    ("{cat: {dog: 1, none: 5}, dog: {cat: 2.5}}", "{cat: {cat: 0}}", "27: evaluate.animals.rules.cost.cost_matrix holds no cost other than 0, so it would check nothing. Write what each mistake costs: `{yes: {no: 10}, no: {yes: 1}}`."),
+    ("column: loss, ", "", "35: evaluate.prices.rules.euros is `row_mean`, which needs one of `column` or `entry_point`; neither is there. Add `column: <column of the predictions>`, or `entry_point: module:function`."),
+    ("column: loss, ", 'column: loss, entry_point: "a:b", ', "35: evaluate.prices.rules.euros is `row_mean`, which needs one of `column` or `entry_point`; both are there. Remove one."),
+    ("column: loss, greater_is_better: false", "column: loss", "35: evaluate.prices.rules.euros is `row_mean`, of which only you know which way is better. Add `greater_is_better: true` or `false`."),
+    ("is: roc_auc, ", "is: roc_auc, k: 5, ", "49: compare.rules.auc.k is no parameter of `roc_auc`. Remove it; it is for `top_k_accuracy`, `ndcg`."),
+    ("    auc: {is: roc_auc, ", "    euros: {beta: 2, greater_is_better: true, ", "49: compare.rules.euros.beta belongs to an estimator, and the rule names none. Add `is:`; it is for `f_beta`."),
+    ("threshold: 0.5, threshold_by", "max_absolute_regression: 0.5, threshold_by", "17: evaluate.holdout.rules.f2.threshold_by has no `threshold` that it could be about. Add `threshold`, or remove it."),
+    ("    auc: {is: roc_auc, ", "    euros: {tolerance: 0.1, greater_is_better: true, ", "49: compare.rules.euros.tolerance is of recomputed values; recomputing needs an estimator that mlgate knows: add `is:`, or `is: row_mean` for a metric of your own. Add them, or remove it."),
+    ("      ece: {bins: 20, threshold: 0.05}", "      mae: {threshold: 2}", "18: evaluate.holdout.rules.mae is `mean_absolute_error`, which is for regression, but `evaluate.holdout.task` is `binary`. Remove the rule, or give it an evaluation set of its own: `evaluate.<set>.rules`."),
+    ("      p90: {is: mean_pinball_loss, quantile: 0.9, ", "      auc: {threshold: 0.5}\n      p90: {is: mean_pinball_loss, quantile: 0.9, ", "35: evaluate.prices.rules.p90 is for regression, but `auc` is for binary or multiclass. Give each evaluation set the rules of one task, below `evaluate.<set>.rules`."),
+    # groups
+    ("[18, 40, 65]", "[40, 18, 40]", "55: compare.slices.edges.age is not in ascending order. Write `[18, 40]`."),
+    ("[18, 40, 65]", "[]", "55: compare.slices.edges.age is empty. Write where one group ends and the next begins: `[18, 40, 65]`."),
+    ("edges: {age:", "edges: {agee:", "55: compare.slices.edges.agee is no column of `by`. Did you mean `age`?"),
+    ("by: sex", "by: []", "60: compare.fairness.by is empty; at least one is needed. Name a column, or remove the section."),
+    ("[health, [sex, age]]", "[health, [sex, sex]]", "54: compare.slices.by combines `sex` with itself. Name each column of a combination once."),
+    ("[health, [sex, age]]", "[age, [sex, age], [age, sex]]", "54: compare.slices.by names the same groups twice. Name each once."),
+    ("[health, [sex, age]]", "{health: 1}", "54: compare.slices.by must be a list of columns, but is a mapping. Write it like `[sex, age]`."),
+    ("by: sex", "by: person_year", "60: compare.fairness.by names `person_year`, of which every row has its own. Name a column whose values many rows share."),
+    ("auc: {max_absolute_regression: 0.03}", "auc: {max_anchor_regression: 0.03, threshold: 0.5}", "58: compare.slices.rules.auc.max_anchor_regression means nothing for a slice. Remove it; the limits are `threshold`, `warn_threshold`, `max_absolute_regression`, `warn_absolute_regression`, `max_relative_regression` or `warn_relative_regression`."),
+    ("auc: {max_absolute_regression: 0.03}", "visits: {max_absolute_regression: 0.03}", "58: compare.slices.rules.visits names no estimator, and a metric of a group has to be recomputed. Add `is:` with the estimator's name; `is: row_mean` for a metric of your own."),
+    ("auc: {max_absolute_regression: 0.03}", "visits: {is: auk, max_absolute_regression: 0.03}", "58: compare.slices.rules.visits.is is `auk`, which is not an estimator that mlgate knows. Did you mean `auc`? For a metric of your own leave `is` out and say `greater_is_better`."),
+    ("disparate_impact_ratio: {", "disparate_impct: {", "64: compare.fairness.rules.disparate_impct is no fairness metric that mlgate knows. Did you mean `disparate_impact`?"),
+    ("is: equalized_odds_difference", "is: roc_auc", "65: compare.fairness.rules.odds.is is `roc_auc`, which is no fairness metric that mlgate knows. Use `demographic_parity_difference`, `equal_opportunity_difference`, `equalized_odds_difference`, `predictive_parity_difference`, `demographic_parity_ratio`, `equal_opportunity_ratio`, `equalized_odds_ratio`, `predictive_parity_ratio` or `disparate_impact_ratio`."),
+    ("{threshold: 0.8}", "{threshold: 80}", "64: compare.fairness.rules.disparate_impact_ratio.threshold is `80`, but a ratio of rates lies between 0 and 1. Write it as a share."),
+    ("{threshold: 0.8}", "{threshold: 0}", "64: compare.fairness.rules.disparate_impact_ratio.threshold is `0`, which every ratio keeps to. Write what is the worst allowed."),
+    ("threshold: 0.1, ", "threshold: 1, ", "65: compare.fairness.rules.odds.threshold is `1`, which every difference keeps to. Write what is the worst allowed."),
+    ("{threshold: 0.8}", "{greater_is_better: true}", "64: compare.fairness.rules.disparate_impact_ratio has no limit, so it would check nothing. Add `threshold`, `warn_threshold`, `max_absolute_regression` or `warn_absolute_regression`."),
+    ("{threshold: 0.8}", "{threshold: 0.8, max_relative_regression: 2%}", "64: compare.fairness.rules.disparate_impact_ratio.max_relative_regression means nothing for fairness. Remove it; the limits are `threshold`, `warn_threshold`, `max_absolute_regression` or `warn_absolute_regression`."),
+    ("{threshold: 0.8}", "{threshold: 0.8, greater_is_better: false}", "64: compare.fairness.rules.disparate_impact_ratio.greater_is_better contradicts `disparate_impact_ratio`, of which greater is better. Remove the key."),
+    ("{threshold: 0.8}", "{threshold: 0.8, warn_threshold: 0.7}", "64: compare.fairness.rules.disparate_impact_ratio.warn_threshold is not stricter than `threshold`, so it would never warn. Set it above `threshold`, or remove it."),
+    # costs and other places
+    ("latency_p95_ms: {", "latency_p90_ms: {", "51: compare.costs.latency_p90_ms is no cost that mlgate measures. Did you mean `latency_p99_ms`?"),
+    ("latency_p95_ms: {", "euros: {", "51: compare.costs.euros is no cost that mlgate measures. Use `model_mb`, `latency_p50_ms`, `latency_p95_ms`, `latency_p99_ms` or `peak_memory_mb`, or a rule on your own metric."),
+    ("{threshold: 50}", "{threshold: 50, greater_is_better: true}", "51: compare.costs.latency_p95_ms.greater_is_better contradicts `latency_p95_ms`, of which lower is better. Remove the key."),
+    ("{threshold: 50}", "{threshold: 50, tolerance: 1}", "51: compare.costs.latency_p95_ms.tolerance means nothing for a cost. Remove it; the limits are `threshold`, `warn_threshold`, `max_absolute_regression`, `warn_absolute_regression`, `max_relative_regression` or `warn_relative_regression`."),
+    ("{threshold: 50}", "{threshold: 50, warn_threshold: 60}", "51: compare.costs.latency_p95_ms.warn_threshold is not stricter than `threshold`, so it would never warn. Set it below `threshold`, or remove it."),
+    ("    latency_p95_ms: {threshold: 50}\n", "", "15: evaluate.holdout.latency has no rule in `compare.costs` that it is measured for. Add a rule such as `latency_p95_ms`, or remove it."),
+    ('    score: python src/score.py {model} {data} {predictions}\n    latency: {rows: 10, calls: 500, predict: "app.serve:load"}\n', "", "49: compare.costs.latency_p95_ms is measured while the model scores, and nothing says how. Add `score: <command>` or `latency: {predict: module:function}` to an evaluation set."),
+    ("https://github.com", "https://me:secret@github.com", "68: ledger.remote holds a user or password, which everybody who can read this file would know. Leave the user out: git asks the job's own credentials."),
+    ("branch: decisions", 'branch: "-x"', "68: ledger.branch is `-x`, which cannot be a git branch, tag or commit. Write it as `git log` would take it."),
+    ("[requirements.txt]", "[../requirements.txt]", "5: train.requirements[0] is `../requirements.txt`, outside the repository. Only files of this repository are read."),
+    ("labels: data/labels.csv", "labels: ../labels.csv", "9: evaluate.holdout.labels is `../labels.csv`, outside the repository. Only files of this repository are read."),
 ]  # fmt: skip
 
 NOT_YAML = [
@@ -472,6 +547,35 @@ def test_data_training_and_scoring(before: str, after: str, message: str) -> Non
     assert str(refusal(WIDE.replace(before, after, 1))) == message
 
 
+@pytest.mark.parametrize(("before", "after", "message"), RECOMPUTED)
+def test_what_is_recomputed(before: str, after: str, message: str) -> None:
+    assert ROWS.count(before) >= 1
+    said = str(refusal(ROWS.replace(before, after, 1))).splitlines()
+    assert f"mlgate.yaml:{message}" in said
+    assert len(said) <= 7  # one mistake is not reported over and over
+
+
+def test_groups_and_rescoring_need_rows() -> None:
+    text = SMALL + (
+        "compare:\n"
+        "  policy: {not_comparable: rescore}\n"
+        "  rules: {auc: {threshold: 0.7, threshold_by: bound}, cost: {is: expected_cost, threshold: 1}}\n"
+        "  slices: {by: sex, min_rows: 30, rules: {auc: {threshold: 0.6}}}\n"
+    )
+    rows = "`predictions`, `columns.id` and `columns.label` of an evaluation set"
+    assert str(refusal(text)).splitlines() == [
+        "mlgate.yaml:5: compare.policy.not_comparable is `rescore`, but no evaluation set has rows to score. "
+        "Add `predictions`, `columns.id` and `columns.label` to an evaluation set, or write `inconclusive`.",
+        f"mlgate.yaml:6: compare.rules.auc.threshold_by asks for proof, which needs rows: {rows}. "
+        "Add them, or write `point`.",
+        "mlgate.yaml:6: compare.rules.cost is `expected_cost`, which needs `cost_matrix`. Add `cost_matrix: "
+        "{yes: {no: 10}, no: {yes: 1}}`: true class, decided class, what it costs.",
+        f"mlgate.yaml:6: compare.rules.cost.is is `expected_cost`, which needs rows: {rows}. "
+        "Add them to the evaluation set.",
+        f"mlgate.yaml:7: compare.slices needs rows: {rows}. Add them, or remove the section.",
+    ]
+
+
 @pytest.mark.parametrize(("before", "after", "message"), NOT_YET)
 def test_a_key_that_does_nothing_yet_is_refused(before: str, after: str, message: str) -> None:
     expected = f"{message} is not available in mlgate {__version__}. "
@@ -492,19 +596,28 @@ def test_every_key_that_is_not_available_yet_is_tried() -> None:
         assert ".".join([*filter(None, [names.get(path[:length], "")]), *path[length:]]) in tried
 
 
-@pytest.mark.parametrize("champion", ["ledger:production", "models:/visits@champion"])
-def test_a_champion_that_cannot_be_taken_yet_is_refused(champion: str) -> None:
-    error = str(refusal(edited("champion: main", f"champion: {champion}")))
-    assert error.startswith(f"mlgate.yaml:18: compare.champion is `{champion}`, but taking a champion from ")
-    assert f"is not available in mlgate {__version__}." in error
+@pytest.mark.parametrize(
+    ("champion", "example"),
+    [
+        ("ledger:", "ledger:production"),
+        ("ledger:a b", "ledger:production"),
+        ("models:visits", "models:/visits@champion"),
+        ("models:/visits", "models:/visits@champion"),
+        ("models:/visits/0", "models:/visits@champion"),
+        ("models:/visits/latest", "models:/visits@champion"),
+    ],
+)
+def test_a_champion_of_another_place_is_written_as_an_example_shows(champion: str, example: str) -> None:
+    error = str(refusal(edited("champion: main", f'champion: "{champion}"')))
+    expected = f"mlgate.yaml:18: compare.champion is `{champion}`, which names no champion. Write it like `{example}`."
+    assert error == expected
 
 
-def test_a_policy_that_does_nothing_yet_is_refused() -> None:
-    error = str(refusal(edited("not_comparable: warn", "not_comparable: rescore")))
-    expected = (
-        f"mlgate.yaml:25: compare.policy.not_comparable is `rescore`, which is not available in mlgate {__version__}."
-    )
-    assert error == expected + " Use `inconclusive`, `fail`, `error` or `warn`."
+@pytest.mark.parametrize(("path", "message"), [("../../x", "outside the repository"), ("/x", "outside the repository")])
+def test_the_folder_of_a_champion_is_in_the_repository(path: str, message: str) -> None:
+    error = refusal(edited("champion: main", f"champion: path:{path}"))
+    assert (error.key, error.line) == ("compare.champion", 18)
+    assert message in str(error)
 
 
 @pytest.mark.parametrize(("text", "message"), NOT_YAML, ids=lambda value: repr(value)[:30])

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
-from config_samples import FULL, SMALL, WIDE, read
+from config_samples import FULL, ROWS, SMALL, WIDE, read
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mlgate.config import known, load, yamlfile
 from mlgate.errors import MlgateError
 
-SOURCE: dict[str, Any] = yamlfile.parse(WIDE, file="mlgate.yaml")[0].raw()
+SOURCES: dict[str, dict[str, Any]] = {text: yamlfile.parse(text, file="mlgate.yaml")[0].raw() for text in (WIDE, ROWS)}
 
 
 def plain(value: Any) -> Any:
@@ -41,16 +41,20 @@ def shuffled(value: Any, order: random.Random) -> Any:
 
 @settings(deadline=None)
 @given(
-    order=st.randoms(), flow=st.sampled_from([True, False, None]), width=st.integers(20, 200), indent=st.integers(2, 9)
+    text=st.sampled_from([WIDE, ROWS]),
+    order=st.randoms(),
+    flow=st.sampled_from([True, False, None]),
+    width=st.integers(20, 200),
+    indent=st.integers(2, 9),
 )
 def test_layout_and_order_do_not_change_the_digest(
-    order: random.Random, flow: bool | None, width: int, indent: int
+    text: str, order: random.Random, flow: bool | None, width: int, indent: int
 ) -> None:
-    text = yaml.safe_dump(
-        shuffled(plain(SOURCE), order), default_flow_style=flow, width=width, indent=indent, sort_keys=False
+    moved = yaml.safe_dump(
+        shuffled(plain(SOURCES[text]), order), default_flow_style=flow, width=width, indent=indent, sort_keys=False
     )
-    assert read(text).digest() == read(WIDE).digest()
-    assert read(text).public() == read(WIDE).public()
+    assert read(moved).digest() == read(text).digest()
+    assert read(moved).public() == read(text).public()
 
 
 @settings(deadline=None)
@@ -67,27 +71,29 @@ def test_comments_and_empty_lines_do_not_change_the_digest(data: st.DataObject) 
     assert read("\n".join(lines) + "\n").digest() == read(FULL).digest()
 
 
-def test_json_is_yaml() -> None:
-    assert read(json.dumps(plain(SOURCE))).digest() == read(WIDE).digest()
+@pytest.mark.parametrize("text", [WIDE, ROWS])
+def test_json_is_yaml(text: str) -> None:
+    assert read(json.dumps(plain(SOURCES[text]))).digest() == read(text).digest()
 
 
-PLACES = [path for path, _ in yamlfile.parse(WIDE, file="")[0].walk() if path and isinstance(path[-1], str)]
-# Names that are the user's own, not ours.
+# Every key that is ours, and the sample it stands in.
 KEYS = [
-    path
-    for path in PLACES
-    if not (path[0] == "evaluate" and len(path) == 2) and not (path[:2] == ("compare", "rules") and len(path) == 3)
+    (text, path)
+    for text in SOURCES
+    for path, _ in yamlfile.parse(text, file="")[0].walk()
+    if path and isinstance(path[-1], str) and known.pattern(path)[-1] != "*"
 ]
 
 
 @settings(deadline=None)
-@given(path=st.sampled_from(KEYS), data=st.data())
-def test_any_misspelt_key_is_named(path: tuple[str | int, ...], data: st.DataObject) -> None:
+@given(place=st.sampled_from(KEYS), data=st.data())
+def test_any_misspelt_key_is_named(place: tuple[str, tuple[str | int, ...]], data: st.DataObject) -> None:
+    text, path = place
     key = str(path[-1])
     at = data.draw(st.integers(0, len(key)))
     letter = data.draw(st.sampled_from(string.ascii_letters + "_-. "))
     wrong = data.draw(st.sampled_from([key[:at] + letter + key[at:], key[:at] + key[at + 1 :], key.upper(), key[::-1]]))
-    root = plain(SOURCE)
+    root = plain(SOURCES[text])
     parent: Any = root
     for step in path[:-1]:
         parent = parent[step]
@@ -102,10 +108,13 @@ def test_any_misspelt_key_is_named(path: tuple[str | int, ...], data: st.DataObj
 
 @settings(deadline=None)
 @given(
-    path=st.sampled_from(KEYS), value=st.sampled_from([[], {}, True, 7, 0.5, "no such", None, [[]], {"a": 1}, -1, ""])
+    place=st.sampled_from(KEYS), value=st.sampled_from([[], {}, True, 7, 0.5, "no such", None, [[]], {"a": 1}, -1, ""])
 )
-def test_any_value_gives_settings_or_one_error_that_names_its_key(path: tuple[str | int, ...], value: Any) -> None:
-    root = plain(SOURCE)
+def test_any_value_gives_settings_or_one_error_that_names_its_key(
+    place: tuple[str, tuple[str | int, ...]], value: Any
+) -> None:
+    text, path = place
+    root = plain(SOURCES[text])
     parent: Any = root
     for step in path[:-1]:
         parent = parent[step]

@@ -167,7 +167,7 @@ def rule_findings(config: Config, at: Path, key: str, rule: Rule, sets: dict[str
     if rule.is_ and estimators.find(rule.is_) is None:
         return  # said elsewhere
     used = {one: evaluation for one, evaluation in sets.items() if not lacks(evaluation)}
-    yield from _parameters(at, name, rule, used)
+    yield from _parameters(at, name, rule, used, unsure=len(used) < len(sets))
     yield from _only_recomputed(at, name, rule, used)
     if name and used and len(used) == len(sets):
         yield from _fits(at, key, name, rule, used)
@@ -179,7 +179,9 @@ def named(key: str) -> str | None:
     return next((name for name, one in estimators.KNOWN.items() if one is known), None)
 
 
-def _parameters(at: Path, name: str | None, rule: Rule, used: dict[str, EvaluationSet]) -> Iterator[Finding]:
+def _parameters(
+    at: Path, name: str | None, rule: Rule, used: dict[str, EvaluationSet], *, unsure: bool
+) -> Iterator[Finding]:
     legal = estimators.KNOWN[name].parameters if name else {}
     given = [word for word in PARAMETERS if getattr(rule, word) is not None]
     for word in given:
@@ -201,7 +203,7 @@ def _parameters(at: Path, name: str | None, rule: Rule, used: dict[str, Evaluati
         if word in given or not (used or name in _NEW):
             continue
         homes = [left for evaluation in used.values() if (left := narrowed(evaluation) & estimators.KNOWN[name].tasks)]
-        several = bool(homes) and all(left == {"multiclass"} for left in homes)
+        several = not unsure and bool(homes) and all(left == {"multiclass"} for left in homes)
         if must == "always" or (must == "several classes" and several):
             because = ", and there are several classes" if must == "several classes" else ""
             yield at, f"is `{name}`, which needs `{word}`{because}.", _ADD[word]
