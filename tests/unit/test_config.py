@@ -215,7 +215,7 @@ def test_what_is_recomputed_is_read() -> None:
     latency = sets["holdout"].latency
     assert (latency.rows, latency.calls, latency.predict) == (10, 500, "app.serve:load")
     f2 = sets["holdout"].rules["f2"]
-    assert (f2.beta, f2.threshold_by, f2.tolerance) == (2, "bound", Decimal("1e-4"))
+    assert (f2.beta, f2.threshold_by, f2.tolerance) == (Decimal(2), "bound", Decimal("1e-4"))
     animals = sets["animals"].predictions
     assert animals is not None
     assert (animals.score, animals.class_) == ({"cat": "p_cat", "dog": "p_dog", "none": "p_none"}, "guess")
@@ -228,14 +228,14 @@ def test_what_is_recomputed_is_read() -> None:
     compare = config.compare
     assert (compare.champion, compare.max_age, compare.confidence) == (
         "ledger:production",
-        90 * 86400,
+        Decimal(90 * 86400),
         Decimal("0.9"),
     )
     assert list(compare.costs) == ["latency_p95_ms", "model_mb"]
     assert compare.slices is not None
     assert compare.fairness is not None
     assert (compare.slices.by, compare.fairness.by) == (["health", ["sex", "age"]], ["sex"])
-    assert (compare.slices.edges, compare.slices.min_rows) == ({"age": [18, 40, 65]}, 300)
+    assert (compare.slices.edges, compare.slices.min_rows) == ({"age": [Decimal(18), Decimal(40), Decimal(65)]}, 300)
     assert (compare.approval.label, compare.policy.unapproved) == ("approved", "fail")
     assert (config.ledger.remote, config.ledger.branch) == ("https://github.com/team/ledger.git", "decisions")
     assert config.train.requirements == ["requirements.txt"]

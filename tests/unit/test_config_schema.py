@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from config_samples import BASE, CHILD, FULL, SMALL, WIDE, read
+from config_samples import BASE, CHILD, FULL, ROWS, SMALL, WIDE, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 from pydantic import BaseModel
-from test_config_errors import DATA, KEYS, NOT_YET, PATHS, TOGETHER, TYPES
+from test_config_errors import DATA, KEYS, NOT_YET, PATHS, RECOMPUTED, TOGETHER, TYPES
 from test_config_properties import plain
 
-from mlgate import estimators, schemas
+from mlgate import estimators, parity, schemas
 from mlgate.config import known, yamlfile
+from mlgate.config.settings import COSTS
 from mlgate.errors import MlgateError
 from mlgate.model import Check, Controls, Evidence, Named, Verdict
 
@@ -87,7 +88,7 @@ def test_every_key_is_described_and_every_section_closed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [FULL, WIDE, SMALL, SMALL + "compare:\n  rules:\n", FULL.replace("mode: report", "mode: off")]
+    "text", [FULL, WIDE, ROWS, SMALL, SMALL + "compare:\n  rules:\n", FULL.replace("mode: report", "mode: off")]
 )
 def test_the_schema_accepts_what_the_loader_reads(text: str) -> None:
     read(text)
@@ -131,6 +132,22 @@ BESIDE = re.compile(
 @pytest.mark.parametrize(("before", "after", "message"), DATA)
 def test_the_schema_refuses_what_the_loader_refuses_of_data_and_training(before: str, after: str, message: str) -> None:
     assert list(CONFIG.iter_errors(values(WIDE.replace(before, after, 1)))) or BESIDE.search(message)
+
+
+# Nor which keys need each other, or in which order numbers stand.
+APART = re.compile(
+    r"is read only when|has no file|does not name|has no `score` to|is not used|for two classes|which is for|, as is `"
+    r"|needs `|which needs one|only you know|no parameter|belongs to an estimator|could be about|of recomputed values"
+    r"|is for regression|ascending order|is empty\. Write|no column of `by`|with itself|same groups twice|own\. Name"
+    r"|means nothing for|has to be recomputed|no fairness metric that mlgate knows|lies between 0|keeps to|has no limit"
+    r"|contradicts|not stricter|has no rule in|nothing says how|user or password|needs rows|names a column twice"
+    r"|no cost other than|above the|below which|alone\. Use|outside the repository\. Only|but is `yes`|is `yes`"
+)
+
+
+@pytest.mark.parametrize(("before", "after", "message"), RECOMPUTED)
+def test_the_schema_refuses_what_the_loader_refuses_of_rows(before: str, after: str, message: str) -> None:
+    assert list(CONFIG.iter_errors(values(ROWS.replace(before, after, 1)))) or APART.search(message)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +276,7 @@ def test_the_page_lists_every_key_with_its_default(section: type[BaseModel], key
         [cell.strip() for cell in row.split("|")[1:-1]] for row in PAGE.splitlines() if row.startswith(f"| `{key}` |")
     ]
     assert rows
-    default = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
+    default = field.get_default(call_default_factory=True)
     if field.is_required():
         expected = {"required"}
     elif isinstance(default, str):
@@ -276,7 +293,7 @@ def test_the_page_lists_every_key_with_its_default(section: type[BaseModel], key
 def test_the_page_lists_every_estimator_and_what_is_refused() -> None:
     for name, estimator in estimators.KNOWN.items():
         assert f"`{name}`{' ±' if estimator.signed else ''}" in PAGE
-    for alias in estimators.ALIASES:
+    for alias in (*estimators.ALIASES, *parity.KNOWN, *parity.ALIASES, *COSTS):
         assert f"`{alias}`" in PAGE
     for path in known.NOT_YET:
         shown = ".".join(path).replace("data.*", "data[]").replace("evaluate.*", "evaluate.<set>")

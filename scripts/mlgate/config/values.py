@@ -255,6 +255,8 @@ def _not_negative(number: Decimal) -> Decimal:
 
 VISIBLE_PATTERN = rf"^[^{UNSEEN_SET}]*\S[^{UNSEEN_SET}]*$"
 _TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
+_PATH_PATTERN = r"^(?![/~]|[A-Za-z]:|.*://|(.*/)?\.[gG][iI][tT](/|$))[^\\\u0000-\u001f]*$"
+_REF_PATTERN = r"^(?![-/]|\.\.?/|.*(\.\.|@\{|//))[^\s:?*\[\\]*[^\s:?*\[\\/.]$"
 
 SchemaVersion = Annotated[Literal[1], BeforeValidator(_version), WithJsonSchema({"type": "integer", "const": 1})]
 
@@ -267,12 +269,12 @@ ModelName = Annotated[
 RepoPath = Annotated[
     str,
     BeforeValidator(check_path),
-    WithJsonSchema({**_TEXT, "pattern": r"^(?![/~]|[A-Za-z]:|.*://|(.*/)?\.[gG][iI][tT](/|$))[^\\\u0000-\u001f]*$"}),
+    WithJsonSchema({**_TEXT, "pattern": _PATH_PATTERN}),
 ]
 GitRef = Annotated[
     str,
     BeforeValidator(_git_ref),
-    WithJsonSchema({**_TEXT, "pattern": r"^(?![-/]|\.\.?/|.*(\.\.|@\{|//))[^\s:?*\[\\]*[^\s:?*\[\\/.]$"}),
+    WithJsonSchema({**_TEXT, "pattern": _REF_PATTERN}),
 ]
 
 
@@ -446,7 +448,19 @@ Confidence = Annotated[
     BeforeValidator(_confidence),
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0.5, "exclusiveMaximum": 1}),
 ]
-ChampionRef = Annotated[str, BeforeValidator(_champion), WithJsonSchema({**_TEXT, "pattern": VISIBLE_PATTERN})]
+ChampionRef = Annotated[
+    str,
+    BeforeValidator(_champion),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {**_TEXT, "pattern": _REF_PATTERN},
+                *({"type": "string", "pattern": f"^{pattern}$"} for pattern, _ in _ELSEWHERE.values()),
+                {"type": "string", "pattern": _PATH_PATTERN.replace("^", "^path:", 1)},
+            ]
+        }
+    ),
+]
 Duration = Annotated[  # seconds
     Decimal,
     BeforeValidator(seconds),
