@@ -28,6 +28,6 @@ def read(con: DuckDBPyConnection, asked: Asked) -> Aligned:
 
     `con` is one of `reading.connect` and has to stay open as long as `Rows.id_of` is called.
     """
-    from mlgate.data.aligned import joining  # noqa: PLC0415 -- needs numpy
+    from mlgate.data.aligned.joining import read as joined  # noqa: PLC0415 -- needs numpy
 
-    return joining.read(con, asked)
+    return joined(con, asked)

@@ -1,0 +1,132 @@
+"""The order of reading: the labels, then each side, then what all of them leave out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlgate.data.aligned import labels as labelled
+from mlgate.data.aligned import sides
+from mlgate.data.aligned.labels import Labels
+from mlgate.data.aligned.nouns import SIDES, Aligned, Asked, Finding, Side
+from mlgate.data.aligned.source import Links, RefusedError, Source
+from mlgate.data.rows import Groups, Predicted, Rows
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def read(con: DuckDBPyConnection, asked: Asked) -> Aligned:
+    """See `mlgate.data.aligned.read`."""
+    links = Links()
+    try:
+        source = Source.opened(con, asked.labels, None, asked.id, links)
+        labels = labelled.read(source, asked)
+    except RefusedError as error:
+        return Aligned(None, error.findings)
+    findings = list(labels.findings)
+    predicted: dict[Side, Predicted] = {}
+    for side in SIDES:
+        if side in asked.predictions:
+            found, said = _side(con, asked, labels, side, links)
+            findings += said
+            if found is not None:
+                predicted[side] = found
+    if "challenger" not in predicted:
+        return Aligned(None, tuple(findings))
+    rows = _rows(labels, predicted)
+    if asked.exclude is None:
+        return Aligned(rows, tuple(findings))
+    try:
+        out = sides.excluded(Source.opened(con, asked.exclude, None, asked.id, links), labels)
+    except RefusedError as error:
+        return Aligned(None, (*findings, *error.findings))
+    left = _without(rows, out)
+    count = int(out.sum())
+    findings += _left(left, labels, count)
+    return Aligned(left if left.count else None, tuple(findings), count)
+
+
+def _side(
+    con: DuckDBPyConnection, asked: Asked, labels: Labels, side: Side, links: Links
+) -> tuple[Predicted | None, list[Finding]]:
+    findings: list[Finding] = []
+    try:
+        source = Source.opened(con, asked.predictions[side], side, asked.id, links)
+        found, findings = sides.read(source, asked, labels)
+    except RefusedError as error:
+        return None, list(error.findings)
+    values = dict(found.values)
+    for made in asked.made.get(side, ()):
+        try:
+            values |= sides.values(Source.opened(con, made.file, side, asked.id, links), made, labels)
+        except RefusedError as error:
+            findings += error.findings
+    return replace(found, values=values), findings
+
+
+def _rows(labels: Labels, predicted: dict[Side, Predicted]) -> Rows:
+    return Rows(
+        task=labels.task,
+        label=labels.label,
+        challenger=predicted["challenger"],
+        champion=predicted.get("champion"),
+        anchor=predicted.get("anchor"),
+        classes=tuple(labels.classes.names),
+        weight=labels.weight,
+        cluster=labels.cluster,
+        query=labels.query,
+        groups=labels.groups,
+        id_of=labels.source.id_at,
+    )
+
+
+def _without(rows: Rows, out: Any) -> Rows:
+    """The rows that are not `out`, (n,) of bool."""
+    if not out.any():
+        return rows
+    kept = np.flatnonzero(~out)
+
+    def some(array: Any) -> Any:
+        return None if array is None else array[kept]
+
+    def side(one: Predicted | None) -> Predicted | None:
+        if one is None:
+            return None
+        values = {name: some(array) for name, array in one.values.items()}
+        return Predicted(some(one.score), some(one.decided), values)
+
+    def dense(codes: Any) -> Any:
+        """Numbers without gaps, which the rows that are out may have left."""
+        return None if codes is None else np.unique(codes[kept], return_inverse=True)[1].astype(np.int32)
+
+    id_of = rows.id_of
+    return replace(
+        rows,
+        label=rows.label[kept],
+        challenger=side(rows.challenger) or rows.challenger,
+        champion=side(rows.champion),
+        anchor=side(rows.anchor),
+        weight=some(rows.weight),
+        cluster=dense(rows.cluster),
+        query=dense(rows.query),
+        groups={by: Groups(by, some(group.codes), group.names) for by, group in rows.groups.items()},
+        id_of=lambda row: id_of(int(kept[row])),
+    )
+
+
+def _left(rows: Rows, labels: Labels, count: int) -> list[Finding]:
+    """What leaving rows out did to the labels."""
+    source = labels.source
+    if not rows.count:
+        said = f"all {count:,} rows were left out, since a model was trained with them."
+        return [source.finding(said, count=count, level="inconclusive")]
+    if rows.weight is not None and not rows.weight.any():
+        said = "the weight is 0 in all rows that are left."
+        return [source.finding(said, count=rows.count, level="inconclusive")]
+    if rows.task in {"binary", "multiclass"} and len(np.unique(rows.label)) < len(np.unique(labels.label)) == 2:
+        said = f"one class only is left in {rows.count:,} rows, since {count:,} were left out."
+        return [source.finding(said, count=rows.count, level="inconclusive")]
+    return []
