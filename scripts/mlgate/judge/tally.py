@@ -90,7 +90,7 @@ class Tally:
 
 
 def tally(rows: Rows, groups: Groups) -> Tally:
-    """Count the rows of every group of a binary label. Both sides have decided classes; without a champion its cell is 0.
+    """Count the rows of every group. Labels are binary and both sides decided; without a champion its cell is 0.
 
     One pass; memory is that of a few arrays of `n` whatever the number of groups.
     """
