@@ -268,10 +268,13 @@ def test_an_age_is_a_length_of_time(written: str, age: int) -> None:
     assert read(SMALL + f"compare: {{max_age: {written}}}\n").compare.max_age == age
 
 
-def test_predictions_that_are_only_tracked_need_nothing_more() -> None:
-    text = SMALL.replace("metrics: [metrics.json]", "metrics: [m.json], predictions: {path: p.csv}, columns: {id: k}")
+@pytest.mark.parametrize("columns", ["{}", "{id: k}", "{id: k, label: y}"])
+def test_predictions_that_are_only_tracked_need_nothing_more(columns: str) -> None:
+    given = f"metrics: [m.json], predictions: {{path: p.csv}}, columns: {columns}"
+    text = SMALL.replace("metrics: [metrics.json]", given)
     holdout = read(text + "compare: {rules: {auc: {threshold: 0.7}, mae: {threshold: 1}}}\n").evaluate["holdout"]
-    assert holdout.columns.label is None
+    assert holdout.predictions is not None
+    assert holdout.predictions.score is None
 
 
 # --- what the judge uses

@@ -412,9 +412,10 @@ RECOMPUTED = [
     ("threshold_by: bound", "threshold_by: interval", "17: evaluate.holdout.rules.f2.threshold_by must be `point` or `bound`, but is `interval`."),
     ("unapproved: fail", "unapproved: pass", "67: compare.policy.unapproved must be `inconclusive`, `fail`, `error` or `warn`, but is `pass`."),
     # what belongs together
-    ("id: offer, ", "", "35: evaluate.prices.rules.euros.is is `row_mean`, which needs rows: `predictions`, `columns.id` and `columns.label` of an evaluation set. Add them to the evaluation set."),
+    ("id: offer, ", "", "35: evaluate.prices.rules.euros.is is `row_mean`, which needs rows: `predictions` with `score` or `class`, `columns.id` and `columns.label` of an evaluation set. Add them to the evaluation set."),
     ("columns: {id: person_year, label: visited, ", "columns: {id: person_year, ", "13: evaluate.holdout.columns.positive is read only when metrics are recomputed, which needs `columns.label`. Add `columns.label`, the column with the truth, or remove it."),
     ("columns: {id: hit, label: relevance, query: search}", "columns: {query: search}", "41: evaluate.search.columns.query is read only when metrics are recomputed, which needs `columns.id` and `columns.label`. Add `columns.id`, the column that tells one row from another and `columns.label`, the column with the truth, or remove it."),
+    ("predictions: {path: eval/prices.parquet, score: price}", "task: regression", "31: evaluate.prices.task is read only when metrics are recomputed, which needs `predictions`. Add `predictions: {path: <file>}`, or remove it."),
     ("    data: data/animals.csv\n", "", "22: evaluate.animals.columns.label has no file to be read from: labels are never taken from the predictions. Add `data: <file>`, or `labels: <file>`, a small file beside it with the same rows."),
     (", cut_off: 0.5}", "}", "17: evaluate.holdout.rules.f2.is is `f_beta`, recomputed from the decided class, which `evaluate.holdout.predictions` does not name. Add `cut_off: 0.5`, or `class: <column>`."),
     ("score: p_visit, cut_off: 0.5", "class: visit", "18: evaluate.holdout.rules.ece is `expected_calibration_error`, recomputed from the score, which `evaluate.holdout.predictions` does not name. Add `score: <column>`, the probability of the positive class."),
@@ -434,6 +435,7 @@ RECOMPUTED = [
     ("average: macro, ", "", "25: evaluate.animals.rules.f1 is `f1`, which needs `average`, and there are several classes. Add `average: macro`, `micro` or `weighted`."),
     ("cost_matrix: {cat: {dog: 1, none: 5}, dog: {cat: 2.5}}, ", "", "27: evaluate.animals.rules.cost is `expected_cost`, which needs `cost_matrix`. Add `cost_matrix: {yes: {no: 10}, no: {yes: 1}}`: true class, decided class, what it costs."),
     ("{cat: {dog: 1, none: 5}, dog: {cat: 2.5}}", "{cat: {cat: 0}}", "27: evaluate.animals.rules.cost.cost_matrix holds no cost other than 0, so it would check nothing. Write what each mistake costs: `{yes: {no: 10}, no: {yes: 1}}`."),
+    ("{cat: 2.5}}, ", "{cat: -2.5}}, ", "27: evaluate.animals.rules.cost.max_relative_regression makes no sense for a cost that can be zero or negative. Use `max_absolute_regression`, or write what is gained as a cost of 0."),
     ("column: loss, ", "", "35: evaluate.prices.rules.euros is `row_mean`, which needs one of `column` or `entry_point`; neither is there. Add `column: <column of the predictions>`, or `entry_point: module:function`."),
     ("column: loss, ", 'column: loss, entry_point: "a:b", ', "35: evaluate.prices.rules.euros is `row_mean`, which needs one of `column` or `entry_point`; both are there. Remove one."),
     ("column: loss, greater_is_better: false", "column: loss", "35: evaluate.prices.rules.euros is `row_mean`, of which only you know which way is better. Add `greater_is_better: true` or `false`."),
@@ -562,10 +564,10 @@ def test_groups_and_rescoring_need_rows() -> None:
         "  rules: {auc: {threshold: 0.7, threshold_by: bound}, cost: {is: expected_cost, threshold: 1}}\n"
         "  slices: {by: sex, min_rows: 30, rules: {auc: {threshold: 0.6}}}\n"
     )
-    rows = "`predictions`, `columns.id` and `columns.label` of an evaluation set"
+    rows = "`predictions` with `score` or `class`, `columns.id` and `columns.label` of an evaluation set"
     assert str(refusal(text)).splitlines() == [
         "mlgate.yaml:5: compare.policy.not_comparable is `rescore`, but no evaluation set has rows to score. "
-        "Add `predictions`, `columns.id` and `columns.label` to an evaluation set, or write `inconclusive`.",
+        f"It needs rows: {rows}; or write `inconclusive`.",
         f"mlgate.yaml:6: compare.rules.auc.threshold_by asks for proof, which needs rows: {rows}. "
         "Add them, or write `point`.",
         "mlgate.yaml:6: compare.rules.cost is `expected_cost`, which needs `cost_matrix`. Add `cost_matrix: "

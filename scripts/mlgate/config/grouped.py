@@ -8,18 +8,17 @@ from typing import Any
 
 from mlgate import parity
 from mlgate.config.messages import either
-from mlgate.config.recomputed import decides, lacks, narrowed, rule_findings
+from mlgate.config.recomputed import ROWS, decides, lacks, narrowed, rule_findings
 from mlgate.config.settings import COSTS, PARAMETERS, Config, EvaluationSet, Fairness, Rule, Slices
 from mlgate.config.vocabulary import Finding, Path, closest
 
 _ABSOLUTE = ("threshold", "warn_threshold", "max_absolute_regression", "warn_absolute_regression")
 _LIMITS = (*_ABSOLUTE, "max_relative_regression", "warn_relative_regression")
-_ROWS = "`predictions`, `columns.id` and `columns.label` of an evaluation set"
 
 
 def findings(config: Config) -> Iterator[Finding]:
     """Everything about slices, fairness and costs that could not be judged as it is written."""
-    used = {name: one for name, one in config.evaluate.items() if not lacks(one)}
+    used = {name: one for name, one in config.evaluate.items() if not lacks(config, name)}
     if config.compare.slices:
         yield from _slices(config, config.compare.slices, used)
     if config.compare.fairness:
@@ -108,7 +107,7 @@ def _scored(evaluation: EvaluationSet) -> bool:
 
 def _groups(at: Path, section: Slices | Fairness, used: dict[str, EvaluationSet]) -> Iterator[Finding]:
     if not used:
-        yield at, f"needs rows: {_ROWS}.", "Add them, or remove the section."
+        yield at, f"needs {ROWS}.", "Add them, or remove the section."
     columns = {name for entry in section.by for name in ([entry] if isinstance(entry, str) else entry)}
     for evaluation in used.values():
         if evaluation.columns.id in columns:

@@ -14,9 +14,11 @@ Tasks = estimators.Tasks
 _TASKS: Tasks = frozenset({"binary", "multiclass", "regression", "ranking"})
 _PARTS = {
     "predictions": "`predictions: {path: <file>}`",
+    "predictions.score": "`predictions.score` or `predictions.class`",
     "columns.id": "`columns.id`, the column that tells one row from another",
     "columns.label": "`columns.label`, the column with the truth",
 }
+ROWS = "rows: `predictions` with `score` or `class`, `columns.id` and `columns.label` of an evaluation set"
 _NEW = ("expected_cost", "row_mean")  # no metrics file has them: nothing but their parameters says what they are
 
 
@@ -24,7 +26,7 @@ def findings(config: Config) -> Iterator[Finding]:
     """Everything about predictions, columns and estimators that could not be recomputed as it is written."""
     for name, evaluation in config.evaluate.items():
         at: Path = ("evaluate", name)
-        if lacking := lacks(evaluation):
+        if lacking := lacks(config, name):
             yield from _unused(at, evaluation, lacking)
         else:
             yield from _complete(at, evaluation)
@@ -39,14 +41,19 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _one_task(config)
 
 
-def lacks(evaluation: EvaluationSet) -> list[str]:
+def lacks(config: Config, name: str) -> list[str]:
     """What is missing before anything of this set can be recomputed; nothing when it can."""
-    given = {
-        "predictions": evaluation.predictions,
+    evaluation = config.evaluate[name]
+    given = evaluation.predictions
+    rules = [*config.compare.rules.values(), *evaluation.rules.values()]
+    says = given and (given.score or given.class_ or any(rule.column or rule.entry_point for rule in rules))
+    parts = {
+        "predictions": given,
+        "predictions.score": says or given is None,
         "columns.id": evaluation.columns.id,
         "columns.label": evaluation.columns.label,
     }
-    return [part for part, value in given.items() if value is None]
+    return [part for part, value in parts.items() if not value]
 
 
 def tasks(evaluation: EvaluationSet) -> Tasks:
@@ -97,7 +104,7 @@ def _unused(at: Path, evaluation: EvaluationSet, lacking: list[str]) -> Iterator
 
 
 _MORE = ("positive", "weight", "cluster", "query")
-_SAID = ("score", "class_", "cut_off")
+_SAID = ("score", "class_")
 
 
 def _complete(at: Path, evaluation: EvaluationSet) -> Iterator[Finding]:
@@ -166,7 +173,7 @@ def rule_findings(config: Config, at: Path, key: str, rule: Rule, sets: dict[str
     name = estimators.canonical(rule.is_ or "") or named(key)
     if rule.is_ and estimators.find(rule.is_) is None:
         return  # said elsewhere
-    used = {one: evaluation for one, evaluation in sets.items() if not lacks(evaluation)}
+    used = {one: evaluation for one, evaluation in sets.items() if not lacks(config, one)}
     yield from _parameters(at, name, rule, used, unsure=len(used) < len(sets))
     yield from _only_recomputed(at, name, rule, used)
     if name and used and len(used) == len(sets):
@@ -232,6 +239,10 @@ def _values(at: Path, name: str, rule: Rule) -> Iterator[Finding]:
         if not any(costs):
             fix = "Write what each mistake costs: `{yes: {no: 10}, no: {yes: 1}}`."
             yield (*at, "cost_matrix"), "holds no cost other than 0, so it would check nothing.", fix
+        for word in rule.limits() if min(costs, default=0) < 0 else ():
+            if "relative" in word:
+                fix = f"Use `{word.replace('relative', 'absolute')}`, or write what is gained as a cost of 0."
+                yield (*at, word), "makes no sense for a cost that can be zero or negative.", fix
 
 
 def _only_recomputed(at: Path, name: str | None, rule: Rule, used: dict[str, EvaluationSet]) -> Iterator[Finding]:
@@ -240,7 +251,7 @@ def _only_recomputed(at: Path, name: str | None, rule: Rule, used: dict[str, Eva
         yield (*at, "threshold_by"), "has no `threshold` that it could be about.", "Add `threshold`, or remove it."
     if used and name:
         return
-    needs = "needs rows: `predictions`, `columns.id` and `columns.label` of an evaluation set"
+    needs = f"needs {ROWS}"
     if used:
         needs = "needs an estimator that mlgate knows: add `is:`, or `is: row_mean` for a metric of your own"
     if rule.threshold_by == "bound":
@@ -328,7 +339,7 @@ def _one_task(config: Config) -> Iterator[Finding]:
     """All that is recomputed of one set has one task. Rules for every set are asked only where there is one set:
     of several, each has the metrics that are in its files."""
     for name, evaluation in config.evaluate.items():
-        if lacks(evaluation):
+        if lacks(config, name):
             continue
         rules: list[tuple[Path, str, Rule]] = []
         rules += [(("evaluate", name, "rules", key), key, rule) for key, rule in evaluation.rules.items()]

@@ -225,9 +225,9 @@ _USER = re.compile(r"[a-z+]+://[^/@\s]+@", re.IGNORECASE)
 
 def _elsewhere(config: Config) -> Iterator[Finding]:
     """What concerns other places than the model's own files."""
-    evaluated = config.evaluate.values()
-    if config.compare.policy.not_comparable == "rescore" and all(recomputed.lacks(one) for one in evaluated):
-        fix = "Add `predictions`, `columns.id` and `columns.label` to an evaluation set, or write `inconclusive`."
+    without = all(recomputed.lacks(config, name) for name in config.evaluate)
+    if config.compare.policy.not_comparable == "rescore" and without:
+        fix = f"It needs {recomputed.ROWS}; or write `inconclusive`."
         yield ("compare", "policy", "not_comparable"), "is `rescore`, but no evaluation set has rows to score.", fix
     if config.ledger.remote and _USER.match(config.ledger.remote) and not config.ledger.remote.startswith("ssh:"):
         fix = "Leave the user out: git asks the job's own credentials."
