@@ -150,6 +150,18 @@ class StageRun(_Plain):
     reason: str = ""
 
 
+class Approval(_Plain):
+    """Whether a maintainer who is not its author has approved a change as it stands at one commit."""
+
+    by: str = ""  # who; empty where nobody has
+    how: str = ""  # "an approving review", "the label mlgate-approved"
+    missing: str = ""  # why not, one sentence for people
+
+    @property
+    def given(self) -> bool:
+        return bool(self.by)
+
+
 class Series(_Plain):
     """One line of a figure, or one row of its matrix."""
 
@@ -211,6 +223,7 @@ class Evidence(_Plain):
     subject: Named | None = None
     source: Source = Field(default_factory=Source)
     champion: Champion | None = None
+    approval: Approval | None = None  # of what the change edits in its judge's inputs
     inputs: list[Named] = Field(default_factory=list)
     checks: list[Check] = Field(default_factory=list)
     changes: list[Change] = Field(default_factory=list)

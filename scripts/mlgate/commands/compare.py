@@ -17,7 +17,7 @@ from mlgate.errors import MlgateError
 from mlgate.judge.case import Case, Side
 from mlgate.judge.comparison import compare
 from mlgate.judge.integrity import sources
-from mlgate.model import Check, Evidence, Location, Verdict
+from mlgate.model import Approval, Check, Evidence, Location, Verdict
 from mlgate.repo.champion import Chosen
 from mlgate.repo.dvc import Pipeline
 from mlgate.repo.git import Snapshot
@@ -100,6 +100,7 @@ class _Judge:
         self.bound = Binding(run, named)
         self.pipelines: dict[str, Pipeline] = {}
         self.behind: dict[tuple[str, str], frozenset[str]] = {}
+        self.approvals: dict[str, Approval] = {}
         self.dirty = tuple(run.dirty)
 
     def all(self) -> list[Evidence]:
@@ -138,6 +139,8 @@ class _Judge:
             Case(
                 binding=binding,
                 proposed=bound.proposed,
+                base=bound.base,
+                approval=self._approval if self.run.forge.event.kind == "pull_request" else None,
                 challenger=Side(self._pipeline(self.now), own),
                 champion=champion,
                 anchor=anchor,
@@ -148,6 +151,11 @@ class _Judge:
                 notes=notes,
             )
         )
+
+    def _approval(self, label: str) -> Approval:
+        if label not in self.approvals:
+            self.approvals[label] = self.run.forge.approval(label)
+        return self.approvals[label]
 
     def _side(self, snapshot: Snapshot, file: str, own: Config) -> Side:
         config = self.bound.config(snapshot, self.bound.earlier(snapshot, file, own))

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TextIO
 
 from mlgate.errors import MlgateError
-from mlgate.forges import cutting, proposing, sticky
+from mlgate.forges import approving, cutting, proposing, sticky
 from mlgate.forges.http import Client, ForgeError, Token
 from mlgate.forges.nouns import Annotation, Opened, Posted, Request, State, When
-from mlgate.model import Event, Verdict
+from mlgate.model import Approval, Event, Verdict
 from mlgate.repo.push import Identity, PushError, Remote
 
 
@@ -108,6 +108,19 @@ class Forge(ABC):
         except MlgateError as error:
             return Posted(said=f"{what}: {error}")
 
+    def approval(self, label: str) -> Approval:
+        """Whether a maintainer has approved this pull request as it stands. Never raises: unknown is not approved."""
+        what = f"Whether a maintainer has approved it could not be read from the {self.request_word}"
+        number = self._pull_request()
+        if number is None:
+            return Approval(missing="There is no pull request that a maintainer could approve.")
+        if not self._token:
+            return Approval(missing=f"{what}: there is no token.")
+        try:
+            return approving.decide(self._approvals(number), label)
+        except ForgeError as error:
+            return Approval(missing=self._explain(what, error, "approval"))
+
     def propose(self, request: Request) -> Opened:
         """Opens the one request of a branch, or brings it up to date. Raises MlgateError that says what is missing."""
         what = f"{request.head} is pushed, but its {self.request_word} could not be opened or updated"
@@ -138,6 +151,9 @@ class Forge(ABC):
     @abstractmethod
     def push_refused(self, error: PushError, branch: str) -> MlgateError:
         """The refusal of a push as a sentence that says what to change on this forge."""
+
+    @abstractmethod
+    def _approvals(self, number: int) -> approving.Approvals: ...
 
     @abstractmethod
     def _requests(self) -> proposing.Requests: ...

@@ -14,6 +14,7 @@ from typing import Any
 from mlgate.errors import MlgateError
 from mlgate.forges import commands, cutting
 from mlgate.forges.gitconfig import credentials
+from mlgate.forges.github_approvals import PullApprovals
 from mlgate.forges.github_pulls import SETTING, PullRequests
 from mlgate.forges.http import Client, ForgeError, Token
 from mlgate.forges.nouns import Annotation, Posted, State
@@ -108,6 +109,9 @@ class GitHub(PullRequests):
             self._print("::endgroup::")
 
     # -- what people see on the pull request
+
+    def _approvals(self, number: int) -> PullApprovals:
+        return PullApprovals(self.api(), self.project, number, self.event.head_sha)
 
     def _comments(self, number: int, mark: str) -> Comments:
         return _Comments(self.api(), self.project, number, mark, is_ours=self._is_ours)
@@ -224,6 +228,7 @@ class GitHub(PullRequests):
 
 
 _PERMISSIONS = {
+    "approval": "pull-requests: read",
     "comment": "pull-requests: write",
     "status": "statuses: write",
     "request": "pull-requests: write",

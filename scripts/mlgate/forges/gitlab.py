@@ -13,6 +13,7 @@ from typing import Any
 from mlgate.errors import MlgateError
 from mlgate.forges.commands import quiet_commands
 from mlgate.forges.gitconfig import credentials
+from mlgate.forges.gitlab_approvals import MergeApprovals
 from mlgate.forges.gitlab_merges import MergeRequests
 from mlgate.forges.http import Client, ForgeError, Token
 from mlgate.forges.nouns import Annotation, Posted, State
@@ -89,6 +90,9 @@ class GitLab(MergeRequests):
 
     def annotate(self, notes: Sequence[Annotation]) -> None:
         pass
+
+    def _approvals(self, number: int) -> MergeApprovals:
+        return MergeApprovals(self.api(), self.project, number, self.event.head_sha)
 
     def _comments(self, number: int, mark: str) -> Comments:
         # The merge request lives in the target project; a fork's pipeline runs in the fork.

@@ -47,6 +47,10 @@ class NoForge(Forge):
     def push_refused(self, error: PushError, branch: str) -> MlgateError:
         return MlgateError(f"{branch} was not pushed: {error.said}.")
 
+    def _approvals(self, number: int) -> NoReturn:
+        del number
+        raise ForgeError(0, "there is no forge")
+
     def _requests(self) -> NoReturn:
         self.api()
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mlgate.config import Config
-from mlgate.model import Check, Verdict
+from mlgate.model import Approval, Check, Verdict
 from mlgate.repo.champion import Chosen
 from mlgate.repo.dvc import Pipeline
+from mlgate.repo.git import Snapshot
 
 if TYPE_CHECKING:
     from mlgate.judge.statistics import Compared
@@ -60,11 +61,13 @@ class Case:
     champion: Side | None
     chosen: Chosen
     proposed: Config | None = None
+    base: Snapshot | None = None  # the commit whose rules bind, where that is not the challenger's own
     anchor: Side | None = None
     behind: frozenset[str] = frozenset()
     dirty: tuple[str, ...] = ()
     strict_tree: bool = True
     measure: Callable[[Config, str], Measured] = _nothing  # a version's evaluation set, by rows; the same one each time
+    approval: Callable[[str], Approval] | None = None  # asks the forge, by label; None where there is nobody to ask
     notes: tuple[Check, ...] = field(default=())  # findings of the caller: a base version that cannot be read, ...
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from mlgate.config import Config, Rule
-from mlgate.judge import integrity, rules
+from mlgate.judge import edits, integrity, rules
 from mlgate.judge.case import Case, Side, finding
 from mlgate.judge.evaluation import Compared, Metrics, compare_set
 from mlgate.judge.rules import Where
@@ -29,9 +28,11 @@ def compare(case: Case) -> Evidence:
             versions = (own, config) if side is case.challenger else (side.config or config,)
             side.pipeline.require(path for version in versions for path in integrity.needed(version))
     found = [*case.notes, *integrity.checks(own, config, now, dirty=case.dirty, strict_tree=case.strict_tree)]
-    rule_changes = _rule_changes(case)
-    if rule_changes:
-        found.append(_rules_changed(rule_changes, case))
+    edited = edits.found(case)
+    approval = None
+    if edited:
+        approval = case.approval(config.compare.approval.label) if case.approval is not None else None
+        found.append(edits.check(edited, case, approval))
     overtaken = sorted(case.behind & (integrity.gated(own, now) | integrity.gated(config, now)))
     unchanged = not overtaken and _unchanged(case)
     controls = Controls(passed=0, total=0)
@@ -66,9 +67,10 @@ def compare(case: Case) -> Evidence:
         unchanged=unchanged,
         subject=_subject(own, now),
         champion=_champion(case),
+        approval=approval,
         inputs=_inputs(own, now),
         checks=found,
-        changes=[*rule_changes, *_changes(case, own)],
+        changes=[*edited, *_changes(case, own)],
         not_run=not_run,
         controls=controls if controls.total else None,
     )
@@ -139,39 +141,6 @@ def _differs(ours: Config, theirs: Config, key: str) -> bool:
         or ours.compare.rules[key] != theirs.compare.rules[key]
         or ours.compare.policy != theirs.compare.policy
         or ours.evaluate != theirs.evaluate
-    )
-
-
-# -- the rules themselves --------------------------------------------------------------------------------------------
-
-
-def _rule_changes(case: Case) -> list[Change]:
-    own = case.challenger.config
-    if own is None or own is case.binding:
-        return []
-    before, after = case.binding.public(), own.public()
-    return [
-        Change(kind="rule", what=key, before=_text(before.get(key)), after=_text(after.get(key)))
-        for key in sorted({*before, *after})
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _rules_changed(found: list[Change], case: Case) -> Check:
-    listed = "; ".join(f"{c.what}: {c.before or 'not set'} → {c.after or 'not set'}" for c in found[:5])
-    more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
-    return Check(
-        id="judge.rules-changed",
-        group="judge",
-        title="the rules themselves",
-        verdict=Verdict.WARN,
-        reason=f"This change edits what it is judged by ({listed}{more}). The rules of "
-        f"{case.chosen.ref or 'the base'} decide; look at the edit before you approve.",
-        location=Location(file=case.binding.file),
     )
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from mlgate.config import Rule
 from mlgate.data.rows import Predicted, Rows
 from mlgate.judge import decide
-from mlgate.judge.rules import Where
 from mlgate.judge.measures import Bounds, Spec, UndefinedError
+from mlgate.judge.rules import Where
 from mlgate.model import Check, Verdict
 
 _OUTCOME = {
