@@ -56,26 +56,9 @@ class Prover:
     def now(self) -> Pipeline:
         return self.stored.now
 
-    def _held_back(self, model: str) -> str:
-        """Why no project code is run: `validate-data` has stopped this commit. Empty where it has not.
-
-        Raises MlgateError where it left something that says neither: a commit can carry that.
-        """
-        file = self.run.cwd / STATE / "evidence" / model / "validate-data.json"
-        if file.is_symlink() or not file.is_file():
-            return ""
-        try:
-            found = Evidence.from_json(file.read_bytes())
-        except (ValueError, OSError) as error:
-            shown = f"{STATE}/evidence/{model}/{file.name}"
-            raise MlgateError("cannot be read as evidence.", file=shown, fix="Remove it, and run it again.") from error
-        if found.source.commit != self.run.head or found.exit_code == 0:
-            return ""
-        return "the data break their contract"
-
     def work(self, project: Project, level: str, why: str, shown: Shown) -> str:
         """Do what the level asks for; the level that was reached."""
-        if level != "lock" and (stopped := self._held_back(project.own.model)):
+        if level != "lock" and (stopped := held_back(self.run, project.own.model)):
             self.stopped.add(project.own.model)
             what = "training on a sample" if level == "smoke" else level
             reason = f"No project code was run, because {stopped}: look at the evidence of validate-data."
@@ -210,6 +193,24 @@ class Prover:
         verdict = Verdict(project.binding.compare.policy.no_credentials) if lacking else Verdict.ERROR
         shown.check(what, what.partition(".")[0], verdict, str(error), file=error.file)
         shown.not_run.append(f"{what}: {error}")
+
+
+def held_back(run: Run, model: str) -> str:
+    """Why no project code is run: `validate-data` has stopped this commit. Empty where it has not.
+
+    Raises MlgateError where it left something that says neither: a commit can carry that.
+    """
+    file = run.cwd / STATE / "evidence" / model / "validate-data.json"
+    if file.is_symlink() or not file.is_file():
+        return ""
+    try:
+        found = Evidence.from_json(file.read_bytes())
+    except (ValueError, OSError) as error:
+        shown = f"{STATE}/evidence/{model}/{file.name}"
+        raise MlgateError("cannot be read as evidence.", file=shown, fix="Remove it, and run it again.") from error
+    if found.source.commit != run.head or found.exit_code == 0:
+        return ""
+    return "the data break their contract"
 
 
 def _touched(run: Run) -> list[str]:

@@ -110,7 +110,7 @@ class Trainer:
         self.now.require(integrity.needed(own))
         start = time.monotonic()
         shown = Shown(checks=list(bound.notes))
-        project, why = self._project(own, bound, shown)
+        project, why = self.project(own, bound, shown)
         level = self._level(bound.binding)
         done = self.prover.work(project, level, why, shown)
         seconds = time.monotonic() - start
@@ -177,7 +177,7 @@ class Trainer:
             return []
         return list(named)
 
-    def _project(self, own: Config, bound: Bound, shown: Shown) -> tuple[Project, str]:
+    def project(self, own: Config, bound: Bound, shown: Shown) -> tuple[Project, str]:
         """The model, and one sentence why there is no DVC."""
         python = self.asked.python or own.interpreter
         dvc = self.stored.dvc(python)

@@ -27,7 +27,7 @@ _TIMEOUT = 60
 
 def facts(python: str, environ: Mapping[str, str]) -> dict[str, str | float]:
     """Of the project's interpreter (a path, or a name on PATH) and of this machine; what cannot be had is left out."""
-    return {**_interpreter(python, environ), **_machine(environ)}
+    return {**_interpreter(python, environ), **machine(environ)}
 
 
 def _interpreter(python: str, environ: Mapping[str, str]) -> dict[str, str | float]:
@@ -44,7 +44,8 @@ def _interpreter(python: str, environ: Mapping[str, str]) -> dict[str, str | flo
     return result
 
 
-def _machine(environ: Mapping[str, str]) -> dict[str, str | float]:
+def machine(environ: Mapping[str, str]) -> dict[str, str | float]:
+    """Of this machine alone."""
     result: dict[str, str | float] = {"cpu": _cpu(), "cpu cores": float(_cores())}
     memory = _memory()
     if memory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,28 +145,46 @@ def set_aside(path: Path, folder: Path) -> Path:
 
 
 def _command(project: Project, one: Evaluated, shell: Shell) -> StageRun:
-    name = f"evaluate.{one.name}.score"
     places = {"model": project.artifact, "data": one.data, "predictions": one.predictions}
-    folder = shell.tree / one.folder
-    command = one.score
+    there = {word: shell.tree / path if path else None for word, path in places.items()}
+    return command(project, one, shell, there, one.predictions)
+
+
+def written(project: Project, one: Evaluated, tree: Path, places: Mapping[str, Path | None]) -> str:
+    """The `score` command with paths for its words. Raises MlgateError where it has a word without a path."""
+    text = one.score
     for word, path in places.items():
-        if f"{{{word}}}" in command and not path:
+        if f"{{{word}}}" in text and path is None:
             raise MlgateError(
-                f"{name} has {{{word}}}, and mlgate.yaml does not say where that is.", file=project.own.file
+                f"evaluate.{one.name}.score has {{{word}}}, and mlgate.yaml does not say where that is.",
+                file=project.own.file,
             )
-        relative = os.path.relpath(shell.tree / path, folder) if path else ""
-        command = command.replace(f"{{{word}}}", shlex.quote(relative))
-    if one.predictions:
-        stages.remove(shell.tree / one.predictions)
-        (shell.tree / one.predictions).parent.mkdir(parents=True, exist_ok=True)
-    ended = stages.command_line(shell, command, one.folder)
+        relative = os.path.relpath(path, tree / one.folder) if path else ""
+        text = text.replace(f"{{{word}}}", shlex.quote(relative))
+    return text
+
+
+def command(
+    project: Project, one: Evaluated, shell: Shell, places: Mapping[str, Path | None], shown: str = ""
+) -> StageRun:
+    """Run the `score` command: `model`, `data` and `predictions` are where these are, None where nothing says.
+
+    `shown` is what the predictions are called. Raises StageError when it fails or writes none.
+    """
+    name = f"evaluate.{one.name}.score"
+    text = written(project, one, shell.tree, places)
+    made = places["predictions"]
+    if made is not None:
+        stages.remove(made)
+        made.parent.mkdir(parents=True, exist_ok=True)
+    ended = stages.command_line(shell, text, one.folder)
     seconds = round(ended.seconds, 3)
     if ended.code != 0:
         run = StageRun(name=name, state="failed", seconds=seconds, reason=ended.how)
         raise StageError(stages.failed(name, ended, shell.tree), [run])
-    if one.predictions and not (shell.tree / one.predictions).exists():
-        run = StageRun(name=name, state="failed", seconds=seconds, reason=f"it did not write {one.predictions}")
-        raise StageError(f"{name} ended well, but it did not write {one.predictions}.", [run])
+    if made is not None and not made.exists():
+        run = StageRun(name=name, state="failed", seconds=seconds, reason=f"it did not write {shown}")
+        raise StageError(f"{name} ended well, but it did not write {shown}.", [run])
     return StageRun(name=name, state="ran", seconds=seconds)
 
 
