@@ -129,6 +129,16 @@ def _calibration(spec: Spec, rows: Rows, side: Predicted) -> float:
     highest probability against the share of rows where that class is the true one (Guo, Pleiss, Sun and Weinberger,
     ICML 2017); of equal ones the first class is taken.
     """
+    bins, gap = gaps(spec, rows, side)
+    total = float(rows.count) if rows.weight is None else float(rows.weight.sum())
+    if total <= 0:
+        raise UndefinedError("no row has a weight above zero")
+    sums = np.bincount(bins, weights=gap if rows.weight is None else gap * rows.weight, minlength=spec.bins)
+    return float(np.abs(sums).sum()) / total
+
+
+def gaps(spec: Spec, rows: Rows, side: Predicted) -> tuple[NDArray[np.intp], Floats]:
+    """(n,) and (n,): each row's bin, and its probability minus whether it was right."""
     if rows.task == "binary":
         sure, right = read.probability(side), rows.label
     else:
@@ -138,9 +148,4 @@ def _calibration(spec: Spec, rows: Rows, side: Predicted) -> float:
         right = (top == read.labels(rows)).astype(np.float64)
     edges = np.linspace(0.0, 1.0, spec.bins + 1)
     bins = edges[1:-1].searchsorted(sure, "left")
-    gap = sure - right
-    total = float(rows.count) if rows.weight is None else float(rows.weight.sum())
-    if total <= 0:
-        raise UndefinedError("no row has a weight above zero")
-    gaps = np.bincount(bins, weights=gap if rows.weight is None else gap * rows.weight, minlength=spec.bins)
-    return float(np.abs(gaps).sum()) / total
+    return bins, sure - right
