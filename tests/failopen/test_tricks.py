@@ -61,7 +61,7 @@ def test_the_models_folder_is_renamed_and_its_rules_loosened(repo: Repo) -> None
     repo.model(BAD, folder="models/new", config=LOOSE)
     repo.commit()
     assert pull_request(repo, "--config", "models/*/mlgate.yaml").returncode == 1
-    assert "compare.rules.auc.threshold: 0.7 → 0.05" in reasons(repo, "warn")
+    assert "compare.rules.auc.threshold: 0.7 → 0.05" in reasons(repo, "inconclusive")
 
 
 def test_a_second_model_whose_name_differs_in_case_only(repo: Repo) -> None:
