@@ -1,0 +1,221 @@
+"""What the ledger remembers: one closed schema per kind of entry.
+
+    entry = Promotion(**who, model="visits", environment="production", subject={"sha256": "..."}, decision="4f1c...")
+    entry = parse({"kind": "promotion", ...})
+
+An entry says what happened, to which model, by whom and in which run. Where it stands in the chain is not part of it.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+from mlgate.model import Number
+
+SCHEMA = 1
+TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return value
+
+
+def _moment(value: str) -> str:
+    datetime.strptime(value, TIME)  # raises for what is no moment
+    return value
+
+
+Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Commit = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})?$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Text = Annotated[str, StringConstraints(max_length=500), AfterValidator(_printable)]
+Moment = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"), AfterValidator(_moment)
+]
+Algorithm = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32,128}(\.dir)?$")]
+Digest = Annotated[dict[Algorithm, Hex], Field(min_length=1, max_length=8)]
+Texts = Annotated[tuple[Text, ...], Field(max_length=200)]
+
+
+class Entry(BaseModel):
+    """What every kind has."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True, defer_build=True, strict=False
+    )
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    kind: str
+    id: Id = Field(default_factory=lambda: uuid.uuid4().hex)  # by which an entry that is pushed twice is known again
+    at: Moment = Field(default_factory=lambda: datetime.now(UTC).strftime(TIME))  # when it happened, UTC
+    model: Name | Literal[""] = ""
+    environment: Name | Literal[""] = ""
+    subject: dict[Algorithm, Hex] = Field(default_factory=dict, max_length=8)  # digests of the model
+    commit: Commit = ""
+    actor: Text = ""  # the person or service that started the run
+    run_url: Text = ""
+    event: Text = ""  # pull_request | push | schedule | manual | terminal | ...
+    trigger: Text = ""  # the forge's own word for it
+    forge: Text = ""
+    repository: Text = ""  # where it happened: several repositories may share one ledger
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, without what is at its default."""
+        plain = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return {"schema": self.schema_version, "kind": self.kind, "id": self.id, "at": self.at, **plain}
+
+
+class Genesis(Entry):
+    """The first entry: which ledger this is, and whose."""
+
+    kind: Literal["genesis"] = "genesis"
+    ledger: Id
+    repository: Annotated[Text, StringConstraints(min_length=1)]
+
+
+class Moved(Entry):
+    """The repository got another address, and somebody said so."""
+
+    kind: Literal["moved"] = "moved"
+    repository: Annotated[Text, StringConstraints(min_length=1)]
+    before: Text
+
+
+class _OfModel(Entry):
+    model: Name
+
+
+class Comparison(_OfModel):
+    """A challenger was judged and no decision came of it. It is kept because every look at a test set counts."""
+
+    kind: Literal["comparison"] = "comparison"
+    subject: Digest
+    verdict: Literal["pass", "warn", "inconclusive", "fail", "error"]
+    evaluation: dict[Name, Text] = Field(default_factory=dict, max_length=100)  # set -> "algorithm:digest" of its data
+    reasons: Texts = ()  # why there is no decision
+
+
+class Decision(_OfModel):
+    """A model passed on the default branch, and may be deployed."""
+
+    kind: Literal["decision"] = "decision"
+    subject: Digest
+    verdict: Literal["pass", "warn"]
+    warns: Texts = ()
+    rules: Text  # "sha256:..." of the rules that bound
+    evaluation: dict[Name, Text] = Field(default_factory=dict, max_length=100)
+    champion: dict[Algorithm, Hex] = Field(default_factory=dict, max_length=8)  # whom it was made against
+    champion_commit: Commit = ""
+    statistics: Text = ""
+    statement: Sha256  # of the in-toto statement's file
+
+
+class Promotion(_OfModel):
+    """A model became the one of an environment."""
+
+    kind: Literal["promotion"] = "promotion"
+    environment: Name
+    subject: Digest
+    version: Text = ""
+    decision: Id | Literal[""] = ""
+    approved_by: Texts = ()
+    reason: Text = ""
+
+
+class Deployment(_OfModel):
+    """One step of bringing a model into an environment. Only `complete` makes it the one that is there."""
+
+    kind: Literal["deployment"] = "deployment"
+    environment: Name
+    subject: Digest
+    state: Literal["started", "advanced", "complete", "aborted", "failed"]
+    strategy: Text = ""
+    weight: Annotated[Number, Field(ge=0, le=100)] | None = None  # percent of the traffic
+    version: Text = ""
+    image: dict[Algorithm, Hex] = Field(default_factory=dict, max_length=8)
+    decision: Id | Literal[""] = ""
+    approved_by: Texts = ()
+    reason: Text = ""
+
+
+class Rollback(_OfModel):
+    """An earlier model was put back. `subject` is what is there now, `instead_of` what was taken away."""
+
+    kind: Literal["rollback"] = "rollback"
+    environment: Name
+    subject: Digest
+    instead_of: dict[Algorithm, Hex] = Field(default_factory=dict, max_length=8)
+    version: Text = ""
+    approved_by: Texts = ()
+    reason: Annotated[Text, StringConstraints(min_length=1)]
+
+
+class Reading(_OfModel):
+    """One reading of one monitor. What could not be measured has no value and is `unknown`, never `ok`."""
+
+    kind: Literal["reading"] = "reading"
+    monitor: Literal["data", "drift", "performance", "fairness", "slo", "cost"]
+    name: Annotated[Text, StringConstraints(min_length=1)]  # psi.age, auc, latency_p95_ms
+    state: Literal["ok", "breached", "unknown"]
+    value: Number | None = None
+    limit: Number | None = None
+    rows: Annotated[int, Field(ge=0)] | None = None
+    window: Text = ""  # what it was read over
+    reason: Text = ""
+
+
+class Trigger(_OfModel):
+    """A retraining was asked for: started, or held back, by which rule and after which readings."""
+
+    kind: Literal["trigger"] = "trigger"
+    rule: Annotated[Text, StringConstraints(min_length=1)]
+    outcome: Literal["started", "held back"]
+    reason: Text = ""
+    readings: Annotated[tuple[Id, ...], Field(max_length=200)] = ()
+
+
+class Reset(_OfModel):
+    """The anchor was moved, with somebody's approval."""
+
+    kind: Literal["reset"] = "reset"
+    anchor: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]  # the commit it is at now
+    before: Commit = ""
+    approved_by: Annotated[Texts, Field(min_length=1)]
+    reason: Annotated[Text, StringConstraints(min_length=1)]
+
+
+Any_ = (
+    Genesis | Moved | Comparison | Decision | Promotion | Deployment | Rollback | Reading | Trigger | Reset
+)  # fmt: skip
+CLASSES: dict[str, type[Entry]] = {cls.model_fields["kind"].default: cls for cls in get_args(Any_)}
+FREQUENT = frozenset({"reading"})  # kinds whose segments are their own
+
+
+@cache
+def _adapter() -> TypeAdapter[Any_]:
+    return TypeAdapter(Annotated[Any_, Field(discriminator="kind")])
+
+
+def parse(value: Any) -> Entry:
+    """An entry from plain JSON values. Raises pydantic.ValidationError for what is none."""
+    return _adapter().validate_python(value)
+
+
+def clean(text: str, limit: int = 500) -> str:
+    """Text as an entry may hold it: printable, on one line, not longer than `limit`."""
+    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def is_id(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{32}", text) is not None
