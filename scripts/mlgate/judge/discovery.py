@@ -19,14 +19,18 @@ class Claim:
     """One limit in one group. `check` stands as it is unless the harm is proven.
 
     `p`: the probability of rows at least as bad, were the truth exactly at the limit; None where no harm is looked
-    for. `harm`: the sentence of a proven harm. `size`: how far beyond the limit the point is, in units of the limit's
-    uncertainty where there is one: the order of reading.
+    for. `harm`: the sentence of a proven harm. `size`: how far beyond the limit the point is, in units of its
+    uncertainty where there is one: the order of reading. The others say what it is about.
     """
 
     check: Check
     p: float | None = None
     harm: str = ""
     size: float = 0.0
+    set: str = ""  # the evaluation set
+    metric: str = ""  # the rule's key
+    group: str = ""  # "health = poor"; "" where it is about several
+    limit: str = ""  # "absolute_regression"
 
 
 def settle(claims: Sequence[Claim], alpha: float) -> list[Check]:

@@ -3,7 +3,8 @@
 Everything a parity metric needs, its uncertainty included, is in these eight counts of each group: the bootstrap over
 rows is a draw from them as one multinomial. With weights the cells hold sums of weights and variances are linearised;
 with clusters the sums of whole clusters vary. Either way a rate then has an effective number of rows, by which it is
-treated like a share of that many (Korn and Graubard 1998, Survey Methodology 24).
+treated like a share of that many (Korn and Graubard 1998, Survey Methodology 24); a rate that does not vary is worth
+what its weights are (Kish 1965), or as many rows as it has clusters.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Measured:
     effective: Array  # (G,) as many rows as it is worth: never more than `rows`
     variance: Array  # (G,)
     influence: Array  # (G, 8): by how much a row of each cell moves it, per unit of weight
+    clusters: Array | None = None  # (G,) that have a row which counts
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,14 @@ class Tally:
         counted, positive = _parts(name, decided)
         total = self.weight @ counted
         value = _divided(self.weight @ (counted * positive), total)
-        rows = self.count @ counted
+        rows: Array = (self.count @ counted) * (total > 0)
         influence = np.nan_to_num(_divided(counted * (positive - value[:, None]), total[:, None]))
         variance = self.covariance(influence, influence)
+        clusters = self._clusters_of(counted)
+        alike = _divided(total**2, self._unit @ counted, else_=0.0) if clusters is None else clusters
         with np.errstate(divide="ignore", invalid="ignore"):
-            worth = np.where(variance > 0, value * (1 - value) / variance, self._worth(counted, total, rows))
-        return Measured(value, rows, np.minimum(worth, rows), variance, influence)
+            worth = np.where(variance > 0, value * (1 - value) / variance, alike)
+        return Measured(value, rows, np.minimum(worth, rows), variance, influence, clusters)
 
     def covariance(self, a: Array, b: Array) -> Array:
         """(G,): of two rates of the same group, by their influences."""
@@ -82,11 +86,12 @@ class Tally:
         scaled: Array = summed * _divided(self.clusters, np.maximum(self.clusters - 1, 0), else_=1.0)
         return scaled
 
-    def _worth(self, counted: NDArray[Any], total: Array, rows: Array) -> Array:
-        """Of a rate that does not vary: by Kish (1965) from the weights alone; of clusters, how many they are."""
-        if self.clusters is not None:
-            return np.minimum(self.clusters, rows)
-        return _divided(total**2, self._unit @ counted, else_=0.0)
+    def _clusters_of(self, counted: NDArray[Any]) -> Array | None:
+        if self._of is None:
+            return None
+        there = (self._unit @ counted > 0).astype(float)
+        found = np.bincount(self._of, there, minlength=len(self.names)).astype(np.float64)
+        return found
 
 
 def tally(rows: Rows, groups: Groups) -> Tally:
@@ -153,6 +158,6 @@ def _divided(over: Any, under: Any, else_: float = float("nan")) -> Array:
 def chosen(measured: Sequence[Measured], keep: Sequence[NDArray[np.bool_]]) -> list[Measured]:
     """Each rate in its own choice of groups."""
     return [
-        Measured(m.value[k], m.rows[k], m.effective[k], m.variance[k], m.influence[k])
+        Measured(m.value[k], m.rows[k], m.effective[k], m.variance[k], m.influence[k])  # clusters have been seen to
         for m, k in zip(measured, keep, strict=True)
     ]
