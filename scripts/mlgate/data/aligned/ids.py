@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Form = Literal["whole", "text"]
 
 _FITTING = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
+_WIDTH = 4  # whole numbers in a range of so many times their count are placed without sorting
 _EXACT = 2**53 - 1  # up to here a double holds every integer, and no other integer is rounded to it
 
 
@@ -113,9 +114,7 @@ class Keys:
     @cached_property
     def order(self) -> Places:
         """The rows in the order of their keys."""
-        if self.rising:
-            return np.arange(len(self.values), dtype=np.intp)
-        return np.argsort(self.values, kind="stable")
+        return np.arange(len(self.values), dtype=np.intp) if self.rising else np.argsort(self.values)
 
     @cached_property
     def rising(self) -> bool:
@@ -123,38 +122,57 @@ class Keys:
 
     @cached_property
     def sorted(self) -> NDArray[Any]:
-        return self.values if self.rising else self.values[self.order]
+        return self.values if self.rising else np.sort(self.values)
 
     def again(self) -> Places:
         """Rows whose id another row before has."""
-        if self.rising:
+        alone = self.sorted
+        if self.rising or not np.any(alone[1:] == alone[:-1]):
             return np.empty(0, dtype=np.intp)
-        alone = np.sort(self.values)
-        if not np.any(alone[1:] == alone[:-1]):
-            return np.empty(0, dtype=np.intp)
-        keys = self.sorted
-        return np.sort(self.order[1:][keys[1:] == keys[:-1]])
+        return _again(self.values)
 
     def match(self, other: NDArray[Any]) -> Match:
         """The rows of a file with these keys, to the ones here, of which each is there once."""
         if np.array_equal(self.values, other):
             return Match()
-        theirs = np.argsort(other, kind="stable" if len(other) != len(self.values) else None)
-        found = other[theirs]
-        if np.array_equal(self.sorted, found):
-            order = np.empty(len(other), dtype=np.intp)
-            order[self.order] = theirs
-            return Match(order)
-        theirs = np.argsort(other, kind="stable")
+        if len(other) == len(self.values):
+            order = self._dense(other)
+            if order is None and np.array_equal(self.sorted, np.sort(other)):
+                order = np.empty(len(other), dtype=np.intp)
+                order[self.order] = np.argsort(other)
+            if order is not None:
+                return Match(order)
         return Match(
-            lost=np.sort(self.order[~_within(self.sorted, found)]),
-            extra=np.sort(theirs[~_within(found, self.sorted)]),
-            again=np.sort(theirs[1:][found[1:] == found[:-1]]),
+            lost=np.flatnonzero(~_within(self.values, np.sort(other))),
+            extra=np.flatnonzero(~_within(other, self.sorted)),
+            again=_again(other),
         )
+
+    def _dense(self, other: NDArray[Any]) -> Places | None:
+        """The order without sorting, for whole numbers that are close to each other. None where they do not agree.
+
+        As many keys as here, of which each here is one, are the ones here.
+        """
+        if self.form != "whole" or not len(other):
+            return None
+        least, most = int(self.sorted[0]), int(self.sorted[-1])
+        if most - least >= _WIDTH * len(other) or int(other.min()) < least or int(other.max()) > most:
+            return None
+        place = np.full(most - least + 1, -1, dtype=np.intp)
+        place[other - least] = np.arange(len(other), dtype=np.intp)
+        order = place[self.values - least]
+        return None if (order < 0).any() else order
 
     def places(self, some: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which rows here have one of these keys, and which of these keys no row here has."""
         return _within(self.values, np.sort(some)), ~_within(some, self.sorted)
+
+
+def _again(values: NDArray[Any]) -> Places:
+    """Rows whose value a row before has, in their order."""
+    order = np.argsort(values, kind="stable")
+    there = values[order]
+    return np.sort(order[1:][there[1:] == there[:-1]])
 
 
 def _within(values: NDArray[Any], among: NDArray[Any]) -> NDArray[np.bool_]:

@@ -143,17 +143,18 @@ class Source:
             self.one(f"count({sql.name(column.name)})")
 
     def ids(self, rows: Sequence[int]) -> tuple[str, ...]:
-        """The ids of the first few of these rows, which count from 0 in the file's order."""
-        return tuple(self.id_at(int(row)) for row in rows[:SHOWN])
+        """The ids of the first few of these rows, which count from 0 in the file's order; long ones are cut."""
+        found = [self.id_at(int(row)) for row in rows[:SHOWN]]
+        return tuple(one if len(one) <= _LONGEST else f"{one[:_LONGEST]}..." for one in found)
 
     def id_at(self, row: int) -> str:
+        """The id of a row."""
         from mlgate.data.aligned import ids  # noqa: PLC0415 -- it knows this module
 
         expression = ids.text(self.columns[self.id])
         query = f"SELECT {expression} FROM {self.table.relation} LIMIT 1 OFFSET {row}"
         found = self.con.execute(query).fetchone()
-        value = "" if found is None else str(found[0]) if found[0] is not None else "(missing)"
-        return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..."
+        return "(missing)" if found is None or found[0] is None else str(found[0])
 
     def finding(
         self,
