@@ -181,6 +181,18 @@ class Figure(_Plain):
     series: tuple[Series, ...] = ()
 
 
+class Moved(_Plain):
+    """The rows of one evaluation set that the two models see differently."""
+
+    name: str  # of the evaluation set
+    by: Literal["class", "loss"]  # of two decisions only one is right; or the error differs
+    rows: int  # how many were looked at
+    better: int  # right in the challenger only, or with a smaller error
+    worse: int
+    best: tuple[str, ...] = ()  # ids of the first of them; for the report alone
+    worst: tuple[str, ...] = ()
+
+
 class Source(_Plain):
     """Where and why this evidence was made. The only part that differs between two runs over the same commits."""
 
@@ -219,6 +231,7 @@ class Evidence(_Plain):
     mode: Mode = "enforce"
     fail_on: FailOn = "inconclusive"
     statistics: str = ""  # "none": point estimates decided
+    confidence: Number | None = None  # of each one-sided bound: 0.95 is a two-sided interval of 90 %
     unchanged: bool = False  # model, metrics and evaluation data are the champion's: nothing was compared
     subject: Named | None = None
     source: Source = Field(default_factory=Source)
@@ -232,6 +245,7 @@ class Evidence(_Plain):
     proofs: list[Proof] = Field(default_factory=list)
     stages: list[StageRun] = Field(default_factory=list)
     figures: list[Figure] = Field(default_factory=list)
+    moved: list[Moved] = Field(default_factory=list)
     facts: dict[str, str | Number] = Field(default_factory=dict)  # environment, duration, cost: name -> value
     links: dict[str, str] = Field(default_factory=dict)  # name -> web address: the MLflow run
     promotable: bool = True  # False for a model that must never be deployed, such as one trained on a sample
