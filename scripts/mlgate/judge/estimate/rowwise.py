@@ -19,8 +19,8 @@ NAMES = frozenset({
 })  # fmt: skip
 
 # Probabilities of exactly 0 and 1 are moved inside by this much before the logarithm is taken, so that one row that was
-# certain and wrong costs 36 and not infinity. It is what scikit-learn does since 1.3, for the doubles that all scores
-# are read as. Up to 1.2 it was 1e-15 (which costs 34.5), and single precision has 1.2e-7 (16): see variants.py.
+# certain and wrong costs 36 and not infinity. It is what scikit-learn does since 1.2, for the doubles that all scores
+# are read as. Up to 1.1 it was 1e-15 (which costs 34.5), and single precision has 1.2e-7 (16): see variants.py.
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -58,14 +58,14 @@ def mean(found: Floats, weight: Floats | None) -> float:
         return float(np.average(found, weights=weight))
 
 
-def log_losses(rows: Rows, side: Predicted, eps: float = EPS) -> Floats:
+def log_losses(rows: Rows, side: Predicted) -> Floats:
     """(n,): minus the natural logarithm of the probability that was given to the true class."""
     if rows.task == "binary":
         p = read.probability(side)
         p = np.where(rows.label > 0, p, 1.0 - p)
     else:
         p = read.probabilities(rows, side)[np.arange(rows.count), read.labels(rows)]
-    np.clip(p, eps, 1.0 - eps, out=p)
+    np.clip(p, EPS, 1.0 - EPS, out=p)
     np.log(p, out=p)
     np.negative(p, out=p)
     return p
