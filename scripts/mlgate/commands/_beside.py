@@ -19,7 +19,7 @@ def changed(binding: Binding, project: Project, shown: Shown) -> tuple[Champion 
     """The champion, and what differs from it; data in rows where ids allow."""
     git = project.git
     try:
-        chosen = binding.sides(project.binding.compare.champion).champion
+        chosen = binding.sides(project.binding.compare.champion, project.binding).champion
     except MlgateError as error:
         shown.not_run.append(f"What changed since the champion: {error}")
         return None, []

@@ -10,7 +10,7 @@ from mlgate.commands._run import Run, Unloadable
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.model import Check, Location, Verdict
-from mlgate.repo.champion import AUTO, Sides, find
+from mlgate.repo.champion import AUTO, ELSEWHERE, Lookup, Sides, find
 from mlgate.repo.git import Snapshot
 
 
@@ -34,7 +34,7 @@ class Binding:
         self.run = run
         self.named = named
         self.files = frozenset(run.config_files())
-        self._sides: dict[str, Sides] = {}
+        self._sides: dict[tuple[str, str], Sides] = {}
         self._configs: dict[tuple[str, str], Config | Unloadable | None] = {}
 
     def own(self) -> Iterator[tuple[str, Config | Unloadable]]:
@@ -43,15 +43,22 @@ class Binding:
         unique([own.model for own in loaded.values()])
         yield from loaded.items()
 
-    def sides(self, spec: str) -> Sides:
-        """The champion by this spec, and whose rules bind. Raises MlgateError when it cannot be reached."""
-        if spec not in self._sides:
-            self._sides[spec] = find(self.run.git, self.run.forge.event, spec)
-        return self._sides[spec]
+    def sides(self, spec: str, binding: Config | None = None) -> Sides:
+        """The champion by this spec, and whose rules bind. Raises MlgateError when it cannot be reached.
+
+        `binding` is needed for a champion that is named in a ledger or a registry: it says which one, and which model.
+        """
+        elsewhere = binding is not None and spec.startswith(ELSEWHERE)
+        key = (spec, binding.model if binding is not None and elsewhere else "")
+        if key not in self._sides:
+            lookup = _lookup(self.run, binding) if binding is not None and elsewhere else None
+            self._sides[key] = find(self.run.git, self.run.forge.event, spec, lookup)
+        return self._sides[key]
 
     def commit(self, spec: str = AUTO) -> str:
         """Whose rules bind. In CI the event says so alone: a change may not choose whom it is compared with."""
-        return self.sides(self.named or (AUTO if self.run.in_ci else spec)).rules
+        named = self.named or (AUTO if self.run.in_ci else spec)
+        return self.sides(AUTO if named.startswith(ELSEWHERE) else named).rules
 
     def rules(self, file: str, own: Config) -> Bound:
         """What binds for one model, and what to say about it. Raises MlgateError when the base cannot be reached."""
@@ -84,7 +91,7 @@ class Binding:
     def removed(self) -> list[Bound]:
         """What the base has and the change took away or renamed; nothing where no base can be had."""
         try:
-            commit = self.commit(next(iter(self._sides), AUTO))
+            commit = self.commit(next(iter(self._sides), (AUTO, ""))[0])
         except MlgateError:
             return []  # each model that is left says why; with none left, that there is none is an error itself
         if not commit:
@@ -97,6 +104,12 @@ class Binding:
         if key not in self._configs:
             self._configs[key] = self.run.load_at(snapshot, file)
         return self._configs[key]
+
+
+def _lookup(run: Run, binding: Config) -> Lookup:
+    from mlgate.commands import _elsewhere  # noqa: PLC0415 -- a ledger or a registry is rarely asked
+
+    return _elsewhere.lookup(run, binding)
 
 
 def unique(names: list[str]) -> None:

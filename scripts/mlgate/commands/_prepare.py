@@ -96,7 +96,7 @@ class Preparer:
     def _prepare(self, file: str, own: Config, bound: Bound) -> Evidence:
         git, binding = self.run.git, bound.binding
         self.now.require(integrity.needed(own))
-        chosen = self.bound.sides(self.asked.champion or binding.compare.champion).champion
+        chosen = self.bound.sides(self.asked.champion or binding.compare.champion, binding).champion
         sides: dict[made.Side, Side] = {"challenger": Side(self.now, own)}
         if chosen.commit:
             sides["champion"] = self._side(git.at(chosen.commit), file, own)

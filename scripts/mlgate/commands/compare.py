@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import click
 from mlgate.commands import _options
 from mlgate.commands._binding import Binding, Bound, unique
 from mlgate.commands._handed import Received
-from mlgate.commands._run import Run, Unloadable, failed, file_name, off, unloadable
+from mlgate.commands._measured import Rows
+from mlgate.commands._run import STATE, Run, Unloadable, failed, file_name, off, unloadable, write_text
 from mlgate.config import Config
 from mlgate.errors import MlgateError
-from mlgate.judge.case import Case, Side
+from mlgate.judge.bias import Bias
+from mlgate.judge.case import Case, Side, in_folder
 from mlgate.judge.comparison import compare
 from mlgate.judge.integrity import sources
 from mlgate.model import Approval, Check, Evidence, Location, Verdict
@@ -83,7 +86,7 @@ def command(
         return _prepare.every(run, asked)
     run.forget("compare")
     try:
-        evidences = _Judge(run, champion.strip(), run.cwd / handed if handed else None).all()
+        evidences = _Judge(run, champion.strip(), run.cwd / handed if handed else None, run.cwd / inputs).all()
     except MlgateError as error:
         evidences = [failed("compare", file_name(run.patterns[0] if run.patterns else ""), error)]
     return run.finish("compare", evidences, _outputs(evidences))
@@ -92,10 +95,11 @@ def command(
 class _Judge:
     """Judges every configuration of a run; commits and snapshots are shared between models."""
 
-    def __init__(self, run: Run, named: str, handed: Path | None) -> None:
+    def __init__(self, run: Run, named: str, handed: Path | None, inputs: Path) -> None:
         self.run = run
         self.named = named
         self.handed = None if handed is None else Received(run, handed)
+        self.inputs = inputs
         self.now = run.git.at(run.head)
         self.bound = Binding(run, named)
         self.pipelines: dict[str, Pipeline] = {}
@@ -129,28 +133,51 @@ class _Judge:
 
     def _judge(self, file: str, own: Config, bound: Bound) -> Evidence:
         git, binding = self.run.git, bound.binding
-        chosen = self.bound.sides(self.named or binding.compare.champion).champion
+        chosen = self.bound.sides(self.named or binding.compare.champion, binding).champion
         champion = self._side(git.at(chosen.commit), file, own) if chosen.commit else None
+        if champion is not None and champion.config is not None and chosen.folder:
+            pipeline = champion.pipeline
+            files = {*pipeline.snapshot.files, *pipeline.outs}
+            champion = replace(champion, config=in_folder(champion.config, chosen.folder, files))
         notes = bound.notes
         if self.handed is not None:
             notes += self.handed.checks(own, bound, self._pipeline(self.now))
         anchor = self._side(git.at(git.ensure(binding.compare.anchor)), file, own) if binding.compare.anchor else None
-        return compare(
-            Case(
-                binding=binding,
-                proposed=bound.proposed,
-                base=bound.base,
-                approval=self._approval if self.run.forge.event.kind == "pull_request" else None,
-                challenger=Side(self._pipeline(self.now), own),
-                champion=champion,
-                anchor=anchor,
-                chosen=chosen,
-                behind=self._behind(chosen),
-                dirty=self.dirty,
-                strict_tree=self.run.in_ci,
-                notes=notes,
-            )
+        case = Case(
+            binding=binding,
+            proposed=bound.proposed,
+            base=bound.base,
+            approval=self._approval if self.run.forge.event.kind == "pull_request" else None,
+            challenger=Side(self._pipeline(self.now), own),
+            champion=champion,
+            anchor=anchor,
+            chosen=chosen,
+            behind=self._behind(chosen),
+            dirty=self.dirty,
+            now=self.run.source().at,
+            strict_tree=self.run.in_ci,
+            notes=notes,
         )
+        rows = Rows(self.run, case, self.inputs, self._prepared(own.model), strict=self.handed is not None)
+        costs = rows.costs(binding) if binding.compare.costs else None
+        done = compare(replace(case, measure=rows, costs=costs))
+        if done.bias is not None:
+            self._leave(done.bias)
+        return done.evidence
+
+    def _leave(self, found: Bias) -> None:
+        from mlgate.render import bias  # noqa: PLC0415 -- only where groups are judged
+
+        state = self.run.cwd / STATE
+        for name, text in (("bias_report.json", found.to_json()), ("bias_report.md", bias.markdown(found))):
+            write_text(state / "bias" / found.model / name, text)
+
+    def _prepared(self, model: str) -> Evidence | None:
+        """What `--prepare` said of this commit: in the run job, or here before."""
+        folder = self.run.cwd / STATE / "evidence" if self.handed is None else None
+        found = Received(self.run, folder) if folder is not None else self.handed
+        evidence = found.by_model.get(model, {}).get("prepare") if found is not None else None
+        return evidence if evidence is not None and evidence.source.commit == self.run.head else None
 
     def _approval(self, label: str) -> Approval:
         if label not in self.approvals:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import posixpath
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlgate.config import Config
 from mlgate.model import Approval, Check, Verdict
@@ -13,6 +14,7 @@ from mlgate.repo.dvc import Pipeline
 from mlgate.repo.git import Snapshot
 
 if TYPE_CHECKING:
+    from mlgate.judge.costs import Sides
     from mlgate.judge.statistics import Compared
 
 
@@ -43,6 +45,24 @@ class Measured:
     excluded: int = 0  # rows that left the comparison, because a champion was trained on them
 
 
+def in_folder(config: Config, folder: str, files: Container[str]) -> Config:
+    """A configuration whose metrics and predictions lie in a folder: under their own paths, else their own names."""
+    sets = {}
+    for name, one in config.evaluate.items():
+        update: dict[str, Any] = {"metrics": [_moved(config, folder, path, files) for path in one.metrics]}
+        if one.predictions is not None:
+            path = _moved(config, folder, one.predictions.path, files)
+            update["predictions"] = one.predictions.model_copy(update={"path": path})
+        sets[name] = one.model_copy(update=update)
+    return config.model_copy(update={"evaluate": sets})
+
+
+def _moved(config: Config, folder: str, path: str, files: Container[str]) -> str:
+    places = [f"{folder}/{place}" for place in (path, posixpath.basename(path))]
+    found = next((place for place in places if place in files), places[-1])
+    return posixpath.relpath(found, config.folder or ".")
+
+
 def _nothing(config: Config, name: str) -> Measured:
     del config, name
     return Measured()
@@ -66,7 +86,9 @@ class Case:
     behind: frozenset[str] = frozenset()
     dirty: tuple[str, ...] = ()
     strict_tree: bool = True
+    now: str = ""  # ISO 8601, UTC: how old a champion is depends on when that is asked
     measure: Callable[[Config, str], Measured] = _nothing  # a version's evaluation set, by rows; the same one each time
+    costs: Sides | None = None  # what both models cost, as the run job measured it
     approval: Callable[[str], Approval] | None = None  # asks the forge, by label; None where there is nobody to ask
     notes: tuple[Check, ...] = field(default=())  # findings of the caller: a base version that cannot be read, ...
 

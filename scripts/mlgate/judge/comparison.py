@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from mlgate.config import Config, Rule
-from mlgate.judge import edits, integrity, rules
+from mlgate.judge import costs, edits, integrity, rules
+from mlgate.judge.bias import Bias
 from mlgate.judge.case import Case, Side, finding
 from mlgate.judge.evaluation import Compared, Metrics, compare_set
 from mlgate.judge.rules import Where
 from mlgate.judge.ruling import Ruling
-from mlgate.model import Champion, Change, Check, Controls, Evidence, Location, Named, Verdict, worst
+from mlgate.model import Champion, Change, Check, Controls, Evidence, Figure, Location, Moved, Named, Verdict, worst
 from mlgate.repo import changes
 from mlgate.repo.dvc import Pipeline
 
 
-def compare(case: Case) -> Evidence:
-    """The evidence of `mlgate compare` for one model. Bad metrics become `error` checks.
+@dataclass(frozen=True)
+class Comparison:
+    """The evidence of `mlgate compare` for one model; and the bias report, where groups are configured."""
+
+    evidence: Evidence
+    bias: Bias | None = None
+
+
+def compare(case: Case) -> Comparison:
+    """Judge one model. Bad metrics become `error` checks.
 
     Raises MlgateError when a file of DVC around the model is broken.
     """
@@ -37,6 +48,7 @@ def compare(case: Case) -> Evidence:
     unchanged = not overtaken and _unchanged(case)
     controls = Controls(passed=0, total=0)
     not_run = integrity.not_compared(own, now)
+    shown = _Shown()
     if overtaken:
         found.append(_rebase(overtaken, case))
     elif unchanged:
@@ -45,9 +57,13 @@ def compare(case: Case) -> Evidence:
     else:
         if not (config.compare.rules or any(one.rules for one in config.evaluate.values())):
             found.append(_no_rules(config))
+        found += _age(case, config)
         sets, seen = _sets(case, config)
         found += [check for checks in seen.values() for check in checks]
         found += _rules(case, config, sets, "rules")
+        shown = _by_rows(case, config, sets)
+        found += shown.checks
+        found += _costs(case, config)
         controls = _controls(config, sets)
         if controls.passed != controls.total:
             found.append(_broken_controls(controls))
@@ -56,7 +72,7 @@ def compare(case: Case) -> Evidence:
         said = {(c.verdict, c.reason) for c in found if c.reason}
         found += [c for c in _as_proposed(case, case.proposed) if (c.verdict, c.reason) not in said]
     verdict = worst(c.verdict for c in found)
-    return Evidence(
+    evidence = Evidence(
         kind="compare",
         model=config.model,
         title=_sentence(verdict, found, case, unchanged=unchanged),
@@ -73,6 +89,48 @@ def compare(case: Case) -> Evidence:
         changes=[*edited, *_changes(case, own)],
         not_run=not_run,
         controls=controls if controls.total else None,
+        figures=list(shown.figures),
+        moved=list(shown.moved),
+    )
+    return Comparison(evidence, shown.bias)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What only rows can tell beside the rules: groups, charts, and who changed sides."""
+
+    checks: tuple[Check, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    moved: tuple[Moved, ...] = ()
+    bias: Bias | None = None
+
+
+def _by_rows(case: Case, config: Config, sets: Sequence[Compared], prefix: str = "", suffix: str = "") -> _Shown:
+    measured = [(one.name, one.measured.compared.rows) for one in sets if one.measured.compared is not None]
+    asked = config.compare.slices is not None or config.compare.fairness is not None
+    if not measured:
+        return _Shown(checks=(_no_groups(config),) if asked else ())
+    from mlgate.judge import explain, groups  # noqa: PLC0415 -- numpy
+
+    judged = groups.judge(config, sets, prefix=prefix, suffix=suffix) if asked else None
+    commit = case.challenger.pipeline.snapshot.commit
+    moved = [explain.moved(rows, name) for name, rows in measured]
+    return _Shown(
+        checks=judged.checks if judged else (),
+        figures=tuple(figure for name, rows in measured for figure in explain.figures(rows, name)),
+        moved=tuple(one for one in moved if one is not None),
+        bias=judged.report(config, commit=commit, champion=case.chosen.commit) if judged else None,
+    )
+
+
+def _no_groups(config: Config) -> Check:
+    """What must not vanish where rows could not be had: the other checks say why they could not."""
+    sections = [name for name in ("slices", "fairness") if getattr(config.compare, name) is not None]
+    return finding(
+        "judge.groups",
+        " and ".join(sections),
+        Verdict(config.compare.policy.no_credentials),
+        f"{' and '.join(sections).capitalize()} were not judged: no predictions and labels could be read.",
     )
 
 
@@ -120,6 +178,8 @@ def _as_proposed(case: Case, config: Config) -> Iterator[Check]:
         if case.binding.evaluate.get(name) != config.evaluate[name]:
             yield from (_proposed(check) for check in checks)
     yield from _rules(case, config, sets, "proposed", case.binding)
+    if (config.compare.slices, config.compare.fairness) != (case.binding.compare.slices, case.binding.compare.fairness):
+        yield from _by_rows(case, config, sets, "proposed.", ", as proposed").checks
 
 
 def _proposed(check: Check) -> Check:
@@ -181,6 +241,38 @@ def _controls(config: Config, sets: Sequence[Compared]) -> Controls:
             reacted = list(controls.run(rule, policy, where, spec, one.measured.compared))
             passed, total = passed + sum(reacted), total + len(reacted)
     return Controls(passed=passed, total=total)
+
+
+def _age(case: Case, config: Config) -> Iterator[Check]:
+    """A champion that has not been replaced for long says little of the data of today."""
+    most = config.compare.max_age
+    if most is None or case.champion is None:
+        return
+    snapshot = case.champion.pipeline.snapshot
+    age = days(snapshot.git.committed_at(snapshot.commit), case.now)
+    if age is not None and age > float(most) / 86_400:
+        reason = f"The champion {snapshot.commit[:7]} is {age:.0f} days old; compare.max_age is {most / 86_400:f} days."
+        yield finding("judge.champion.age", "the champion's age", Verdict.WARN, reason)
+
+
+def days(then: str, now: str) -> float | None:
+    """Between two times of ISO 8601; None where one of them is not known."""
+    try:
+        return (datetime.fromisoformat(now) - datetime.fromisoformat(then)).total_seconds() / 86_400
+    except (ValueError, TypeError):
+        return None
+
+
+def _costs(case: Case, config: Config) -> Iterator[Check]:
+    asked = config.compare.costs
+    if asked and case.costs is None:
+        # Of a run job that hands nothing over, the integrity checks say so; a terminal has not asked yet.
+        why = "`mlgate compare --prepare` measures it, and has not been run for this commit."
+        yield from costs.not_measured(asked, Verdict.WARN, why)
+    elif asked and case.costs is not None:
+        policy = config.compare.policy
+        absent = (Verdict(policy.missing_champion), "there is no champion yet")
+        yield from costs.checks(asked, case.costs, policy, float(config.compare.confidence), absent)
 
 
 def _broken_controls(controls: Controls) -> Check:

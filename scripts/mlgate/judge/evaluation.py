@@ -127,11 +127,7 @@ def _champion(
         checks.append(finding(f"judge.lineage.{name}", f"what {name} rests on", Verdict.ERROR, lost))
     if not evaluation.data:
         return champion, no_champion, checks
-    data = (
-        wanted.place(case.champion, config, name, lambda one: one.data),
-        wanted.place(case.challenger, config, name, lambda one: one.data),
-    )
-    reason = _other_test_set(case, case.champion, data, (champion.paths, now))
+    reason = other_rows(case, case.champion, config, name)
     rescore = policy.not_comparable == "rescore"
     verdict = Verdict.INCONCLUSIVE if rescore else Verdict(policy.not_comparable)
     if reason and measured.rescored:
@@ -164,6 +160,19 @@ def _lost_lineage(case: Case, champion: Side, now: list[str], then: list[str]) -
             "champion's did. Let the stage that evaluates it list it under `deps:`, and run `dvc repro`."
         )
     return ""
+
+
+def other_rows(case: Case, side: Side, config: Config, name: str) -> str:
+    """Why a side was not measured on the challenger's rows, as a sentence; empty when it was, as far as digests say."""
+    evaluation = config.evaluate[name]
+    if not evaluation.data:
+        return ""
+    data = (
+        wanted.place(side, config, name, lambda one: one.data),
+        wanted.place(case.challenger, config, name, lambda one: one.data),
+    )
+    metrics = (Metrics(side, config, name, evaluation).paths, Metrics(case.challenger, config, name, evaluation).paths)
+    return _other_test_set(case, side, data, metrics)
 
 
 def _other_test_set(case: Case, champion: Side, data: tuple[str, str], metrics: tuple[list[str], list[str]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from mlgate import estimators
 from mlgate.config import Config, Rule
@@ -16,7 +16,7 @@ from mlgate.judge.numbers import MISSING, NO_SIDE
 from mlgate.judge.rules import Values, Where
 from mlgate.model import Check, Verdict
 
-_SIDES = ("challenger", "champion", "anchor")
+_SIDES: tuple[Literal["challenger", "champion", "anchor"], ...] = ("challenger", "champion", "anchor")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ class Ruling:
             own = not (side == "champion" and measured.rescored)  # else what it committed speaks of other rows
             summed = not (spec.column and committed[side] is MISSING)  # values per row need no sum in a metrics file
             if own and summed:
-                yield from recompute.check(self.rule, self.where, spec, everything, side, committed[side])
+                yield from recompute.check(
+                    self.rule, self.where, spec, everything, side, committed[side], recomputed=found[side]
+                )
         # The committed numbers decide where they hold, as exactly as they were written.
         paired = {side: estimate.value(spec, compared.rows, getattr(compared.rows, side)) for side in found}
         points = Values(

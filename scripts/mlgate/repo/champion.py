@@ -9,17 +9,22 @@
 | push, schedule or manual run elsewhere, tag on what is not merged | the merge base with the default branch |
 | tag on the default branch, schedule, manual run there | the first parent |
 | terminal | the merge base with the ref; on that branch itself, the commit before |
+
+A champion can also be named where no git ref is: in the ledger, in a model registry, or in a folder of the base. Whose
+rules bind is a matter of the event all the same.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from mlgate.errors import MlgateError
 from mlgate.model import Event
 from mlgate.repo.git import Git
 
 AUTO = "auto"
+ELSEWHERE = ("ledger:", "models:", "path:")
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,10 @@ class Chosen:
     how: str
     ref: str = ""
     fork_point: str = ""
+    folder: str = ""  # of that commit, where metrics and predictions of the champion lie; empty: in their own places
+
+
+Lookup = Callable[[str, Chosen], Chosen]  # what is named elsewhere, and the champion by the event -> the champion
 
 
 @dataclass(frozen=True)
@@ -44,13 +53,20 @@ class Sides:
     rules: str
 
 
-def find(git: Git, event: Event, spec: str = AUTO) -> Sides:
-    """Raises MlgateError when a commit that the event names can be had neither here nor from the remote."""
+def find(git: Git, event: Event, spec: str = AUTO, lookup: Lookup | None = None) -> Sides:
+    """`lookup` finds what ELSEWHERE names. Raises MlgateError when a commit can be had neither here nor elsewhere."""
     if event.name == "workflow_run" and git.head() != event.head_sha:
         raise _elsewhere(git.head(), event)
-    by_event = _by_event(git, event, spec)
+    named = spec.startswith(ELSEWHERE)
+    by_event = _by_event(git, event, AUTO if named else spec)
     # On the default branch the rules are merged already; elsewhere a change cannot bend the rules it is judged by.
     rules = "" if _on_default(git, event) else by_event.commit
+    if named:
+        if lookup is None:
+            raise MlgateError(f"the champion {spec} cannot be looked up here.")
+        chosen = lookup(spec, by_event)
+        found = git.ensure(chosen.commit) if chosen.commit else ""
+        return Sides(replace(chosen, commit=found, ref=spec), rules)
     if spec in (AUTO, "") or event.kind == "terminal" or spec in (event.base_ref, event.default_branch):
         return Sides(by_event, rules)
     return Sides(Chosen(git.ensure(spec, fresh=git.is_branch(spec)), f"compare.champion is {spec}", ref=spec), rules)

@@ -1,0 +1,260 @@
+"""The rows behind the committed metrics: files found by their digests, read and joined for the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgate import extras
+from mlgate.commands._run import Run
+from mlgate.config import Config
+from mlgate.config.settings import Rule
+from mlgate.errors import MlgateError
+from mlgate.judge import case as cases
+from mlgate.judge import costs, evaluation, made, wanted
+from mlgate.judge.case import Case, Measured
+from mlgate.judge.costs import Sides
+from mlgate.judge.statistics import Compared
+from mlgate.judge.wanted import Role, Wanted
+from mlgate.model import Check, Evidence, Example, Location, Verdict
+from mlgate.repo import inputs
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from mlgate.data.aligned import Aligned, Asked, File, Finding, Made, Side
+
+_VERDICTS = {"error": Verdict.ERROR, "inconclusive": Verdict.INCONCLUSIVE, "note": Verdict.PASS}
+
+
+@dataclass(eq=False)
+class Rows:
+    """Measures one case, each evaluation set of each version once.
+
+    `folder` is where the run job left files. `strict`: they are looked for there and in git alone, as on a new runner.
+    """
+
+    run: Run
+    case: Case
+    folder: Path
+    prepared: Evidence | None
+    strict: bool
+    _known: dict[tuple[str, str], Measured] = field(default_factory=dict)
+    _con: DuckDBPyConnection | None = None
+
+    def __call__(self, config: Config, name: str) -> Measured:
+        key = (config.digest(), name)
+        if key not in self._known:
+            self._known[key] = self._measure(config, name) if wanted.by_rows(config, name) else Measured()
+        return self._known[key]
+
+    def _measure(self, config: Config, name: str) -> Measured:
+        sides: dict[Role, cases.Side | None] = {
+            "challenger": self.case.challenger, "champion": self.case.champion, "anchor": self.case.anchor,
+        }  # fmt: skip
+        files = {one.role: one for one in wanted.files(config, name, sides)}
+        unknown = [
+            files[role].named.name for role in ("labels", "challenger") if role in files and not _known(files[role])
+        ]
+        if unknown or "challenger" not in files or "labels" not in files:
+            return Measured()  # the integrity checks say that nothing committed tells what it is
+        checks: list[Check] = []
+        paths: dict[Role, Path] = {}
+        rescored = False
+        for role, one in files.items():
+            again = made.rescored_of(self.prepared, name, role) if role in ("champion", "anchor") else None
+            try:
+                if role in ("champion", "anchor") and self._differs(config, name, sides[role]):
+                    if again is None:
+                        continue  # of other rows: what that means is the evaluation's to say
+                    path = made.find(self.prepared, self.folder, again.name)
+                    rescored = rescored or role == "champion"
+                elif not _known(one):
+                    continue
+                else:
+                    path = self._find(one)
+            except MlgateError as error:
+                checks.append(_check(name, role, Verdict.ERROR, str(error), file=error.file))
+                continue
+            if path is not None:
+                paths[role] = path
+            else:
+                verdict = Verdict(config.compare.policy.no_credentials)
+                reason = f"{one.named.name} ({role}) could not be had, so {_instead(role, name)}"
+                checks.append(_check(name, role, verdict, reason, file=one.named.name))
+        if any(c.verdict is Verdict.ERROR for c in checks) or not {"labels", "challenger"} <= paths.keys():
+            return Measured(checks=tuple(checks), rescored=rescored)
+        return self._read(config, name, _Files(files, paths), checks, rescored=rescored)
+
+    def _differs(self, config: Config, name: str, side: cases.Side | None) -> bool:
+        return side is not None and bool(evaluation.other_rows(self.case, side, config, name))
+
+    def _find(self, one: Wanted) -> Path | None:
+        root = self.run.git.root
+        return inputs.find(
+            one.named,
+            root=None if self.strict else root,
+            snapshot=self.run.git.at(one.commit),
+            caches=() if self.strict else inputs.caches(root),
+            folder=self.folder,
+            strict=self.strict,
+        )
+
+    def _connect(self) -> DuckDBPyConnection:
+        if self._con is None:
+            extras.use("data")
+            from mlgate.data import reading  # noqa: PLC0415 -- DuckDB
+
+            self._con = reading.connect()
+        return self._con
+
+    def _read(self, config: Config, name: str, files: _Files, checks: list[Check], *, rescored: bool) -> Measured:
+        con = self._connect()
+        from mlgate.data import aligned  # noqa: PLC0415 -- DuckDB and numpy
+
+        asked = self._asked(config, name, files)
+        whole = aligned.read(con, asked)
+        checks += [_found(name, config, found, number) for number, found in enumerate(whole.findings, 1)]
+        if whole.rows is None:
+            return Measured(checks=tuple(checks), rescored=rescored)
+        left_out = self._exclude(config, name)
+        part: Aligned | None = None
+        if left_out is not None and whole.rows.champion is not None:
+            part = aligned.read(con, replace(asked, exclude=left_out))
+        used = part if part is not None and part.rows is not None and part.excluded else whole
+        assert used.rows is not None  # noqa: S101 -- looked at above
+        same = {
+            side for side in ("champion", "anchor")
+            if side in files.wanted and files.wanted[side].named.digest == files.wanted["challenger"].named.digest
+        }  # fmt: skip
+        compared = Compared(
+            rows=used.rows,
+            confidence=float(config.compare.confidence),
+            same=frozenset(same),
+            alone=whole.rows if used is not whole else None,
+        )
+        return Measured(compared, tuple(checks), rescored=rescored, excluded=used.excluded)
+
+    def _asked(self, config: Config, name: str, files: _Files) -> Asked:
+        from mlgate.data.aligned import SIDES, Asked  # noqa: PLC0415 -- beside the above
+
+        one, rules = config.evaluate[name], _rules(config, name)
+        columns, predictions = one.columns, one.predictions
+        assert predictions is not None  # noqa: S101 -- by_rows looked
+        assert columns.id is not None  # noqa: S101
+        assert columns.label is not None  # noqa: S101
+        needs = {known.needs for key, rule in rules.items() if (known := rule.estimator(key)) is not None}
+        groups = [by for section in (config.compare.slices, config.compare.fairness) if section for by in section.by]
+        edges = {
+            column: tuple(map(float, ends))
+            for section in (config.compare.slices, config.compare.fairness) if section
+            for column, ends in section.edges.items()
+        }  # fmt: skip
+        score = predictions.score
+        return Asked(
+            labels=files.of("labels", config, labels=True),
+            predictions={side: files.of(side, config) for side in SIDES if side in files.paths},
+            id=columns.id,
+            label=columns.label,
+            task=one.task,
+            positive=columns.positive,
+            score=score if isinstance(score, str) or score is None else dict(score),
+            decided=predictions.class_,
+            cut_off=None if predictions.cut_off is None else float(predictions.cut_off),
+            weight=columns.weight,
+            cluster=columns.cluster,
+            query=columns.query,
+            groups=tuple(dict.fromkeys((by,) if isinstance(by, str) else tuple(by) for by in groups)),
+            edges=edges,
+            values=tuple(dict.fromkeys(rule.column for rule in rules.values() if rule.column)),
+            made=self._made(config, name, rules, files),
+            probabilities="probability" in needs,
+        )
+
+    def _made(
+        self, config: Config, name: str, rules: Mapping[str, Rule], files: _Files
+    ) -> dict[Side, tuple[Made, ...]]:
+        """The values that entry points gave in the run job."""
+        from mlgate.data.aligned import SIDES, File, Made  # noqa: PLC0415
+
+        found: dict[Side, tuple[Made, ...]] = {}
+        for side in SIDES:
+            if side not in files.paths:
+                continue
+            told = []
+            for key, rule in rules.items():
+                if rule.entry_point is None:
+                    continue
+                file = made.values(config.model, name, key, side)
+                path = made.find(self.prepared, self.folder, file)
+                if path is not None:
+                    told.append(Made(File(path, file), {rule.entry_point: "value"}))
+            found[side] = tuple(told)
+        return found
+
+    def costs(self, config: Config) -> Sides | None:
+        """What the run job measured, if anything. Raises MlgateError for another file than it told."""
+        name = made.costs(config.model)
+        path = made.find(self.prepared, self.folder, name)
+        return None if path is None else costs.read(path.read_bytes(), name)
+
+    def _exclude(self, config: Config, name: str) -> File | None:
+        from mlgate.data.aligned import File  # noqa: PLC0415
+
+        file = made.exclude(config.model, name)
+        path = made.find(self.prepared, self.folder, file)
+        return None if path is None else File(path, file)
+
+
+@dataclass(frozen=True)
+class _Files:
+    wanted: Mapping[Role, Wanted]
+    paths: Mapping[Role, Path]
+
+    def of(self, role: Role, config: Config, *, labels: bool = False) -> File:
+        from mlgate.data.aligned import File  # noqa: PLC0415
+
+        shown = self.wanted[role].named.name
+        read = next((entry.read for entry in config.data if labels and config.path(entry.path) == shown), None)
+        return File(self.paths[role], shown) if read is None else File(self.paths[role], shown, read)
+
+
+def _known(one: Wanted) -> bool:
+    return bool(one.named.digest)
+
+
+def _rules(config: Config, name: str) -> dict[str, Rule]:
+    found = {**config.compare.rules, **config.evaluate[name].rules}
+    slices = config.compare.slices
+    return {**(slices.rules if slices else {}), **found}
+
+
+def _instead(role: str, name: str) -> str:
+    if role == "anchor":
+        return f"{name} is held against the anchor by committed metrics alone."
+    return f"{name} is judged by committed metrics alone: without intervals, and nothing was recomputed."
+
+
+def _check(name: str, what: str, verdict: Verdict, reason: str, *, file: str | None = None) -> Check:
+    return Check(
+        id=f"judge.rows.{name}.{what}", group="judge", title=f"rows of {name}", verdict=verdict, reason=reason,
+        location=Location(file=file) if file else None,
+    )  # fmt: skip
+
+
+def _found(name: str, config: Config, found: Finding, number: int) -> Check:
+    """Ids are examples, and stand where examples do: no sentence has them."""
+    column = config.evaluate[name].columns.id or "id"
+    reason = f"{found.sentence}{f' {found.fix}' if found.fix else ''}"
+    return Check(
+        id=f"judge.rows.{name}.{found.side or 'labels'}.{number}",
+        group="judge",
+        title=f"rows of {name}",
+        verdict=_VERDICTS[found.level],
+        reason=reason,
+        unexpected=found.count or None,
+        examples=tuple(Example(values={column: one}) for one in found.examples),
+        location=Location(file=found.file, key=found.column),
+    )
