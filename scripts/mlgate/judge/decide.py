@@ -55,7 +55,8 @@ def needed(bounds: Bounds, margin: float, confidence: float, power: float = POWE
     spread = bounds.se * (quantile(confidence) + quantile(power))
     if not (margin > 0 and 0 < spread < math.inf and bounds.rows > 0):
         return None
-    rows = bounds.rows * (spread / margin) ** 2
+    fold = spread / margin
+    rows = bounds.rows * fold * fold
     return math.ceil(rows) if rows < math.inf else None
 
 

@@ -55,7 +55,7 @@ def measure(spec: Spec, rows: Rows, side: Predicted) -> Influence:
 
 
 def of_mean(values: Floats, share: Floats | None) -> Influence:
-    value = float(values.mean() if share is None else values @ share)
+    value = rowwise.mean(values, share)
     return Influence(value, values - value, share)
 
 

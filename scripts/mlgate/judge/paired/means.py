@@ -17,7 +17,7 @@ from mlgate.judge import estimate
 from mlgate.judge.estimate import read, rowwise
 from mlgate.judge.measures import Bounds, Spec, UndefinedError
 from mlgate.judge.paired import units
-from mlgate.judge.paired.influence import measure
+from mlgate.judge.paired.influence import Influence, measure
 
 if TYPE_CHECKING:
     from mlgate.data.rows import Floats
@@ -31,7 +31,7 @@ def bounds(spec: Spec, rows: Rows, a: Predicted, b: Predicted, *, confidence: fl
     rows, a, b = _counted(rows, a, b)
     if spec.name == "max_error":
         return _unbounded(estimate.value(spec, rows, a), estimate.value(spec, rows, b), ratio, rows.count)
-    one, other = measure(spec, rows, a), measure(spec, rows, b)
+    one, other = _measure(spec, rows, a), _measure(spec, rows, b)
     paired = one.rows - (other.rows if ratio == 1 else ratio * other.rows)
     found = units.Sum(
         one.value,
@@ -49,9 +49,17 @@ def level(spec: Spec, rows: Rows, a: Predicted, *, confidence: float) -> Bounds:
     rows, a, _ = _counted(rows, a, None)
     if spec.name == "max_error":
         return _unbounded(estimate.value(spec, rows, a), 0.0, 0.0, rows.count)
-    one = measure(spec, rows, a)
+    one = _measure(spec, rows, a)
     found = units.Sum(one.value, 0.0, one.value, rows.count, too_high=one.bias)
     return _bounds(spec, rows, one.rows, one.share, found=found, confidence=confidence)
+
+
+def _measure(spec: Spec, rows: Rows, side: Predicted) -> Influence:
+    """A mean over equal rows needs no more than the values: their mean is taken off later."""
+    if spec.name not in rowwise.NAMES or rows.weight is not None or rows.cluster is not None:
+        return measure(spec, rows, side)
+    values = rowwise.values(spec, rows, side)
+    return Influence(rowwise.mean(values, None), values)
 
 
 def _bounds(
