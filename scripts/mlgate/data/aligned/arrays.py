@@ -16,6 +16,7 @@ from mlgate.data.reading.table import Column
 if TYPE_CHECKING:
     from mlgate.data.rows import Codes, Floats
 
+NOTHING = '"NULL"'  # the type of a column of Arrow's nulls
 _EXACT = 2**53
 _SAMPLE = 4_096
 _WIDTH = 4  # whole numbers in a range of so many times their count are indexed without sorting
@@ -24,7 +25,7 @@ _WIDTH = 4  # whole numbers in a range of so many times their count are indexed 
 def number(source: Source, column: Column, *, what: str, booleans: bool = False) -> str:
     """SQL: the column as DOUBLE. Raises RefusedError when it holds no numbers; `what` says what they are for."""
     name = sql.name(column.name)
-    if column.kind in {"integer", "number"}:
+    if column.kind in {"integer", "number"} or column.type == NOTHING:
         return f"CAST({name} AS DOUBLE)"
     if column.kind == "boolean" and booleans:
         return f"CAST(CAST({name} AS TINYINT) AS DOUBLE)"
@@ -33,7 +34,7 @@ def number(source: Source, column: Column, *, what: str, booleans: bool = False)
         called = {"boolean": "true and false", "other": f"nested or binary values ({column.type})"}
         said = f"{column.name} holds {called.get(column.kind, f'{column.kind}s')}, where numbers are expected ({what})."
         raise RefusedError(source.finding(said, column=column.name, fix=_nested(column)))
-    if source.table.format != "parquet" and source.one(f"count({name})") == 0:
+    if source.one(f"count({name})") == 0:
         said = f"{column.name} has no value at all, where numbers are expected ({what})."
         raise RefusedError(source.finding(said, column=column.name))
     wrong = f"{name} IS NOT NULL AND TRY_CAST({name} AS DOUBLE) IS NULL"
@@ -113,6 +114,8 @@ def factor_sql(source: Source, column: Column, most: int) -> tuple[str, tuple[st
         return f"CAST({name} AS DOUBLE)", ()
     if column.kind == "boolean":
         return f"CAST({name} AS TINYINT)", ("false", "true")
+    if column.type == NOTHING:
+        return "CAST(NULL AS TINYINT)", ()
     if column.kind == "other":
         said = f"{column.name} is nested or binary ({column.type}), where each row has one plain value."
         raise RefusedError(source.finding(said, column=column.name, fix="Name another column."))

@@ -31,7 +31,7 @@ _EXACT = 2**53 - 1  # up to here a double holds every integer, and no other inte
 def column(source: Source) -> Column:
     """Raises RefusedError when there is no id column, or one of nested values."""
     found = source.require(source.id, "columns.id")
-    if found.kind == "other" and found.type not in {"BLOB", "TIME"}:
+    if found.kind == "other" and found.type not in {"BLOB", "TIME", '"NULL"'}:
         said = f"{found.name} is nested ({found.type}), where an id is a number or a text."
         raise RefusedError(source.finding(said, column=found.name, fix="Name another column in `columns.id`."))
     return found

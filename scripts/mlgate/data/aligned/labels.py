@@ -111,7 +111,7 @@ def _same(source: Source, column: Column) -> str:
     name = sql.name(column.name)
     if column.type in {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}:
         return f"CAST({name} AS BIGINT)"
-    if column.kind == "other":
+    if column.kind == "other" and column.type != arrays.NOTHING:
         said = f"{column.name} is nested or binary ({column.type}), where each row has one plain value."
         raise RefusedError(source.finding(said, column=column.name, fix="Name another column."))
     source.touch(column)
