@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from mlgate.commands._binding import Bound
@@ -9,10 +10,12 @@ from mlgate.commands._collect import collect
 from mlgate.commands._entries import Entry, entries
 from mlgate.commands._run import Run
 from mlgate.config import Config
-from mlgate.judge import handed, integrity
+from mlgate.judge import handed, integrity, wanted
 from mlgate.judge.handed import Contracted, Handed
 from mlgate.model import Check, Evidence, Verdict
 from mlgate.repo.dvc import Pipeline
+from mlgate.train.costs import timed
+from mlgate.train.entry import points
 
 
 class Received:
@@ -24,8 +27,11 @@ class Received:
         for one in collect(folder):
             self.by_model.setdefault(one.model, {})[one.kind] = one
 
-    def checks(self, own: Config, bound: Bound, now: Pipeline) -> tuple[Check, ...]:
-        """What it fails to show of one model. Raises MlgateError for a contract that cannot be read."""
+    def checks(self, own: Config, bound: Bound, now: Pipeline, champion: str = "") -> tuple[Check, ...]:
+        """What it fails to show of one model. Raises MlgateError for a contract that cannot be read.
+
+        `champion` is the commit that it is compared with, empty for none.
+        """
         binding = bound.binding
         made = [path for path in integrity.sources(own) if path in now.outs]
         want = Handed(
@@ -37,8 +43,24 @@ class Received:
             no_credentials=Verdict(binding.compare.policy.no_credentials),
             verify=binding.train.verify,
             trains=bool(made),
+            prepares=_prepares(binding),
+            champion=champion,
+            makes=list(_makes(binding)),
         )
         return tuple(handed.checks(want, self.by_model.get(own.model, {})))
+
+
+def _prepares(binding: Config) -> bool:
+    """Whether the judge needs more than commits: rows, or what project code makes."""
+    rows = any(wanted.by_rows(binding, name) for name in binding.evaluate)
+    return rows or bool(binding.compare.costs) or any(_makes(binding))
+
+
+def _makes(binding: Config) -> Iterator[str]:
+    for name, key, _ in points(binding):
+        yield f"entry.{name}.{key}.challenger"
+    if timed(binding.compare.costs):
+        yield "costs"
 
 
 def _contracted(entry: Entry) -> Contracted:

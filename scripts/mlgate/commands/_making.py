@@ -13,7 +13,7 @@ from mlgate.commands._pull import NoCredentialsError
 from mlgate.errors import MlgateError
 from mlgate.judge import made
 from mlgate.judge.made import Side
-from mlgate.model import Verdict
+from mlgate.model import Example, Verdict
 from mlgate.train import costs, entry, environment, rescore, score
 from mlgate.train.costs import Costs, Measured
 from mlgate.train.entry import Data
@@ -157,7 +157,10 @@ class Maker:
             answered(lambda: entry.keep(work.project.connect(), file, id_, work.new(target)))
             work.keep(target, f"{key} of {name}, row by row ({side})")
         except (MlgateError, OSError) as error:
-            work.lacking(what, title, error, f"{key} of {name} cannot be had for {WHO[side]}")
+            ids = error.ids if isinstance(error, entry.WrongError) else ()
+            some = tuple(Example(values={id_ or "id": one}) for one in ids)
+            said = f"{key} of {name} cannot be had for {WHO[side]}"
+            work.lacking(what, title, error, said, examples=some)
             return
         work.check(what, title, Verdict.PASS, rows=rows)
         if side == "challenger":

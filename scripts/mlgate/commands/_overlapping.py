@@ -10,7 +10,7 @@ from mlgate.commands._preparing import WHO, Work
 from mlgate.errors import MlgateError
 from mlgate.judge import made
 from mlgate.judge.made import Side
-from mlgate.model import Verdict
+from mlgate.model import Example, Verdict
 from mlgate.train import overlap
 from mlgate.train.overlap import Overlap
 
@@ -72,10 +72,13 @@ def _say(work: Work, whose: tuple[str, Side], found: Overlap, by: Sequence[str],
         return
     shared = f"{found.rows:,} of {found.of:,} rows of {data} are in {training}, too, by {', '.join(by)}"
     if side == "challenger":
-        some = ", ".join(found.examples) + (", ..." if found.rows > len(found.examples) else "")
         fix = "If these are other rows, name what tells them apart in data[].apart_by."
-        reason = f"{shared} ({some}): the metrics measure memory. {fix}"
-        work.check(what, "training rows in evaluation data", Verdict.ERROR, reason, group="integrity", file=data)
+        column = work.sets[name]["challenger"].one.columns.id or by[0]
+        some = tuple(Example(values={column: one}) for one in found.examples)
+        work.check(
+            what, "training rows in evaluation data", Verdict.ERROR, f"{shared}: the metrics measure memory. {fix}",
+            group="integrity", file=data, rows=found.of, examples=some,
+        )  # fmt: skip
         return
     work.facts[f"{name}: training rows of {WHO[side]}"] = float(found.rows)
     title = f"rows that {WHO[side]} was trained on"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from mlgate.commands._training import Trainer
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.judge import integrity, made
-from mlgate.judge.case import Side
+from mlgate.judge.case import Side, in_folder
 from mlgate.model import Evidence, Verdict
 from mlgate.repo import project_dvc
 from mlgate.repo.dvc import Pipeline
@@ -99,7 +99,11 @@ class Preparer:
         chosen = self.bound.sides(self.asked.champion or binding.compare.champion, binding).champion
         sides: dict[made.Side, Side] = {"challenger": Side(self.now, own)}
         if chosen.commit:
-            sides["champion"] = self._side(git.at(chosen.commit), file, own)
+            champion = self._side(git.at(chosen.commit), file, own)
+            if chosen.folder and champion.config is not None:
+                there = {*champion.pipeline.snapshot.files, *champion.pipeline.outs}
+                champion = replace(champion, config=in_folder(champion.config, chosen.folder, there))
+            sides["champion"] = champion
         if binding.compare.anchor:
             sides["anchor"] = self._side(git.at(git.ensure(binding.compare.anchor)), file, own)
         shown = Shown()

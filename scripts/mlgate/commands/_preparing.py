@@ -180,14 +180,16 @@ class Work:
             )
         )  # fmt: skip
 
-    def lacking(self, what: str, title: str, error: Exception, said: str, verdict: Verdict = Verdict.ERROR) -> None:
-        """Something could not be had. Missing credentials are the policy's; the rest is `verdict`."""
-        if isinstance(error, NoCredentialsError):
-            verdict = Verdict(self.binding.compare.policy.no_credentials)
+    def lacking(
+        self, what: str, title: str, error: Exception, said: str, *, examples: tuple[Example, ...] = ()
+    ) -> None:
+        """Something could not be had. Missing credentials are the policy's; the rest is an error."""
+        lacks = isinstance(error, NoCredentialsError)
+        verdict = Verdict(self.binding.compare.policy.no_credentials) if lacks else Verdict.ERROR
         reason = f"{said}: {error.strerror or error}" if isinstance(error, OSError) else f"{said}: {error}"
         file = error.file if isinstance(error, MlgateError) else ""
-        self.check(what, title, verdict, reason, group="integrity", file=file)
-        self.not_run.append(reason)
+        self.check(what, title, verdict, reason, group="integrity", file=file, examples=examples)
+        self.not_run.append(reason.partition("\n")[0])
 
     def new(self, name: str) -> Path:
         """Where a made file goes. It lies there whole or not at all: see `keep`."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mlgate.model import Check, Digests, Evidence, FailOn, Location, Mode, Verdict, worst
 
-VALIDATE, TRAIN = "validate-data", "train"
+VALIDATE, TRAIN, PREPARE = "validate-data", "train", "prepare"
 _LEVELS = ("lock", "score", "reproduce")
 
 
@@ -38,6 +38,9 @@ class Handed:
     no_credentials: Verdict = Verdict.WARN
     verify: str = "lock"
     trains: bool = False  # whether there is anything that `train` could attest
+    prepares: bool = False  # whether there is anything that the judge is to get from `compare --prepare`
+    champion: str = ""  # the commit that it is compared with
+    makes: Sequence[str] = ()  # what project code has to make: checks of `prepare` without that word
 
 
 def checks(want: Handed, evidence: Mapping[str, Evidence | None]) -> Iterator[Check]:
@@ -48,6 +51,8 @@ def checks(want: Handed, evidence: Mapping[str, Evidence | None]) -> Iterator[Ch
         data = evidence.get(VALIDATE)
         stopped = data is not None and data.exit_code != 0  # then no project code is run on them
         yield _check(TRAIN, want, list(_training(want, evidence.get(TRAIN), stopped=stopped)))
+    if want.prepares:
+        yield _check(PREPARE, want, list(_preparing(want, evidence.get(PREPARE))))
 
 
 def _check(verb: str, want: Handed, wrong: list[str]) -> Check:
@@ -122,3 +127,20 @@ def _training(want: Handed, evidence: Evidence | None, *, stopped: bool) -> Iter
     asked = "lock" if stopped or told else want.verify
     if done not in _LEVELS or _LEVELS.index(done) < _LEVELS.index(asked):
         yield f"`train.verify` asks for {want.verify}, and it did {done or 'nothing'}."
+
+
+def _preparing(want: Handed, evidence: Evidence | None) -> Iterator[str]:
+    yield from _either(want, evidence)
+    if evidence is None:
+        return
+    against = evidence.champion.commit if evidence.champion else ""
+    if against != want.champion:
+        meant = want.champion[:7] or "no commit"
+        yield f"it speaks of {against[:7] or 'no commit'} as the champion, and {meant} is the one."
+    said = {check.id.removeprefix(f"{PREPARE}.") for check in evidence.checks}
+    # Nothing new is made of an unchanged model; and where no code was run, a check says why.
+    if said & {"unchanged", "held-back"}:
+        return
+    lost = [one for one in want.makes if not any(have == one or have.startswith(f"{one}.") for have in said)]
+    if lost:
+        yield f"{len(lost)} of {len(want.makes)} things that project code is to make are not in it ({lost[0]})."

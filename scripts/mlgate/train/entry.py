@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 WORKER = Path(__file__).with_name("worker.py")
 
 
+class WrongError(MlgateError):
+    """The function gave something else than was asked for. `ids`: the first rows that this is about."""
+
+    def __init__(self, message: str, ids: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.ids = ids
+
+
 @dataclass(frozen=True)
 class Data:
     """Files of one table, as the project's own pandas is to read them. `shown` is what sentences call it."""
@@ -95,7 +103,7 @@ def ask(ready: Ready, entry_point: str, data: Data, predictions: Data, *, id_: s
     except (OSError, ValueError):
         raise MlgateError(f"{entry_point} ended the program that asked it, without an answer.") from None
     if "wrong" in found:
-        raise MlgateError(f"{entry_point}: {found['wrong']}.")
+        raise WrongError(f"{entry_point}: {found['wrong']}.", tuple(map(str, found["ids"])))
     return int(found["rows"])
 
 

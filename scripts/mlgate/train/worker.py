@@ -23,7 +23,11 @@ _SHOWN = 5
 
 
 class Wrong(Exception):  # noqa: N818 -- what is said to the user, and no error of a program
-    """What the function gave is not what was asked for."""
+    """What the function gave is not what was asked for; the ids of the first rows that it is about."""
+
+    def __init__(self, message: str, ids: Any = ()) -> None:
+        super().__init__(message)
+        self.ids = [str(one) for one in list(ids[:_SHOWN])]
 
 
 def main() -> int:
@@ -35,7 +39,7 @@ def main() -> int:
     try:
         answer = _values(request)
     except Wrong as error:
-        answer = {"wrong": str(error)}
+        answer = {"wrong": str(error), "ids": error.ids}
     with open(request["answer"], "w", encoding="utf-8") as file:
         json.dump(answer, file)
     return 0
@@ -50,10 +54,10 @@ def _values(request: dict[str, Any]) -> dict[str, Any]:
     said, theirs = read(request["predictions"], request["id"])
     for what, found in (("the evaluation data", ids), ("the predictions", theirs)):
         if twice := sum(found.duplicated()):
-            raise Wrong(f"{what} have {twice:,} ids more than once ({_some(found[found.duplicated()])})")
+            raise Wrong(f"{what} have {twice:,} ids more than once", found[found.duplicated()])
     places = pandas.Index(theirs).get_indexer(ids)
     if (lost := places < 0).any():
-        raise Wrong(f"the predictions lack {int(lost.sum()):,} of the {len(ids):,} rows ({_some(ids[lost])})")
+        raise Wrong(f"the predictions lack {int(lost.sum()):,} of the {len(ids):,} rows", ids[lost])
     said = said.drop(columns=[request["id"]]).iloc[places].reset_index(drop=True)
     said.columns = [f"{name}_predicted" if name in data.columns else name for name in said.columns]
     rows = pandas.concat([data.reset_index(drop=True), said], axis=1)
@@ -80,7 +84,7 @@ def _checked(found: Any, index: Any, ids: Any) -> list[float]:
         if len(found) == len(index) and len(missing) == len(index):
             pass  # an index of its own, and a value for each row: taken in order
         elif len(missing):
-            raise Wrong(f"it gave no value for {len(missing):,} of {len(index):,} rows ({_some(ids[missing])})")
+            raise Wrong(f"it gave no value for {len(missing):,} of {len(index):,} rows", ids[missing])
         elif len(found) > len(index):
             raise Wrong(f"it gave {len(found):,} values for {len(index):,} rows")
         else:
@@ -95,14 +99,9 @@ def _checked(found: Any, index: Any, ids: Any) -> list[float]:
         raise Wrong(f"it gave {len(values):,} values for {len(index):,} rows")
     bad = ~numpy.isfinite(values)
     if bad.any():
-        raise Wrong(f"it gave NaN or infinity for {int(bad.sum()):,} of {len(index):,} rows ({_some(ids[bad])})")
+        raise Wrong(f"it gave NaN or infinity for {int(bad.sum()):,} of {len(index):,} rows", ids[bad])
     listed: list[float] = values.tolist()
     return listed
-
-
-def _some(ids: Any) -> str:
-    shown = [str(one) for one in list(ids[:_SHOWN])]
-    return ", ".join(shown) + (", ..." if len(ids) > _SHOWN else "")
 
 
 # -- calls that are timed --------------------------------------------------------------------------------------------
