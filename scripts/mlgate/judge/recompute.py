@@ -114,8 +114,11 @@ def _changes(spec: Spec) -> Iterator[tuple[str, Callable[[float], float]]]:
     if known.greater_is_better is False:
         yield "that with the other sign, as scikit-learn's scorers give losses", lambda v: -v
     if known.highest == 1.0 and known.lowest == 0.0:
-        error = "the share of errors" if known.greater_is_better else "the share of what is right"
-        yield f"1 minus that: {error if known.needs == 'class' else 'something is turned round'}", lambda v: 1 - v
+        share = "the share of errors" if known.greater_is_better else "the share of what is right"
+        other = {"class": f": {share}"}.get(known.needs, "")
+        if spec.name == "roc_auc":
+            other = ", as if scores or labels were those of the other class"
+        yield f"1 minus that{other}", lambda v: 1 - v
 
 
 def _same(value: float, committed: Decimal) -> bool:

@@ -75,9 +75,13 @@ def _decided(spec: Spec, rows: Rows, side: Predicted, value: Value) -> Iterator[
     if score is None:
         return
     if score.ndim == 1 and rows.task == "binary":
+        positive = score[side.decided > 0] if side.decided is not None else score[:0]
+        if len(positive):
+            above = Predicted(decided=(score > positive.min()).astype(np.int32))
+            yield "when only scores above the cut-off are positive, not those at it", partial(value, spec, rows, above)
         for words, cut in (("of 0.5 or more", np.greater_equal), ("above 0.5", np.greater)):
-            side = Predicted(decided=cut(score, 0.5).astype(np.int32))
-            yield f"when scores {words} are positive", partial(value, spec, rows, side)
+            other = Predicted(decided=cut(score, 0.5).astype(np.int32))
+            yield f"when scores {words} are positive", partial(value, spec, rows, other)
     elif score.ndim > 1 and score.shape[1] == len(rows.classes):
         highest = Predicted(decided=score.argmax(axis=1).astype(np.int32))
         yield "when the class of the highest score is decided", partial(value, spec, rows, highest)
