@@ -92,14 +92,16 @@ class Rows:
         return side is not None and bool(evaluation.other_rows(self.case, side, config, name))
 
     def _find(self, one: Wanted) -> Path | None:
-        root = self.run.git.root
+        root, path = self.run.git.root, one.named.name
         return inputs.find(
+            path,
             one.named,
-            root=None if self.strict else root,
+            root=root,
             snapshot=self.run.git.at(one.commit),
-            caches=() if self.strict else inputs.caches(root),
+            caches=() if self.strict else inputs.caches(root, path),
             folder=self.folder,
             strict=self.strict,
+            legacy=one.legacy,
         )
 
     def _connect(self) -> DuckDBPyConnection:

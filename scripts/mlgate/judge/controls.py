@@ -97,7 +97,8 @@ def _decided(spec: Spec, rows: Rows, truth: np.ndarray, *, right: bool) -> np.nd
         return truth if right else ((truth + 1) % count).astype(np.int32)
     prices = np.array([[spec.costs.get(t, {}).get(d, 0.0) for d in rows.classes] for t in rows.classes])
     choice = prices.argmin(axis=1) if right else prices.argmax(axis=1)
-    return choice.astype(np.int32)[truth]
+    found: np.ndarray = choice.astype(np.int32)[truth]
+    return found
 
 
 def _far(rows: Rows) -> np.ndarray:
@@ -105,7 +106,8 @@ def _far(rows: Rows) -> np.ndarray:
     label = rows.label
     spread = 1.0 + float(label.max() - label.min())
     errors = [np.abs(s.score - label).max() for s in (rows.challenger, rows.champion) if s and s.score is not None]
-    return 10 * (spread + max(map(float, errors), default=0.0)) + label.mean() - 10 * (label - label.mean())
+    away: np.ndarray = 10 * (spread + max(map(float, errors), default=0.0)) + label.mean() - 10 * (label - label.mean())
+    return away
 
 
 def _values(spec: Spec, rows: Rows, *, high: bool) -> Predicted:

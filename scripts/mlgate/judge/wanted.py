@@ -24,6 +24,7 @@ class Wanted:
     role: Role
     named: Named
     commit: str
+    legacy: bool = False  # DVC 2 gave the digest, for which CRLF is LF
 
 
 def by_rows(config: Config, name: str) -> bool:
@@ -32,7 +33,9 @@ def by_rows(config: Config, name: str) -> bool:
     rules = [*config.compare.rules.values(), *one.rules.values()]
     said = one.predictions and (one.predictions.score or one.predictions.class_)
     values = any(rule.column or rule.entry_point for rule in rules)
-    return bool((said or values) and one.predictions and (one.data or one.labels) and one.columns.id and one.columns.label)
+    return bool(
+        (said or values) and one.predictions and (one.data or one.labels) and one.columns.id and one.columns.label
+    )
 
 
 def files(config: Config, name: str, sides: Mapping[Role, Side | None]) -> list[Wanted]:
@@ -46,7 +49,8 @@ def files(config: Config, name: str, sides: Mapping[Role, Side | None]) -> list[
         path = place(side, config, name, _labels if role == "labels" else _predictions)
         if path:
             named = integrity.named(side.pipeline, path, role)
-            found.append(Wanted(role, named, side.pipeline.snapshot.commit))
+            out = side.pipeline.outs.get(path)
+            found.append(Wanted(role, named, side.pipeline.snapshot.commit, legacy=out is not None and out.legacy))
     return found
 
 
