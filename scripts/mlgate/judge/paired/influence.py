@@ -6,6 +6,7 @@ it is value - mean. So one way of making bounds serves every metric, sample weig
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from mlgate.judge import estimate
 from mlgate.judge.estimate import confusion as confusions
 from mlgate.judge.estimate import curves, queries, read, regression, rowwise
 from mlgate.judge.measures import Spec, UndefinedError
-from mlgate.judge.paired import bins, confusion, middle, ranks
+from mlgate.judge.paired import bins, confusion, middle, ranks, units
 
 if TYPE_CHECKING:
     from mlgate.data.rows import Floats
@@ -56,6 +57,8 @@ def measure(spec: Spec, rows: Rows, side: Predicted) -> Influence:
 
 def of_mean(values: Floats, share: Floats | None) -> Influence:
     value = rowwise.mean(values, share)
+    if not math.isfinite(value):
+        raise UndefinedError(units.TOO_LARGE)
     return Influence(value, values - value, share)
 
 

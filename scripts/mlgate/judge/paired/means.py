@@ -6,6 +6,7 @@ spread, so that one large unit counts for what it is.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,10 @@ def _measure(spec: Spec, rows: Rows, side: Predicted) -> Influence:
     if spec.name not in rowwise.NAMES or rows.weight is not None or rows.cluster is not None:
         return measure(spec, rows, side)
     values = rowwise.values(spec, rows, side)
-    return Influence(rowwise.mean(values, None), values)
+    value = rowwise.mean(values, None)
+    if not math.isfinite(value):
+        raise UndefinedError(units.TOO_LARGE)
+    return Influence(value, values)
 
 
 def _bounds(

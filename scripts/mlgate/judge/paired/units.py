@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LEAST = 30  # units, or rows of a class, from which bounds may decide
 LEAST_UNLIKE = 5  # units that must differ from all the others, before their spread says anything of other rows
+TOO_LARGE = "the values are too large to be added up"
 _MORE_SKEWED = 5.0  # the skewness of m units is taken 1 + this / sqrt(m) fold
 _ROUNDING = 1e-12  # of the metric's own size: less is no difference
 _BLOCK = 1 << 16
@@ -91,7 +92,7 @@ def bounds(
     size = len(units)
     unlike, variance, cubes = _moments(units, _ROUNDING * max(abs(found.a), abs(found.b), abs(found.difference)))
     if not (math.isfinite(found.difference) and math.isfinite(variance) and math.isfinite(cubes)):
-        raise UndefinedError("the values are too large to be added up")
+        raise UndefinedError(TOO_LARGE)
     if not unlike or size < 2:
         return _alone(found, method, too_little or _nothing_varies(found))
     se = math.sqrt(variance / (size - 1))
