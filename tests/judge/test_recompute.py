@@ -162,7 +162,7 @@ def _queries(score: Callable[[Any, Any], float]) -> list[float]:
         (BINARY, {"is": "accuracy"}, sk.balanced_accuracy_score(L, D), "of `is: balanced_accuracy`"),
         (BINARY, {"is": "f1"}, sk.f1_score(L, S >= 0.5), "scores of 0.5 or more are positive"),
         (BINARY, {"is": "f1"}, sk.f1_score(L, S > 0.5), "scores above 0.5 are positive"),
-        (BINARY, {"is": "f1"}, sk.f1_score(L, S > S[S >= 0.4].min()), "not those at it"),
+        (BINARY, {"is": "f1"}, sk.f1_score(L, S[S >= 0.4].min() < S), "not those at it"),
         (BINARY, {"is": "f1"}, sk.f1_score(L, D, average="macro"), "with `average: macro`"),
         (BINARY, {"is": "f1", "average": "macro"}, sk.f1_score(L, D), "of the positive class alone"),
         (BINARY, {"is": "f1"}, sk.f1_score(L, D, pos_label=0), "when 'no' is the positive class"),
