@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
 
+import intervals  # noqa: E402
 import train_lock  # noqa: E402
 import validate  # noqa: E402
 
@@ -127,6 +128,7 @@ BENCHES = {
     "setup": bench_setup,
     "validate": validate.run,
     "train": bench_train,
+    "intervals": intervals.run,
 }
 
 
