@@ -105,14 +105,15 @@ def _binary(rows: Rows, name: str) -> Iterator[Figure]:
         yield _figure("precision-recall", _title(name, "precision and recall"), ("recall", "precision"), [
             _line(side, *_precision(hits, alarms)) for side, (hits, alarms) in ends
         ])  # fmt: skip
+    yield from _decisions(rows, name)
     shares = [(side, score) for side, score in scored if score.min() >= 0 and score.max() <= 1]
     if shares:
         right = positive.astype(float)
         yield _calibration(name, "calibration", [(side, score, right) for side, score in shares], rows.weight)
-    yield from _decisions(rows, name)
 
 
 def _multiclass(rows: Rows, name: str) -> Iterator[Figure]:
+    yield from _decisions(rows, name)
     label = rows.label.astype(np.int64)
     tops = []
     for side, one in _sides(rows):
@@ -122,7 +123,6 @@ def _multiclass(rows: Rows, name: str) -> Iterator[Figure]:
         tops.append((side, one.score[np.arange(rows.count), top], (top == label).astype(float)))
     if tops:
         yield _calibration(name, "calibration of the most probable class", tops, rows.weight)
-    yield from _decisions(rows, name)
 
 
 def _regression(rows: Rows, name: str) -> Iterator[Figure]:

@@ -1,4 +1,7 @@
-"""The allowed margin against what was measured, on one axis for every rule: the champion at 0, the limit at 1."""
+"""The allowed margin against what was measured, on one axis for every rule: the champion at 0, the limit at 1.
+
+For rules without intervals; `interval` draws the others.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,6 @@ _MOST = 12
 class _Bar(NamedTuple):
     check: Check
     used: float
-    low: float | None
-    high: float | None
 
 
 def text(checks: Sequence[Check]) -> str:
@@ -30,7 +31,7 @@ def text(checks: Sequence[Check]) -> str:
         if bar is not None and (check.title not in closest or bar.used > closest[check.title].used):
             closest[check.title] = bar  # a metric with several rules is drawn for the one it comes closest to
     bars = list(closest.values())
-    if not any(bar.low is not None or bar.used >= _TELLING for bar in bars):
+    if not any(bar.used >= _TELLING for bar in bars):
         return ""
     bars = bars[:_MOST]
     names = [cells.cut(escape.visible(bar.check.title), _NAME) for bar in bars]
@@ -44,19 +45,11 @@ def _bar(check: Check) -> _Bar | None:
     used = sentences.used(check)
     if used is None or check.limit is None or not isinstance(check.champion, float):
         return None
-    if check.interval is None:
-        return _Bar(check, used, None, None)
-    room = check.limit - check.champion
-    scale = abs(check.champion) if check.relative else 1.0
-    edges = sorted(max(-1e9, min(1e9, edge * scale / room)) for edge in check.interval)
-    return _Bar(check, used, edges[0], edges[1])
+    return _Bar(check, used)
 
 
 def _track(bar: _Bar) -> str:
     track = [" "] * _LEFT + ["├", *"─" * (_ROOM - 1), "┤"] + [" "] * (_RIGHT - 1)
-    if bar.low is not None and bar.high is not None:
-        for at in range(_column(bar.low), _column(bar.high) + 1):
-            track[at] = "━"
     at = _column(bar.used)
     track[at] = "◀" if at == 0 else "▶" if at == _SIZE - 1 else "●"
     return "".join(track)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlgate.model import Change, Check, Evidence, Example, Named, Verdict
-from mlgate.render import details, escape, layout, numbers, sentences
+from mlgate.render import curves, details, escape, interval, layout, numbers, sentences
 from mlgate.render.layout import NOWHERE, Links
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def _model(model: layout.Model, anchor: str, links: Links, room: int) -> dict[st
 
 def _entry(evidence: Evidence, links: Links, room: int) -> dict[str, Any]:
     rules = layout.rules(evidence)[:_MOST]
+    groups = layout.quiet_groups(evidence)[:_MOST]
     others = layout.by_verdict(c for c in evidence.checks if not layout.is_rule(c))[:_MOST]
     rows = [layout.row(c) for c in rules]
     raw = evidence.to_json()
@@ -130,7 +131,11 @@ def _entry(evidence: Evidence, links: Links, room: int) -> dict[str, Any]:
         "needs": sentences.to_pass(evidence),
         "consequence": sentences.consequence(evidence),
         "rows": rows,
+        "groups": [layout.row(c) for c in groups],
         "has": {name: any(getattr(r, name) for r in rows) for name in ("champion", "difference", "rows")},
+        "interval": layout.interval_word(evidence, rows),
+        "figures": [drawn for figure in evidence.figures[:_MOST] if (drawn := curves.draw(figure)) is not None],
+        "moved": [(_prose(sentences.of_moved(one)), one) for one in evidence.moved],
         "direction": layout.direction,
         "charts": [c for check in rules if (c := chart(check)) is not None],
         "notes": [c for c in layout.findings(evidence, said) if layout.is_rule(c)][:_MOST],
@@ -234,6 +239,8 @@ class Chart(NamedTuple):
     observed: Label
     champion: Label | None
     interval: tuple[float, float] | None
+    sentence: Markup | str = ""
+    proven: str = ""  # what the interval says of the limit, and how it was made
 
 
 def chart(check: Check) -> Chart | None:
@@ -260,12 +267,16 @@ def chart(check: Check) -> Chart | None:
         observed=_label(axis(check.observed), f"this change {shown[0]}"),
         champion=None if champion is None else _label(axis(champion), f"champion {shown[2]}"),
         interval=(axis(edges[0]), axis(edges[1])) if edges else None,
+        sentence=_prose(sentences.of_check(check)) if edges else "",
+        proven=f"{interval.said(check)} ({check.method})" if edges and check.method else "",
     )
 
 
 def _edges(check: Check, champion: float | None) -> list[float]:
-    if check.interval is None or champion is None:
+    if check.interval is None or (champion is None and check.change is not None):
         return []
+    if check.change is None or champion is None:
+        return sorted(check.interval)
     scale = abs(champion) if check.relative else 1.0
     return sorted(champion + edge * scale for edge in check.interval)
 

@@ -31,6 +31,9 @@ KINDS = {  # in the order of reading; the first three are named even when nothin
 }
 
 
+GROUPS = ("slices", "fairness")  # of checks about groups of rows
+
+
 @dataclass(frozen=True)
 class Links:
     """Web addresses around a run; "" where there is none. `commit` and `file` are prefixes, as in `Event`."""
@@ -142,7 +145,29 @@ def is_rule(check: Check) -> bool:
 
 
 def rules(evidence: Evidence) -> list[Check]:
-    return by_verdict(c for c in evidence.checks if is_rule(c))
+    """What stands in the table: of groups of rows, which may be many, only those that do not simply hold."""
+    return by_verdict(c for c in evidence.checks if is_rule(c) and not _quiet_group(c))
+
+
+def quiet_groups(evidence: Evidence) -> list[Check]:
+    """Groups that hold, those first that come closest to their limit."""
+    return sorted((c for c in evidence.checks if is_rule(c) and _quiet_group(c)), key=lambda c: -_harm(c))
+
+
+def held(count: int) -> str:
+    """`12 groups of rows within their limits`."""
+    return f"{numbers.count(count, 'group')} of rows within {'its limit' if count == 1 else 'their limits'}"
+
+
+def _quiet_group(check: Check) -> bool:
+    return check.group in GROUPS and check.verdict is Verdict.PASS
+
+
+def _harm(check: Check) -> float:
+    """How far a change goes in the bad direction; what has none comes last."""
+    if check.change is None or check.greater_is_better is None:
+        return -1e308
+    return -check.change if check.greater_is_better else check.change
 
 
 def findings(evidence: Evidence, headline: str) -> list[Check]:
@@ -236,6 +261,15 @@ def row(check: Check) -> Row:
     )
 
 
+def interval_word(evidence: Evidence, rows: Iterable[Row]) -> str:
+    """What a header adds where there are intervals: `, 90 % interval`."""
+    if not any(row.interval for row in rows):
+        return ""
+    if evidence.confidence is None:
+        return " and interval"
+    return f", {round(200 * evidence.confidence - 100, 3):g}{numbers.THIN}% interval"
+
+
 def limit_change(check: Check) -> float | None:
     """The limit in the units of `change`."""
     if check.limit is None or not isinstance(check.champion, float):
@@ -252,7 +286,7 @@ def direction(check: Check) -> str:
 
 def _difference(check: Check, shown: list[str]) -> tuple[str, str]:
     if check.change is None:
-        return "", ""
+        return "", _alone(check, shown)
     edge = limit_change(check)
     beside = [] if edge is None else [edge]
     decimals = 0 if check.relative else numbers.decimals_of(shown)
@@ -263,6 +297,15 @@ def _difference(check: Check, shown: list[str]) -> tuple[str, str]:
         check.change, check.interval, relative=check.relative, decimals=decimals, beside=beside
     )
     return text, both.removeprefix(text).strip()
+
+
+def _alone(check: Check, shown: list[str]) -> str:
+    """The interval of a value that is held against a limit alone: `(0.712 to 0.731)`."""
+    if check.interval is None or not isinstance(check.observed, float):
+        return ""
+    places = numbers.decimals_of(shown)
+    low, high = (numbers.fixed(edge, places) for edge in check.interval)
+    return f"({low} to {high})"
 
 
 def _bare(text: str) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mlgate.forges.sticky import VOLATILE
 from mlgate.model import Change, Check, Evidence, StageRun, Verdict
-from mlgate.render import chart, details, escape, layout, numbers, sentences
+from mlgate.render import chart, details, escape, interval, layout, numbers, sentences
 from mlgate.render.layout import NOWHERE, SYMBOL, Links, Model
 
 COMMENT_LIMIT = 60_000  # GitHub takes 65,536; the rest is for the marker and what a forge adds
@@ -135,7 +135,7 @@ def _consequences(model: Model) -> list[str]:
 def _open(evidence: Evidence, links: Links) -> list[str]:
     rules = layout.rules(evidence)
     parts = [*_rule_changes(evidence), *_table(evidence, rules)]
-    if drawing := chart.text(rules):
+    if drawing := interval.text(rules) or chart.text(rules):
         parts.append(escape.fence(drawing))
     parts += [*_findings(evidence, links), *_examples(evidence, links)]
     if evidence.proofs and details.refuted(evidence):
@@ -148,12 +148,24 @@ def _open(evidence: Evidence, links: Links) -> list[str]:
 
 
 def _folded(evidence: Evidence) -> list[str]:
-    parts = []
+    parts = _in_words(evidence)
+    if groups := layout.quiet_groups(evidence):
+        parts.append(_details(layout.held(len(groups)), _join(_table(evidence, groups)).rstrip()))
     if passed := layout.passing(evidence):
         items = _items(passed, lambda c: f"{SYMBOL[Verdict.PASS]} {escape.prose(c.title)}{_dash(c.reason)}")
         of = "" if evidence.kind == "compare" else f" of {escape.text(evidence.kind)}"
         parts.append(_details(f"{numbers.count(len(passed), 'other check')}{of} passed", items))
     return [*parts, *_made(evidence), *_since(evidence)]
+
+
+def _in_words(evidence: Evidence) -> list[str]:
+    """A sentence for each rule with an interval, and how many rows changed sides: never which ones."""
+    said = [sentences.of_check(c) for c in layout.rules(evidence) if c.interval is not None]
+    said += [sentences.of_moved(m) for m in evidence.moved]
+    if not said:
+        return []
+    title = f"In words: {numbers.count(len(said), 'sentence')}"
+    return [_details(title, _items([f"{one}" for one in said], escape.prose))]
 
 
 def _made(evidence: Evidence) -> list[str]:
@@ -254,8 +266,8 @@ def _table(evidence: Evidence, rules: Sequence[Check]) -> list[str]:
     if has_champion:
         header.append(f"Champion {sha}".strip())
     header.append(found)
-    if any(r.difference for r in rows):
-        header.append("Difference and interval" if any(r.interval for r in rows) else "Difference")
+    if any(r.difference or r.interval for r in rows):
+        header.append(f"Difference{layout.interval_word(evidence, rows)}")
     header.append("Allowed")
     if has_rows:
         header.append("Rows")

@@ -72,6 +72,12 @@ def with_interval(
     return f"{shown} ({low} to {high})"
 
 
+def fixed(value: float, decimals: int) -> str:
+    """A number with that many digits after the point, or more where they would all be zero."""
+    size = math.floor(math.log10(abs(value))) if value else 0
+    return _fixed(value, max(decimals, -size)) if -8 <= size < 15 else _scientific(value, _DIGITS)
+
+
 def decimals_of(texts: Iterable[str]) -> int:
     """The most digits after the point in these shown numbers."""
     return max((len(t.partition(".")[2]) for t in texts if "e" not in t), default=0)

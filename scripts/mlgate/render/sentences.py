@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from mlgate.model import Check, Evidence, Verdict
-from mlgate.render import layout, numbers
+from mlgate.model import Check, Evidence, Moved, Verdict
+from mlgate.render import interval, layout, numbers
 
 _NAMED = 3  # how many names a sentence carries before it counts the rest
 
@@ -49,9 +49,10 @@ def to_pass(evidence: Evidence) -> str:
         return ""
     checks = [c for c in layout.by_verdict(evidence.checks) if c.verdict is not Verdict.PASS]
     needs = list(dict.fromkeys(need for c in checks if c.verdict is not Verdict.WARN and (need := needed(c))))
+    needs += _rows(checks)
     if not needs:
         needs = list(dict.fromkeys(need for c in checks if (need := needed(c))))
-    others = [c for c in checks if not needed(c) and c.verdict is not Verdict.WARN]
+    others = [c for c in checks if not needed(c) and not c.needed and c.verdict is not Verdict.WARN]
     if others and needs:
         needs = [*needs[: _NAMED - 1], f"{numbers.count(len(others), 'check')} above needs mending"]
         if len(others) > 1:
@@ -61,6 +62,15 @@ def to_pass(evidence: Evidence) -> str:
     more = len(needs) - _NAMED
     said = "; ".join(needs[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
     return f"To pass{' without a warning' if evidence.verdict is Verdict.WARN else ''}: {said}."
+
+
+def _rows(checks: Sequence[Check]) -> list[str]:
+    """The rows that would settle what these rows cannot: the most that any rule needs."""
+    counted = [c for c in checks if c.outcome == "inconclusive" and c.needed]
+    if not counted:
+        return []
+    most = max(counted, key=lambda c: c.needed or 0)
+    return [f"`{most.title}` needs about {interval.about(most.needed or 0)} rows like these to be decided"]
 
 
 def needed(check: Check) -> str:
@@ -76,6 +86,85 @@ def needed(check: Check) -> str:
     held = used(check) is not None and check.change is not None
     verb = "come back to" if held else "reach" if up else "come down to"
     return f"`{check.title}` needs to {verb} {shown} or {'more' if up else 'less'}"
+
+
+def of_check(check: Check) -> str:
+    """One plain sentence about a rule that was measured: what differs, how far that is certain, what is allowed.
+
+    `auc` is 0.004 better than the champion; the interval reaches down to −0.003, and −0.010 is allowed.
+    """
+    if not isinstance(check.observed, float) or check.greater_is_better is None:
+        return sentence(check.reason) or _crossed(check)
+    if check.interval == (0.0, 0.0) and not check.change:
+        return f"`{check.title}` is the champion's: {check.method or 'nothing differs'}."
+    said = _against(check) if check.change is not None else _alone(check)
+    if check.outcome == "inconclusive" and check.needed:
+        return f"{said} About {interval.about(check.needed)} rows like these would settle it."
+    return said
+
+
+def _against(check: Check) -> str:
+    """A change, its interval, and the change that is allowed."""
+    assert check.change is not None  # noqa: S101 -- asked by the only caller
+    other = "anchor" if "anchor" in check.id.rpartition(".")[2] else "champion"
+    edge = layout.limit_change(check)
+    beside = [] if edge is None else [edge]
+
+    def signed(value: float) -> str:
+        return numbers.difference(value, relative=check.relative, beside=[v for v in [*beside, 0.0] if v != value])
+
+    size = signed(abs(check.change)).lstrip("+")
+    better = (check.change > 0) is check.greater_is_better
+    how = (
+        f"as good as the {other}" if not check.change else f"{size} {'better' if better else 'worse'} than the {other}"
+    )
+    said = f"`{check.title}` is {how}"
+    gain = edge is not None and edge != 0 and (edge > 0) is check.greater_is_better
+    allowed = "" if edge is None else f"{signed(edge)} is {'required' if gain else 'allowed'}"
+    if check.interval is None:
+        return f"{said}; {allowed}." if allowed else f"{said}."
+    low, high = sorted(check.interval)
+    worst, best = (low, high) if check.greater_is_better else (high, low)
+    if check.outcome == "worse" or (check.verdict is Verdict.FAIL and edge is not None and _beyond(best, edge, check)):
+        return f"{said}; even the good end of the interval is {signed(best)}, and {allowed}."
+    reach = "down" if check.greater_is_better else "up"
+    end = f"the interval reaches {reach} to {signed(worst)}"
+    if not allowed:
+        return f"{said}; {end}{f'; {check.expected}' if check.expected else ''}."
+    return f"{said}; {end}, {'but' if check.outcome == 'inconclusive' else 'and'} {allowed}."
+
+
+def _beyond(value: float, edge: float, check: Check) -> bool:
+    return value < edge if check.greater_is_better else value > edge
+
+
+def _alone(check: Check) -> str:
+    """A value on its own, its interval, and the limit."""
+    row = layout.row(check)
+    said = f"`{check.title}` is {row.observed}"
+    if check.interval is None:
+        return f"{said}; allowed: {row.allowed}." if row.allowed else f"{said}."
+    low, high = sorted(check.interval)
+    worst, reach = (low, "down") if check.greater_is_better else (high, "up")
+    shown = numbers.together(worst, *[v for v in (check.observed, check.limit) if isinstance(v, float)])[0]
+    return (
+        f"{said}; the interval reaches {reach} to {shown}{f', and {row.allowed} is required' if row.allowed else ''}."
+    )
+
+
+def of_moved(moved: Moved) -> str:
+    """How many rows changed sides between the two models."""
+    name = f"`{moved.name}`: of" if moved.name else "Of"
+    rows = numbers.count(moved.rows, "row")
+    if not moved.better and not moved.worse:
+        return f"{name} {rows} none is {'decided' if moved.by == 'class' else 'predicted'} differently."
+    if moved.by == "loss":
+        return (
+            f"{name} {rows} {moved.worse:,} have a larger error than in the champion, {moved.better:,} a smaller one."
+        )
+    return (
+        f"{name} {rows} {moved.worse:,} were right in the champion and are wrong now; {moved.better:,} the other way."
+    )
 
 
 def overall(evidences: Sequence[Evidence]) -> str:

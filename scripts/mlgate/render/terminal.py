@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlgate.model import Change, Check, Evidence, Verdict
-from mlgate.render import cells, details, escape, layout, numbers, sentences
+from mlgate.render import cells, details, escape, interval, layout, numbers, sentences
 
 _COLOR = {
     Verdict.PASS: "32",
@@ -55,6 +55,10 @@ def _block(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _
     table = _table([_line(c) for c in rules[:_MANY]], columns, paint)
     if len(rules) > _MANY:
         table.append(f"  and {len(rules) - _MANY:,} more, all in the report")
+    if quiet := len(layout.quiet_groups(evidence)):
+        table.append(
+            f"  {numbers.count(quiet, 'group')} of rows within {'its limit' if quiet == 1 else 'their limits'}"
+        )
     headline = sentences.headline(evidence)
     telling = layout.findings(evidence, headline)
     found = [c for c in layout.by_verdict(evidence.checks) if (c in telling or layout.is_open(c)) and not _in_a_row(c)]
@@ -62,6 +66,7 @@ def _block(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _
     words = [line for said in dict.fromkeys(tuple(_finding(c, columns, paint)) for c in found[:_MANY]) for line in said]
     worse = bool(found) and (not rules or found[0].verdict.rank > rules[0].verdict.rank)
     table += [line for check in rules[:_MANY] for line in _broken(check, columns)]
+    table += _drawn(rules, columns)
     lines = [*_header(evidence, among, columns, paint), *(words + table if worse else table + words)]
     told = any(layout.says_the_same(c.reason, headline) for c in [*found, *filter(_in_a_row, rules[:_MANY])])
     if not told and (not rules or evidence.verdict is not Verdict.PASS or evidence.title):
@@ -77,6 +82,14 @@ def _block(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _
     if evidence.controls is not None:
         lines.append(f"controls {evidence.controls.passed} of {evidence.controls.total}")
     return lines
+
+
+def _drawn(rules: Sequence[Check], columns: int) -> list[str]:
+    """The intervals against their limits, unless every rule holds or the lines do not fit."""
+    if all(check.verdict is Verdict.PASS for check in rules):
+        return []
+    lines = [f"  {_ascii(line)}" for line in interval.text(rules, interval.ASCII).splitlines()]
+    return lines if all(cells.of(line) <= columns for line in lines) else []
 
 
 def _names(title: str, evidences: Sequence[Evidence], among: Sequence[Evidence], columns: int) -> list[str]:
