@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from mlgate import estimators
 from mlgate.config import Rule
 from mlgate.data.rows import Predicted, Rows
 from mlgate.judge import estimate, recompute
@@ -289,3 +291,13 @@ def test_every_other_way_to_compute_is_tried_only_where_it_is_defined() -> None:
     assert dict(variants.variants(Spec("r2"), flat, flat.challenger, estimate.value)).keys() == {
         "of `is: explained_variance`"
     }
+
+
+def test_the_page_says_how_each_metric_is_computed_and_shows_what_is_said() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    for name in estimators.KNOWN:
+        assert f"`{name}`" in page.split("## Each metric")[1].split("\n## ")[0]
+    rule, rows = Rule.model_validate({"is": "roc_auc"}), BINARY
+    checks = recompute.check(rule, WHERE, Spec("roc_auc"), rows, "challenger", 0.7312, recomputed=0.731249)
+    (shown,) = [block.split("```")[0] for block in page.split("```text\n")[1:]]
+    assert " ".join(shown.split()) == next(checks).reason
