@@ -27,9 +27,6 @@ CELLS = frozenset(
     }
 )
 
-DELONG_ROWS = 200  # of each class; with fewer, or so near to 1, the normal distribution is no guide
-DELONG_VALUE = 0.98
-
 
 class Method(Protocol):
     def bounds(
@@ -44,33 +41,12 @@ def bounds(spec: Spec, rows: Rows, a: Predicted, b: Predicted, *, confidence: fl
 
     Raises UndefinedError where the rows do not define the metric of either.
     """
-    if not _is_delong(spec, rows):
-        return _method(spec, rows).bounds(spec, rows, a, b, confidence=confidence, ratio=ratio)
-    if _large(rows):
-        found = _module("delong").bounds(spec, rows, a, b, confidence=confidence, ratio=ratio)
-        if max(found.a, found.b) < DELONG_VALUE:
-            return found
-    return _module("mover").bounds(spec, rows, a, b, confidence=confidence, ratio=ratio)
+    return _method(spec, rows).bounds(spec, rows, a, b, confidence=confidence, ratio=ratio)
 
 
 def level(spec: Spec, rows: Rows, a: Predicted, *, confidence: float) -> Bounds:
     """The bounds of the metric of one model, each one-sided at `confidence`. Raises UndefinedError."""
-    if not _is_delong(spec, rows):
-        return _method(spec, rows).level(spec, rows, a, confidence=confidence)
-    if _large(rows):
-        found = _module("delong").level(spec, rows, a, confidence=confidence)
-        if found.a < DELONG_VALUE:
-            return found
-    return _module("mover").level(spec, rows, a, confidence=confidence)
-
-
-def _is_delong(spec: Spec, rows: Rows) -> bool:
-    return spec.name == "roc_auc" and rows.task == "binary" and rows.cluster is None and rows.weight is None
-
-
-def _large(rows: Rows) -> bool:
-    positive = int((rows.label == 1).sum())
-    return min(positive, rows.count - positive) >= DELONG_ROWS
+    return _method(spec, rows).level(spec, rows, a, confidence=confidence)
 
 
 def _method(spec: Spec, rows: Rows) -> Method:
@@ -80,6 +56,8 @@ def _method(spec: Spec, rows: Rows) -> Method:
         return _module("tango")
     if rows.weight is None and spec.name in CELLS:
         return _module("cells")
+    if rows.weight is None and rows.task == "binary" and spec.name == "roc_auc":
+        return _module("delong")
     return _module("means")
 
 

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 class Share(NamedTuple):
-    """Weights of right decisions, rows of the class, decisions for the class and all rows: part and whole of a share."""
+    """Two sums of right decisions, rows of the class, decisions for it and all rows: part and whole."""
 
     part: tuple[float, float, float, float]
     whole: tuple[float, float, float, float]

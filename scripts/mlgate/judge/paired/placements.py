@@ -6,8 +6,6 @@ Letters 21, 2014, doi 10.1109/LSP.2014.2337313, with counts in place of midranks
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,41 +43,8 @@ def placements(positive: NDArray[np.bool_], score: Floats) -> Floats:
     return found
 
 
-@dataclass(frozen=True)
-class Areas:
-    """Two areas under the ROC curve on the same rows, with DeLong's variances and covariance."""
-
-    a: float
-    b: float
-    var_a: float
-    var_b: float
-    covariance: float
-    positives: int
-    negatives: int
-
-    def variance(self, ratio: float) -> float:
-        """Of a - ratio * b."""
-        return max(0.0, self.var_a + ratio * ratio * self.var_b - 2 * ratio * self.covariance)
-
-
-def areas(positive: NDArray[np.bool_], a: Floats, b: Floats | None = None) -> Areas:
-    """Of one model, or of two. Both classes occur; a class of one row has no variance of its own and counts as 0."""
-    values = [placements(positive, score) for score in ((a,) if b is None else (a, b))]
-    positives = int(positive.sum())
-    total = np.zeros((2, 2))
-    for of_class in (positive, ~positive):
-        split = np.stack([value[of_class] for value in values])
-        if split.shape[1] > 1:
-            spread = np.atleast_2d(np.cov(split)) / split.shape[1]
-            total[: len(values), : len(values)] += spread
-        if of_class is positive:
-            means = split.mean(1)
-    return Areas(
-        a=float(means[0]),
-        b=float(means[1]) if b is not None else 0.0,
-        var_a=float(total[0, 0]),
-        var_b=float(total[1, 1]),
-        covariance=float(total[0, 1]),
-        positives=positives,
-        negatives=len(positive) - positives,
-    )
+def by_class(positive: NDArray[np.bool_], scores: list[Floats]) -> tuple[Floats, Floats]:
+    """The placements of the positive rows and of the negative ones: each (sides, rows of the class)."""
+    values = [placements(positive, score) for score in scores]
+    negative = ~positive
+    return np.stack([value[positive] for value in values]), np.stack([value[negative] for value in values])
