@@ -83,14 +83,15 @@ def not_judged(section: str, key: str, by: str, small: Sequence[Small], setting:
     ordered = sorted(small, key=lambda s: (-s.rows, s.name))
     named = "; ".join(f"{s.name}: {s.why}" for s in ordered[:_MOST_NAMED])
     more = f"; and {len(ordered) - _MOST_NAMED:,} more groups" if len(ordered) > _MOST_NAMED else ""
-    whole = "in no group" if all_ else f"not in {len(small):,} {'group' if len(small) == 1 else 'groups'}"
+    groups = "group" if len(small) == 1 else "groups"
+    whole = "judged in no group" if all_ else f"not judged in {len(small):,} {groups}"
     what = ordered[0].name if len(ordered) == 1 else f"{by}, {len(ordered):,} groups"
     return Check(
         id=setting.id(section, key, by, "not_judged"),
         group=section,
         title=setting.title(f"{key}, {what}"),
         verdict=Verdict.INCONCLUSIVE if all_ else Verdict.WARN,
-        reason=f"{key} was judged {whole} by {by}: {named}{more}.",
+        reason=f"{key} was {whole} by {by}: {named}{more}.",
         observed="not judged",
         expected=ordered[0].why if len(ordered) == 1 else "enough rows",
         rows=sum(s.rows for s in ordered),

@@ -22,6 +22,7 @@ from mlgate.judge.numbers import percent, plain
 from mlgate.model import Check, Verdict
 
 SECTION = "slices"
+_FEW = 5  # rows; so many that differ are no pattern
 
 Compare = Callable[..., Bounds]  # as paired.bounds
 Level = Callable[..., Bounds]  # as paired.level
@@ -145,7 +146,7 @@ class _Judging:
         crossed = self._first(-self.sign * found.a, fail, warn, times=-self.sign)
         least = fail if fail is not None else warn
         edge = found.lower if self.sign > 0 else found.upper
-        if found.too_little and (crossed is not None or (least is not None and self.sign * edge < self.sign * least)):
+        if found.too_little:
             raise _TooLittleError(found.too_little)
         floor = "at least" if self.sign > 0 else "at most"
         told = f"{self.key} of {name} is {shown(found.a, *_set(fail, warn))}"
@@ -195,7 +196,7 @@ class _Judging:
         shift = (ratio - 1) * found.b
         interval = ((found.lower + shift) / unit, (found.upper + shift) / unit)
         most = max(-self.sign * edge for edge in interval)
-        if found.too_little and not most <= margin:
+        if found.too_little and not (most <= margin and _agree(spec, rows.challenger, champion)):
             raise _TooLittleError(found.too_little)
         show = percent if limit.relative else plain
         size = (
@@ -288,7 +289,22 @@ class _Judging:
 
 
 class _TooLittleError(Exception):
-    """A group of which the bounds may not say anything: few rows, unless all they could mean is within the limit."""
+    """A group of which the bounds may not say anything."""
+
+
+def _agree(spec: Spec, a: Predicted, b: Predicted) -> bool:
+    """Whether two models say the same of nearly every row of a group: what hardly changed does no harm there, however
+    little else the group says."""
+    needs = estimate.needs(spec)
+    one, other = a.score, b.score
+    if "class" in needs:
+        one, other = a.decided, b.decided  # type: ignore[assignment]
+    elif "row" in needs:
+        one, other = a.values.get(spec.column), b.values.get(spec.column)
+    if one is None or other is None:
+        return False
+    apart = one != other
+    return int(apart.reshape(len(apart), -1).any(axis=1).sum()) < _FEW
 
 
 def _set(*limits: Decimal | None) -> list[Decimal]:
