@@ -17,7 +17,8 @@ VERBS = ("compare", "report", "doctor", "init", "validate-data", "train")
 PIPELINE = "ml-pipeline"
 NAMES = (*VERBS, PIPELINE)
 # Where and in what a job runs: GitHub says these in a workflow, so actions have no such inputs.
-PLACE = {"stage", "image", "judge-image", "commit-image", "setup", "job-prefix", "mlgate-source", "expire-in"}
+PLACE = {"stage", "image", "judge-image", "commit-image", "prepare-image", "setup", "job-prefix", "mlgate-source"}
+PLACE |= {"expire-in", "inputs-expire-in"}  # GitHub's workflow says these in days
 _BLOCK = re.compile(r"\$\[\[\s*inputs\.([a-z-]+)\s*\]\]")
 
 Inputs = dict[str, Any]
@@ -78,7 +79,7 @@ class Template:
                 return node
             if whole := _BLOCK.fullmatch(node):
                 return values[whole[1]]
-            return _BLOCK.sub(lambda m: str(values[m[1]]), node)
+            return _BLOCK.sub(lambda m: v if isinstance(v := values[m[1]], str) else json.dumps(v), node)
 
         filled: dict[str, Any] = fill(yaml.safe_load(self.body))
         return filled

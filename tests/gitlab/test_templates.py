@@ -19,12 +19,13 @@ from .templates import NAMES, PIPELINE, PLACE, ROOT, VERBS, accepts, load, optio
 pytestmark = pytest.mark.gitlab
 # A token that only the forge's own variables bring, and what GitLab gives a job anyway: CI/CD variables.
 # And folders that a template, which knows where artifacts lie, chooses by itself.
-ONLY_ACTIONS = {"github-token", "env", "handed", "proposal"}
+ONLY_ACTIONS = {"github-token", "env", "handed", "inputs", "proposal"}
 VERBS_OF = {**{verb: (verb,) for verb in VERBS}, PIPELINE: ("doctor", "validate-data", "train", "compare", "report")}
 NOT_IN_THE_GATE = {
     *("data", "contract", "optional", "verify"),  # what is checked, and how far, is said by mlgate.yaml
     *("smoke", "push", "commit", "commit-branch", "commit-image"),  # a gate makes no model to be committed
-    *("quarantine", "data-docs", "expire-in"),  # its run job hands over evidence and nothing else
+    *("quarantine", "data-docs", "expire-in"),  # its run job hands over what the judge reads and nothing else
+    *("prepare", "prepare-image"),  # its run job always does
 }
 JUDGES = [
     ("compare", "mlgate-compare"),
@@ -42,7 +43,12 @@ WITH_PROJECT_CODE = [
         [_EVIDENCE.format("validate-data"), "./.mlgate/quarantine/", "./.mlgate/data-docs/"],
     ),
     ("train", "mlgate-train", [_EVIDENCE.format("train"), "./.mlgate/proposal/"]),
-    (PIPELINE, "mlgate-run", [_EVIDENCE.format(verb) for verb in ("doctor", "validate-data", "train")]),
+    ("compare", "mlgate-prepare", [_EVIDENCE.format("prepare"), "./.mlgate/inputs/"]),
+    (
+        PIPELINE,
+        "mlgate-run",
+        [*(_EVIDENCE.format(verb) for verb in ("doctor", "validate-data", "train", "prepare")), "./.mlgate/inputs/"],
+    ),
 ]
 STRINGS = [
     (name, key) for name in NAMES for key, spec in load(name).inputs.items() if spec.get("type", "string") == "string"
@@ -291,6 +297,9 @@ def test_jobs_run_when_they_should_and_count(name: str) -> None:
             assert job["rules"][0] == {"if": '"off" == "off"', "when": "never"}
             assert conditions[1:] == ['$CI_PIPELINE_SOURCE == "schedule"', '$CI_PIPELINE_SOURCE == "web"']
             continue
+        if key == "mlgate-prepare":
+            assert job["rules"][0] == {"if": '"false" == "false"', "when": "never"}
+            conditions = conditions[1:]
         assert conditions == [
             '$CI_PIPELINE_SOURCE == "merge_request_event"',
             "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -82,7 +82,7 @@ class Gathered:
         return there
 
 
-def gather(work: Work, files: Gathered, caches: Sequence[Path]) -> None:
+def gather(work: Work, files: Gathered) -> None:
     """Everything that a later step needs, because after this nobody can fetch; and the committed files handed over."""
     later: dict[Side, list[str]] = {side: [] for side in work.projects}
     for name, sides in work.sets.items():
@@ -107,11 +107,12 @@ def gather(work: Work, files: Gathered, caches: Sequence[Path]) -> None:
             later[side] += [project.artifact] if side != "anchor" else []
     hand = list(_wanted(work))
     for file in hand:
-        if _here(work, file, caches) is None:
-            later[_side(file)].append(file.named.name)
+        with suppress(MlgateError):  # what can be handed over by no means is told below
+            if _here(work, file) is None:
+                later[_side(file)].append(file.named.name)
     for side, paths in later.items():
         files.ask(side, paths)
-    _hand_over(work, hand, files, caches)
+    _hand_over(work, hand, files)
 
 
 def _wanted(work: Work) -> Iterator[Wanted]:
@@ -134,15 +135,20 @@ def _side(one: Wanted) -> Side:
     return "challenger" if one.role == "labels" else one.role
 
 
-def _here(work: Work, one: Wanted, caches: Sequence[Path]) -> Path | None:
-    """In the working tree, in git or in DVC's cache; None where it has to be fetched."""
-    if not one.named.digest:
-        return None
-    root, snapshot = work.run.git.root, work.sides[_side(one)].pipeline.snapshot
-    return inputs.find(one.named, root=root, snapshot=snapshot, caches=caches, folder=None, strict=False)
+def _here(work: Work, one: Wanted) -> Path | None:
+    """In the working tree, in git or in DVC's cache; None where it has to be fetched. Raises MlgateError."""
+    path, root = one.named.name, work.run.git.root
+    snapshot = work.sides[_side(one)].pipeline.snapshot
+    caches, legacy = inputs.caches(root, path), _legacy(work, one)
+    return inputs.find(path, one.named, root=root, snapshot=snapshot, caches=caches, legacy=legacy)
 
 
-def _hand_over(work: Work, wanted_files: Sequence[Wanted], files: Gathered, caches: Sequence[Path]) -> None:
+def _legacy(work: Work, one: Wanted) -> bool:
+    out = work.sides[_side(one)].pipeline.outs.get(one.named.name)
+    return out is not None and out.legacy
+
+
+def _hand_over(work: Work, wanted_files: Sequence[Wanted], files: Gathered) -> None:
     given = 0
     for one in wanted_files:
         path, role = one.named.name, one.named.role
@@ -152,7 +158,9 @@ def _hand_over(work: Work, wanted_files: Sequence[Wanted], files: Gathered, cach
             work.check(what, role, Verdict.ERROR, reason, group="integrity", file=path)
             continue
         try:
-            inputs.give(work.folder, _here(work, one, caches) or files.have(_side(one), path), one.named)
+            snapshot = work.sides[_side(one)].pipeline.snapshot
+            there = _here(work, one) or files.have(_side(one), path)
+            inputs.give(work.folder, there, one.named, snapshot=snapshot, legacy=_legacy(work, one))
         except (MlgateError, OSError) as error:
             work.lacking(what, role, error, f"{path} ({role}) cannot be handed over")
             continue

@@ -20,11 +20,9 @@ from mlgate.errors import MlgateError
 from mlgate.judge import integrity, made
 from mlgate.judge.case import Side, in_folder
 from mlgate.model import Evidence, Verdict
-from mlgate.repo import project_dvc
 from mlgate.repo.dvc import Pipeline
 from mlgate.repo.git import Snapshot
 from mlgate.train.process import ended_cleanly
-from mlgate.train.project import Project
 from mlgate.train.proofs import Shown
 
 _OURS = re.compile(r"[a-z0-9-]+-[0-9a-f]{32,64}")
@@ -116,7 +114,7 @@ class Preparer:
             work.check("unchanged", "unchanged", Verdict.PASS, reason, group="integrity")
             return work.evidence()
         with Gathered(work.projects) as files:
-            gather(work, files, self._caches(project))
+            gather(work, files)
             files.close()
             _overlapping.check(work, files)
             self._make(Maker(work, files, self._interpreter(own)))
@@ -133,12 +131,6 @@ class Preparer:
     def _interpreter(self, own: Config) -> str:
         python = self.asked.python or own.interpreter
         return str(self.run.git.root / python) if "/" in python else python
-
-    @staticmethod
-    def _caches(project: Project) -> list[Path]:
-        if project.dvc is None:
-            return []
-        return [project_dvc.cache(project.dvc, project.git.root / project.home, project.environ)]
 
     def _side(self, snapshot: Snapshot, file: str, own: Config) -> Side:
         config = self.bound.config(snapshot, self.bound.earlier(snapshot, file, own))

@@ -16,14 +16,13 @@ dots too: `eval%2Eauc`.
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
 from mlgate.errors import MlgateError
 from mlgate.model import Evidence, Named
-from mlgate.repo import content
+from mlgate.repo import inputs
 
 Side = Literal["challenger", "champion", "anchor"]
 FOLDER = "made"
@@ -64,23 +63,13 @@ def find(evidence: Evidence | None, folder: Path, name: str) -> Path | None:
     told = next((one for one in evidence.inputs if one.name == name), None) if evidence is not None else None
     if told is None:
         return None
-    path = folder / name
-    shown = f"{folder.name}/{name}"
-    try:
-        for part in (path, *path.parents[: len(Path(name).parts)]):
-            if part.is_symlink():
-                raise MlgateError("is a symbolic link; mlgate does not follow it.", file=shown)
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise MlgateError("is no file.", file=shown)
-        same = content.digest(path, {"sha256": ""}) == {"sha256": told.digest.get("sha256", "")}
-    except OSError as error:
+    found = inputs.made(folder, name, told.digest.get("sha256", ""))
+    if found is None:
         raise MlgateError(
-            f"cannot be read ({error.strerror or error}), and the evidence of the run job lists it.", file=shown,
+            "is not there, and the evidence of the run job lists it.", file=f"{folder.name}/{name}",
             fix="Hand the inputs folder over together with the evidence.",
-        ) from error  # fmt: skip
-    if not same:
-        raise MlgateError("is not the file that the evidence of the run job lists.", file=shown)
-    return path
+        )  # fmt: skip
+    return found
 
 
 def _word(text: str) -> str:
