@@ -185,6 +185,17 @@ def test_rows_that_a_model_was_trained_with_are_left_out_of_all_sides(at: Set) -
     assert rows.cluster is not None
     assert rows.cluster.tolist() == [0, 1, 1]
     assert [rows.id_of(row) for row in range(3)] == ["1", "3", "4"]
+    assert found.whole is not None
+    assert found.whole.label.tolist() == [0, 1, 1, 0]
+
+
+def test_ids_to_leave_out_have_a_column_of_their_own(at: Set) -> None:
+    labels, scores = ({"person": ["7", "x", "y", "z"], **more} for more in ({"y": [0, 1, 1, 0]}, {"p": [0.1] * 4}))
+    out = at.write("made/exclude.parquet", {"id": ["x", "7", "x"], "side": ["champion", "champion", "challenger"]})
+    found = at.read(labels, scores, id="person", score="p", exclude=out)
+    assert found.excluded == 2
+    assert found.rows is not None
+    assert [found.rows.id_of(row) for row in range(2)] == ["y", "z"]
 
 
 def test_leaving_out_may_leave_too_little(at: Set) -> None:

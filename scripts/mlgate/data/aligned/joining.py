@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlgate.data.aligned import labels as labelled
 from mlgate.data.aligned import sides
 from mlgate.data.aligned.labels import Labels
-from mlgate.data.aligned.nouns import SIDES, Aligned, Asked, Finding, Side
+from mlgate.data.aligned.nouns import EXCLUDED, SIDES, Aligned, Asked, Finding, Side
 from mlgate.data.aligned.source import Links, RefusedError, Source
-from mlgate.data.rows import Groups, Predicted, Rows
+from mlgate.data.rows import Predicted, Rows
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -38,15 +38,15 @@ def read(con: DuckDBPyConnection, asked: Asked) -> Aligned:
         return Aligned(None, tuple(findings))
     rows = _rows(labels, predicted)
     if asked.exclude is None:
-        return Aligned(rows, tuple(findings))
+        return Aligned(rows, tuple(findings), whole=rows)
     try:
-        out = sides.excluded(Source.opened(con, asked.exclude, None, asked.id, links), labels)
+        out = sides.excluded(Source.opened(con, asked.exclude, None, EXCLUDED, links), labels)
     except RefusedError as error:
-        return Aligned(None, (*findings, *error.findings))
-    left = _without(rows, out)
+        return Aligned(None, (*findings, *error.findings), whole=rows)
     count = int(out.sum())
+    left = rows.take(np.flatnonzero(~out)) if count else rows
     findings += _left(left, labels, count)
-    return Aligned(left if left.count else None, tuple(findings), count)
+    return Aligned(left if left.count else None, tuple(findings), excluded=count, whole=rows)
 
 
 def _side(
@@ -80,40 +80,6 @@ def _rows(labels: Labels, predicted: dict[Side, Predicted]) -> Rows:
         query=labels.query,
         groups=labels.groups,
         id_of=labels.source.id_at,
-    )
-
-
-def _without(rows: Rows, out: Any) -> Rows:
-    """The rows that are not `out`, (n,) of bool."""
-    if not out.any():
-        return rows
-    kept = np.flatnonzero(~out)
-
-    def some(array: Any) -> Any:
-        return None if array is None else array[kept]
-
-    def side(one: Predicted | None) -> Predicted | None:
-        if one is None:
-            return None
-        values = {name: some(array) for name, array in one.values.items()}
-        return Predicted(some(one.score), some(one.decided), values)
-
-    def dense(codes: Any) -> Any:
-        """Numbers without gaps, which the rows that are out may have left."""
-        return None if codes is None else np.unique(codes[kept], return_inverse=True)[1].astype(np.int32)
-
-    id_of = rows.id_of
-    return replace(
-        rows,
-        label=rows.label[kept],
-        challenger=side(rows.challenger) or rows.challenger,
-        champion=side(rows.champion),
-        anchor=side(rows.anchor),
-        weight=some(rows.weight),
-        cluster=dense(rows.cluster),
-        query=dense(rows.query),
-        groups={by: Groups(by, some(group.codes), group.names) for by, group in rows.groups.items()},
-        id_of=lambda row: id_of(int(kept[row])),
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Side = Literal["challenger", "champion", "anchor"]
 SIDES: tuple[Side, ...] = ("challenger", "champion", "anchor")
 Level = Literal["error", "inconclusive", "note"]
+EXCLUDED = "id"  # the column of `Asked.exclude`
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Asked:
     edges: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # column of `groups` -> where a group ends
     values: tuple[str, ...] = ()  # columns of the predictions files with one number per row
     made: Mapping[Side, tuple[Made, ...]] = field(default_factory=dict)
-    exclude: File | None = None  # ids, in a column `id`, of rows that are left out of all sides
+    exclude: File | None = None  # with the ids, in a column called `id`, of rows that are left out of all sides
     probabilities: bool = False  # the scores have to be probabilities
 
 
@@ -96,6 +97,7 @@ class Aligned:
     rows: Rows | None
     findings: tuple[Finding, ...] = ()
     excluded: int = 0  # rows that `Asked.exclude` left out
+    whole: Rows | None = None  # with those rows; the same as `rows` where none was left out
 
     @property
     def errors(self) -> tuple[Finding, ...]:
