@@ -56,6 +56,7 @@ def connect(memory_limit: str = "", folder: Path | None = None) -> DuckDBPyConne
     if limit:
         con.execute(f"SET memory_limit = {sql.text(f'{limit}B')}")
     con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_progress_bar = false")  # it would stand between the lines of the report
     con.execute("SET lock_configuration = true")
     return con
 
