@@ -10,6 +10,7 @@ from numpy.random import Generator
 from mlgate.data.rows import Predicted, Rows
 from mlgate.judge.measures import Spec
 
+COST = Spec("expected_cost", costs={"no": {"yes": 1.0}, "yes": {"no": 5.0}})
 BINARY = [
     Spec("log_loss"),
     Spec("brier_score"),
@@ -28,7 +29,7 @@ BINARY = [
     Spec("f1", average="macro"),
     Spec("matthews_corrcoef"),
     Spec("cohen_kappa"),
-    Spec("expected_cost", costs={"no": {"yes": 1.0}, "yes": {"no": 5.0}}),
+    COST,
     Spec("row_mean", column="gain"),
 ]
 AVERAGED = ["precision", "recall", "specificity", "f1", "jaccard", "roc_auc", "average_precision"]
