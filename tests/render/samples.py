@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlgate.model import Champion, Change, Check, Controls, Evidence, Location, Named, Source, Tool, Verdict
+from mlgate.model import (
+    Champion,
+    Change,
+    Check,
+    Controls,
+    Evidence,
+    Figure,
+    Location,
+    Moved,
+    Named,
+    Series,
+    Source,
+    Tool,
+    Verdict,
+)
 from mlgate.render.layout import Links
 
 CHAMPION = "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334"
@@ -302,6 +316,69 @@ def with_intervals() -> Evidence:
     )
 
 
+RECALL_OPEN = AUC.model_copy(
+    update={
+        "id": "rules.recall.absolute_regression",
+        "title": "recall",
+        "verdict": Verdict.INCONCLUSIVE,
+        "interval": (-0.014, 0.018),
+        "outcome": "inconclusive",
+        "method": "joint cells",
+        "needed": 91_234,
+        "reason": "recall may be worse than the champion by more than is allowed, or not: 6,057 rows cannot tell.",
+    }
+)
+
+
+def figures(name: str = "holdout") -> list[Figure]:
+    sides = ("champion", "challenger")
+    straight = tuple(Series(name=side, x=(0.0, 0.25, 1.0), y=(0.0, 0.75, 1.0)) for side in sides)
+    counts = tuple(Series(name=f"{side}, rows", x=(0.0, 0.25, 1.0), y=(10.0, 40.0, 5.0)) for side in sides)
+    spread = tuple(
+        Series(name=f"{side}{suffix}", x=(10.0, 20.0), y=(at - 3.0, at + 2.0))
+        for side in sides
+        for suffix, at in (("", 0.0), (", 10 %", -5.0), (", 90 %", 5.0))
+    )
+    matrix = (Series(name=f"{name} no", x=(0.0, 1.0), y=(90.0, 10.0)), Series(name="yes", x=(0.0, 1.0), y=(5.0, 95.0)))
+    return [
+        Figure(kind="roc", title=f"{name}: ROC", x="false positive rate", y="true positive rate", series=straight),
+        Figure(kind="precision-recall", title=f"{name}: PR", x="recall", y="precision", series=straight),
+        Figure(kind="calibration", title=f"{name}: calibration", x="said", y="was", series=(*straight, *counts)),
+        Figure(kind="residuals", title=f"{name}: errors", x=name, y="true minus predicted", series=spread),
+        Figure(
+            kind="confusion", title=f"{name}: decisions", x="decided", y="true",
+            classes=(f"{name} no", "yes"), series=matrix,
+        ),
+    ]  # fmt: skip
+
+
+def with_figures() -> Evidence:
+    poor = AUC.model_copy(
+        update={"id": "slices.auc.health=poor", "title": "auc, health = poor", "group": "slices", "change": -0.009}
+    )
+    good = poor.model_copy(update={"id": "slices.auc.health=good", "title": "auc, health = good", "change": 0.01})
+    return evidence(
+        verdict="inconclusive",
+        statistics="paired",
+        confidence=0.95,
+        checks=[
+            AUC.model_copy(update={"interval": (-0.003, 0.007), "outcome": "non-inferior", "method": "DeLong"}),
+            AUC_FLOOR.model_copy(update={"interval": (0.712, 0.731), "champion": None, "method": "DeLong"}),
+            RECALL_OPEN,
+            good,
+            poor,
+            *INTEGRITY,
+        ],
+        figures=figures(),
+        moved=[
+            Moved(
+                name="holdout", by="class", rows=6057, better=40, worse=31, best=("p-17", "p-4"), worst=("p-99", "p-5")
+            )
+        ],
+        changes=CHANGES,
+    )
+
+
 def doctor() -> Evidence:
     return Evidence(
         kind="doctor",
@@ -373,6 +450,8 @@ def hostile(text: str) -> Evidence:
             Change(kind="dependency", what=text, before=None, after=text),
         ],
         not_run=[f"{text} not run"],
+        figures=figures(text),
+        moved=[Moved(name=text, by="loss", rows=3, better=1, worse=1, best=(text,), worst=(text,))],
         artifacts=[text],
         tool=Tool(name=text, version=text),
     )
@@ -387,5 +466,6 @@ ALL = {
     "unchanged": unchanged,
     "rule_change": rule_change,
     "with_intervals": with_intervals,
+    "with_figures": with_figures,
     "doctor": doctor,
 }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgate.model import Check, Evidence, Verdict
+from mlgate.model import Check, Evidence, Moved, Verdict
 from mlgate.render import chart, escape, layout, numbers, sentences
 from render import samples
 
@@ -144,8 +144,93 @@ def test_the_text_chart_draws_each_metric_once_where_it_is_closest_to_a_limit() 
 def test_the_text_chart_marks_what_is_off_its_scale() -> None:
     far = samples.LOG_LOSS_WORSE.model_copy(update={"observed": 58.0})
     assert "▶  4,940 times what is allowed" in chart.text([far])
-    wide = samples.LOG_LOSS_WORSE.model_copy(update={"interval": (-9.0, 9.0)})
-    assert "━" in chart.text([wide])
+
+
+MINUS, THIN = numbers.MINUS, numbers.THIN
+AUC = {"interval": (-0.003, 0.007), "outcome": "non-inferior"}
+LOSS = {"interval": (0.024, 0.038), "outcome": "worse"}
+
+
+@pytest.mark.parametrize(
+    ("check", "update", "said"),
+    [
+        (samples.AUC, {}, f"`auc` is 0.002 better than the champion; {MINUS}0.01 is allowed."),
+        (
+            samples.AUC,
+            AUC,
+            f"`auc` is 0.002 better than the champion; the interval reaches down to {MINUS}0.003, "
+            f"and {MINUS}0.01 is allowed.",
+        ),
+        (
+            samples.AUC,
+            {"interval": (-0.013, 0.02), "outcome": "inconclusive", "needed": 9_123},
+            f"`auc` is 0.002 better than the champion; the interval reaches down to {MINUS}0.013, "
+            f"but {MINUS}0.01 is allowed. About 9,200 rows like these would settle it.",
+        ),
+        (
+            samples.LOG_LOSS_WORSE,
+            LOSS,
+            f"`log_loss` is 3.1{THIN}% worse than the champion; even the good end of the interval is +2.4{THIN}%, "
+            f"and +2.0{THIN}% is allowed.",
+        ),
+        (
+            samples.LOG_LOSS_WORSE,
+            {"interval": (-0.01, 0.018), "change": 0.004, "outcome": "non-inferior", "verdict": Verdict.PASS},
+            f"`log_loss` is 0.40{THIN}% worse than the champion; the interval reaches up to +1.8{THIN}%, "
+            f"and +2.0{THIN}% is allowed.",
+        ),
+        (
+            samples.AUC,
+            {**AUC, "id": "rules.auc.anchor"},
+            f"`auc` is 0.002 better than the anchor; the interval reaches down to {MINUS}0.003, "
+            f"and {MINUS}0.01 is allowed.",
+        ),
+        (
+            samples.AUC,
+            {"limit": 0.7304, "interval": (-0.003, 0.007), "verdict": Verdict.FAIL},
+            "`auc` is 0.002 better than the champion; even the good end of the interval is +0.007, "
+            "and +0.01 is required.",
+        ),
+        (
+            samples.AUC,
+            {"change": 0.0, "interval": (0.0, 0.0), "method": "the same predictions"},
+            "`auc` is the champion's: the same predictions.",
+        ),
+        (
+            samples.AUC,
+            {"limit": None, "interval": (-0.09, 0.03), "expected": "not judged: 98 rows, 300 needed"},
+            f"`auc` is 0.002 better than the champion; the interval reaches down to {MINUS}0.09; "
+            "not judged: 98 rows, 300 needed.",
+        ),
+        (samples.AUC_FLOOR, {}, "`auc` is 0.7222; allowed: at least 0.70."),
+        (
+            samples.AUC_FLOOR,
+            {"interval": (0.712, 0.731)},
+            "`auc` is 0.7222; the interval reaches down to 0.7120, and at least 0.70 is required.",
+        ),
+        (samples.AUC, {"observed": "NaN", "change": None, "reason": "auc is NaN"}, "auc is NaN."),
+    ],
+)
+def test_a_rule_is_one_plain_sentence(check: Check, update: dict[str, object], said: str) -> None:
+    assert sentences.of_check(check.model_copy(update=update)) == said
+
+
+def test_what_changed_sides_is_counted_both_ways() -> None:
+    moved = Moved(name="holdout", by="class", rows=6057, better=40, worse=31, best=("p-17",), worst=("p-99",))
+    said = sentences.of_moved(moved)
+    assert said == ("`holdout`: of 6,057 rows 31 were right in the champion and are wrong now; 40 the other way.")
+    loss = moved.model_copy(update={"by": "loss"})
+    assert sentences.of_moved(loss) == (
+        "`holdout`: of 6,057 rows 31 have a larger error than in the champion, 40 a smaller one."
+    )
+    none = moved.model_copy(update={"better": 0, "worse": 0, "name": ""})
+    assert sentences.of_moved(none) == "Of 6,057 rows none is decided differently."
+
+
+def test_the_most_rows_that_any_rule_needs_are_named() -> None:
+    less = samples.RECALL_OPEN.model_copy(update={"title": "f1", "needed": 7_000})
+    said = sentences.to_pass(samples.evidence(verdict="inconclusive", checks=[less, samples.RECALL_OPEN]))
+    assert said == "To pass: `recall` needs about 92,000 rows like these to be decided."
 
 
 def test_sentences_escape_nothing_themselves() -> None:

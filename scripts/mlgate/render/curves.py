@@ -33,7 +33,7 @@ class Cell(NamedTuple):
     y: float
     wide: float
     high: float
-    share: float  # of its row, 0 to 1: how strongly it is filled
+    strength: float  # of its colour: the share of its row, weak enough for the count to be read on it
     right: bool  # on the diagonal
     text: str
 
@@ -144,7 +144,7 @@ class _Scale(NamedTuple):
     high: float
 
     def share(self, value: float) -> float:
-        return (value - self.low) / (self.high - self.low)
+        return (max(self.low, min(self.high, value)) - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[tuple[float, str]]:
         """Round numbers inside, the same decimals on all."""
@@ -153,13 +153,16 @@ class _Scale(NamedTuple):
             step *= 2 if f"{step:e}"[0] != "2" else 2.5
         first = math.ceil(self.low / step - 1e-9)
         at = [number * step for number in range(first, math.floor(self.high / step + 1e-9) + 1)]
-        return list(zip(at, numbers.together(*(float(f"{value:.6g}") for value in at)), strict=True))
+        return list(zip(at, numbers.together(*(float(f"{value:.12g}") for value in at)), strict=True))
 
 
 def _scale(values: Sequence[float]) -> _Scale:
     low, high = min(values), max(values)
-    if not low < high or not math.isfinite(high - low):
-        return _Scale(low - 1.0, low + 1.0)
+    if not math.isfinite(high - low):
+        return _Scale(-1e307, 1e307)
+    least = max(abs(low), abs(high)) * 1e-6 or 1.0
+    if high - low < least:  # all the same, as far as anybody could read on an axis
+        return _Scale(low - least, high + least)
     return _Scale(low, high)
 
 
@@ -201,7 +204,7 @@ def _matrix(figure: Figure) -> Drawn | None:
                     y=round(24.0 + row * high, 1),
                     wide=round(wide, 1),
                     high=round(high, 1),
-                    share=round(share, 3),
+                    strength=round(0.04 + 0.46 * share, 3),
                     right=row == column,
                     text=text if size <= 12 else "",
                 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlgate.model import Change, Check, Evidence, Example, Named, Verdict
-from mlgate.render import curves, details, escape, interval, layout, numbers, sentences
+from mlgate.render import curves, details, escape, layout, numbers, sentences
 from mlgate.render.layout import NOWHERE, Links
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ class Chart(NamedTuple):
     champion: Label | None
     interval: tuple[float, float] | None
     sentence: Markup | str = ""
-    proven: str = ""  # what the interval says of the limit, and how it was made
+    method: str = ""  # how the interval was made
 
 
 def chart(check: Check) -> Chart | None:
@@ -268,7 +268,7 @@ def chart(check: Check) -> Chart | None:
         champion=None if champion is None else _label(axis(champion), f"champion {shown[2]}"),
         interval=(axis(edges[0]), axis(edges[1])) if edges else None,
         sentence=_prose(sentences.of_check(check)) if edges else "",
-        proven=f"{interval.said(check)} ({check.method})" if edges and check.method else "",
+        method=check.method if edges else "",
     )
 
 

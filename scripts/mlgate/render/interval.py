@@ -143,7 +143,7 @@ def _telling(checks: Iterable[Check]) -> Iterable[tuple[Check, Held]]:
     holding = 0
     for check, drawn in worst.values():
         if check.verdict is Verdict.PASS:
-            holding += 1
+            holding += check.group == "rules"
             if holding > _HOLDING or check.group != "rules":
                 continue
         yield check, drawn
