@@ -54,6 +54,7 @@ from mlgate.repo.git import Snapshot
     "--prepare",
     envvar="MLGATE_PREPARE",
     is_flag=True,
+    default=False,
     help="Judge nothing: gather what the judge needs in --inputs. Runs the project's code where the rules ask for it.",
 )
 @_options.pull
@@ -141,7 +142,7 @@ class _Judge:
             champion = replace(champion, config=in_folder(champion.config, chosen.folder, files))
         notes = bound.notes
         if self.handed is not None:
-            notes += self.handed.checks(own, bound, self._pipeline(self.now))
+            notes += self.handed.checks(own, bound, self._pipeline(self.now), chosen.commit)
         anchor = self._side(git.at(git.ensure(binding.compare.anchor)), file, own) if binding.compare.anchor else None
         case = Case(
             binding=binding,
