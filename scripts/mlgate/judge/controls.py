@@ -36,7 +36,7 @@ def run(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared
     for good in (False, True):
         own = good if rule.direction(where.key) else not good  # values per row: only the rule knows which way is better
         row = estimators.needs(spec.name) == "row"
-        made = _values(spec, rows, high=own) if row else _predicted(spec, rows, right=good)
+        made = values(spec, rows, high=own) if row else predicted(spec, rows, right=good)
         try:
             verdict = _verdict(rule, policy, where, spec, replace(compared, rows=replace(rows, challenger=made)))
         except UndefinedError:
@@ -77,7 +77,7 @@ def _smallest(rows: Rows) -> int:
     return int(counted.min(initial=rows.count))
 
 
-def _predicted(spec: Spec, rows: Rows, *, right: bool) -> Predicted:
+def predicted(spec: Spec, rows: Rows, *, right: bool) -> Predicted:
     """What a model would say that is always right, or always wrong."""
     need = estimators.needs(spec.name)
     if need == "value":
@@ -110,7 +110,7 @@ def _far(rows: Rows) -> np.ndarray:
     return away
 
 
-def _values(spec: Spec, rows: Rows, *, high: bool) -> Predicted:
+def values(spec: Spec, rows: Rows, *, high: bool) -> Predicted:
     """Values per row that are far above or below any measured."""
     sides = [
         side.values[spec.column] for side in (rows.champion, rows.challenger) if side and spec.column in side.values
