@@ -22,6 +22,7 @@ VERBS = {
     "validate-data": "Hold the data to its contract, and show the rows that break it.",
     "train": "Prove what the model was made of: by the lock, by scoring it again, or by making it again.",
     "compare": "Judge the challenger against the champion by the rules of mlgate.yaml.",
+    "audit": "Read and verify the ledger: what was decided and done with each model.",
     "report": "Render all evidence: comment, summary, statuses, JUnit, OpenMetrics, HTML.",
 }
 

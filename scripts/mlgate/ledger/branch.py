@@ -21,7 +21,7 @@ from typing import TypeVar
 from mlgate.errors import MlgateError
 from mlgate.ledger import building, verify
 from mlgate.ledger.building import Ends
-from mlgate.ledger.chain import CHAINS, EVENTS, INDEX, READINGS, Head, Record, Segment
+from mlgate.ledger.chain import CHAINS, EVENTS, INDEX, READINGS, Head, Record, Segment, chain_of
 from mlgate.ledger.kinds import Entry
 from mlgate.ledger.place import BusyError, Home, address
 from mlgate.ledger.spool import Spool, Waiting
@@ -127,7 +127,7 @@ class Ledger:
             if not batch or (fresh and placed.keys() >= set(fresh)):
                 self._home.tidy()
                 return Receipt(placed, 0, said)
-            tip = ""
+            tip, began = "", time.monotonic()
             try:
                 state = self._view.to_write([one.entry for one in batch], fresh, since)
                 tip = state.tip.commit if state.tip else ""
@@ -142,7 +142,7 @@ class Ledger:
                     why = f"{self.branch} cannot be reached ({error.said})" if unreachable else "others were quicker"
                     return Receipt(placed, len(batch), (*said, self._waits(len(batch), why)))
                 attempt += 1
-                self._sleep(random.uniform(0, min(1.0, 0.02 * 2 ** min(attempt, 6))))  # noqa: S311 -- jitter
+                self._sleep(_pause(attempt, time.monotonic() - began))
                 continue
             put |= state.there
             self._settled(batch, put, fresh)
@@ -178,7 +178,8 @@ class Ledger:
         now = self._clock()
         ends = None
         if state.tip is not None:
-            root = "" if READINGS in state.heads else self._view.first_hash(state.tip)
+            begins = READINGS not in state.heads and any(chain_of(entry.kind) == READINGS for entry in entries)
+            root = self._view.first_hash(state.tip) if begins else ""
             ends = Ends(state.ledger, state.repository, state.heads, state.tails, root)
         built = building.build(ends, entries, repository=self.address, now=now)
         commit = self._store.commit(state.tip, built.files, title=building.title(entries), at=int(now))
@@ -253,3 +254,9 @@ class Ledger:
                 f"the ledger cannot be read: {self.branch} of {self.address}: {error.said}.",
                 fix="Check the network, `ledger.remote` and the credentials of this job.",
             ) from None
+
+
+def _pause(attempt: int, took: float) -> float:
+    """Seconds to wait after losing: in the mean as many attempts long as there may be others, so that about one of them
+    tries at a time however slow the machine is. Who has just won goes on at once, which is the cheapest order."""
+    return random.uniform(0, min(took * 2.0 ** min(attempt, 6), 15.0))  # noqa: S311 -- jitter

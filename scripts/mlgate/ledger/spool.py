@@ -13,6 +13,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from mlgate.ledger import kinds
 from mlgate.ledger.chain import canonical
 from mlgate.ledger.kinds import Entry
 
-_FILE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{32}\.json")
+_FILE = re.compile(r"[0-9]{20}-[0-9a-f]{32}\.json")
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,14 @@ class Spool:
     def __init__(self, folder: Path, key: bytes) -> None:
         self.folder = folder
         self._key = key
+        self._last = 0
 
     def put(self, entry: Entry) -> Waiting:
         """On disk before this returns. Raises MlgateError when it cannot be written."""
         value = entry.to_dict()
         text = canonical({"entry": value, "code": self._code(value)}) + b"\n"
-        stamp = re.sub(r"[-:]", "", entry.at)
-        path = self.folder / f"{stamp}-{entry.id}.json"
+        self._last = max(time.time_ns(), self._last + 1)  # entries of one append keep their order
+        path = self.folder / f"{self._last:020d}-{entry.id}.json"
         _refuse_links(self.folder)
         try:
             write(path, text)

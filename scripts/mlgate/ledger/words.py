@@ -1,10 +1,24 @@
-"""What the ledger says to people: in its branch, and when a push is refused."""
+"""What the ledger says to people: in its branch, of its entries, and when a push is refused."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlgate.errors import MlgateError
+from mlgate.ledger.kinds import (
+    Comparison,
+    Decision,
+    Deployment,
+    Entry,
+    Genesis,
+    Moved,
+    Promotion,
+    Reading,
+    Reset,
+    Rollback,
+    Trigger,
+)
 from mlgate.repo.push import PushError
 
 ABOUT = """\
@@ -37,3 +51,36 @@ def explain(error: PushError, branch: str, folder: Path) -> MlgateError:
             "ledger in another repository: MLGATE_LEDGER_TOKEN.",
         )
     return MlgateError(f"{said}. {kept}")
+
+
+def told(entry: Entry) -> str:
+    """What an entry says, in a few words."""
+    if isinstance(entry, Genesis):
+        return f"the ledger of {entry.repository} begins"
+    if isinstance(entry, Moved):
+        return f"{entry.before} is now {entry.repository}"
+    if isinstance(entry, Decision | Comparison):
+        warns = f" ({', '.join(entry.warns)})" if isinstance(entry, Decision) and entry.warns else ""
+        return f"{entry.verdict}{warns}: {_short(entry.subject)}"
+    if isinstance(entry, Deployment):
+        weight = "" if entry.weight is None else f" at {entry.weight:g} %"
+        return f"{entry.state}{weight}: {entry.version or _short(entry.subject)}"
+    if isinstance(entry, Promotion):
+        return entry.version or _short(entry.subject)
+    if isinstance(entry, Rollback):
+        return f"to {entry.version or _short(entry.subject)}: {entry.reason}"
+    if isinstance(entry, Reading):
+        value = "" if entry.value is None else f" {entry.value:g}"
+        limit = "" if entry.limit is None else f" (limit {entry.limit:g})"
+        return f"{entry.name}{value}{limit}: {entry.state}"
+    if isinstance(entry, Trigger):
+        return f"{entry.rule}: {entry.outcome}"
+    if isinstance(entry, Reset):
+        return f"anchor at {entry.anchor[:7]}, approved by {', '.join(entry.approved_by)}: {entry.reason}"
+    return ""
+
+
+def _short(digest: Mapping[str, str]) -> str:
+    """A model by its sha256, or the digest there is."""
+    name = "sha256" if "sha256" in digest else next(iter(digest), "")
+    return f"{name}:{digest[name][:12]}" if name else ""

@@ -1,0 +1,318 @@
+"""`mlgate audit`: read and verify the ledger."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlgate.commands import _options
+from mlgate.commands._ledger import open_ledger, spool, who
+from mlgate.commands._run import Run, say
+from mlgate.config import Config
+from mlgate.errors import MlgateError
+from mlgate.ledger import chain, kinds, query
+from mlgate.ledger.branch import Ledger, Receipt
+from mlgate.ledger.chain import CHAINS, EVENTS, READINGS, Head, Record
+from mlgate.ledger.verify import Report
+from mlgate.ledger.words import told
+
+_HEAD = re.compile(r"mlgate1\.[0-9a-f]+\.[a-z]+\.[0-9]+\.[0-9a-f]+")
+
+
+def _common(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (_options.debug, _options.working_directory, _options.config):
+        function = option(function)
+    return function
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+@click.group("audit")
+def command() -> None:
+    """The ledger: what was decided and done with each model, in a hash-chained log on a git branch of its own.
+
+    Every subcommand takes --config and --working-directory; `ledger:` in mlgate.yaml says where the ledger is.
+    """
+
+
+@command.command("log")
+@_common
+@click.option("--model", default="", metavar="NAME", help="Only of this model.")
+@click.option("--environment", default="", metavar="NAME", help="Only of this environment, such as production.")
+@click.option(
+    "--kind",
+    "wanted",
+    multiple=True,
+    type=click.Choice(list(kinds.CLASSES)),
+    help="Only this kind; can be repeated. Readings are shown only when asked for.",
+)
+@click.option("--since", default="", metavar="DATE", help="Only from this day or moment on (2026-10-01, UTC).")
+@click.option("--until", default="", metavar="DATE", help="Only up to this day or moment, inclusive.")
+@click.option("--limit", default=0, type=click.IntRange(min=0), metavar="N", help="Only the last N; 0 is all.")
+@as_json
+def log(
+    *,
+    config: str,
+    working_directory: str,
+    model: str,
+    environment: str,
+    wanted: tuple[str, ...],
+    since: str,
+    until: str,
+    limit: int,
+    as_json: bool,
+    debug: bool,
+) -> int:
+    """Show what happened, oldest first.
+
+    A ledger that is damaged is shown as far as it can be read, with exit code 2.
+    """
+    for name, value in (("--since", since), ("--until", until)):
+        _day(name, value)
+    run = Run.start(config, working_directory)
+    chains = [EVENTS] if READINGS not in {chain.chain_of(kind) for kind in wanted} else list(CHAINS)
+    report = _ledger(run).examine(chains=chains)
+    records = query.history(
+        report.records, model=model, environment=environment, kinds=wanted, since=since, until=until
+    )
+    records = records[-limit:] if limit else records
+    if as_json:
+        _print(run, json.dumps([_plain(record) for record in records], indent=2, ensure_ascii=False))
+    else:
+        _print(run, _table(records) if records else "No entry fits.")
+    if report.damages:
+        click.echo(f"error: {_damaged(report)}", err=True)
+        return 2
+    return 0
+
+
+@command.command("verify")
+@_common
+@click.option(
+    "--head",
+    "heads",
+    multiple=True,
+    metavar="TOKEN",
+    help="A head that was kept outside the branch (output `ledger-head` of a run); can be repeated.",
+)
+@click.option(
+    "--head-file",
+    "head_files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file with such heads, one or many, anywhere in its text; can be repeated.",
+)
+@as_json
+def verify(
+    config: str,
+    working_directory: str,
+    heads: tuple[str, ...],
+    head_files: tuple[Path, ...],
+    *,
+    as_json: bool,
+    debug: bool,
+) -> int:
+    """Check every entry, the chains, and heads that were kept elsewhere. Exit code 2 where anything is wrong.
+
+    The chain shows what was changed, dropped, put in or moved. Whoever may rewrite the branch can make a whole new
+    chain: only a head that was kept elsewhere shows that, so give one.
+    """
+    run = Run.start(config, working_directory)
+    against = [Head.parse(token) for token in heads]
+    for path in head_files:
+        against += _heads_of(path)
+    report = _ledger(run).examine(against)
+    verdict = "pass" if report.whole else "error"
+    run.forge.set_outputs({"verdict": verdict, "ledger-head": _tokens(report.heads)})
+    if as_json:
+        _print(run, json.dumps(_verified(report, against), indent=2, ensure_ascii=False))
+    else:
+        _print(run, "\n".join(_said(report, against)))
+    return 0 if report.whole else 2
+
+
+@command.command("show")
+@_common
+@click.argument("entry")
+def show(config: str, working_directory: str, entry: str, *, debug: bool) -> int:
+    """Show one entry whole.
+
+    ENTRY is its number (17, readings:4) or the beginning of its id.
+    """
+    run = Run.start(config, working_directory)
+    report = _ledger(run).examine(chains=_chains_of(entry))
+    found = [record for record in report.records if _is(record, entry)]
+    if len(found) != 1:
+        many = f"{len(found)} entries begin with {entry!r}" if found else f"the ledger has no entry {entry!r}"
+        raise MlgateError(f"{many}.", fix="`mlgate audit log` shows the numbers, `--json` the ids.")
+    _print(run, json.dumps(_plain(found[0]), indent=2, ensure_ascii=False))
+    if report.damages:
+        click.echo(f"error: {_damaged(report)}", err=True)
+        return 2
+    return 0
+
+
+@command.command("push")
+@_common
+@click.option(
+    "--from",
+    "folder",
+    default="",
+    metavar="DIR",
+    help="Take the entries of this spool folder too, whoever wrote them: give only one whose contents you know.",
+)
+def push(config: str, working_directory: str, folder: str, *, debug: bool) -> int:
+    """Write the entries that wait in .mlgate/spool because the ledger could not be reached."""
+    run = Run.start(config, working_directory)
+    ledger = _ledger(run, write=True)
+    if folder and not (run.cwd / folder).is_dir():
+        raise MlgateError(f"there is no folder {folder!r}.", fix="Check --from.")
+    receipt = ledger.take(run.cwd / folder) if folder else ledger.flush()
+    return _done(run, receipt, f"Nothing waits in {spool(run)} any more.")
+
+
+@command.command("adopt")
+@_common
+def adopt(config: str, working_directory: str, *, debug: bool) -> int:
+    """Write down that this repository was renamed or moved, so that its ledger goes on here.
+
+    A fork has a copy of the ledger of the repository it is from. Do not adopt that: delete the branch in the fork.
+    """
+    run = Run.start(config, working_directory)
+    ledger = _ledger(run, write=True)
+    before = ledger.examine().repository
+    if before == ledger.address:
+        _print(run, f"The ledger is that of {before} already.")
+        return 0
+    entry = kinds.Moved(**{**who(run), "repository": kinds.clean(ledger.address)}, before=kinds.clean(before))
+    return _done(run, ledger.append(entry), f"The ledger of {before} is now that of {ledger.address}.")
+
+
+def _ledger(run: Run, *, write: bool = False) -> Ledger:
+    """Where the configurations say. Raises MlgateError where they name more than one ledger."""
+    loaded = [run.load(file) for file in run.config_files()]
+    found = {config.ledger.model_dump_json(): config.ledger for config in loaded if isinstance(config, Config)}
+    if len(found) > 1:
+        raise MlgateError("these models have more than one ledger.", fix="Name one of them with --config.")
+    return open_ledger(run, next(iter(found.values()), None), write=write)
+
+
+def _done(run: Run, receipt: Receipt, said: str) -> int:
+    for line in receipt.said:
+        click.echo(line, err=True)
+    if not receipt.pushed:
+        return 2
+    if receipt.head:
+        run.forge.set_outputs({"ledger-head": receipt.head.token})
+    _print(run, said)
+    return 0
+
+
+def _day(name: str, value: str) -> None:
+    try:
+        if value:
+            (date if len(value) == 10 else datetime).fromisoformat(value)
+    except ValueError:
+        raise MlgateError(
+            f"{name} {value!r} is no day.", fix="Write it as 2026-10-01 or 2026-10-01T12:00:00Z."
+        ) from None
+
+
+def _heads_of(path: Path) -> list[Head]:
+    """Raises MlgateError for a file without any: nothing would be checked by it."""
+    found = _HEAD.findall(path.read_text("utf-8", errors="replace"))
+    if not found:
+        raise MlgateError("holds no head of a ledger.", file=str(path), fix="A head begins with mlgate1.")
+    return [Head.parse(token) for token in dict.fromkeys(found)]
+
+
+def _chains_of(entry: str) -> list[str]:
+    name, _, number = entry.rpartition(":")
+    return [EVENTS] if number.isdecimal() and len(number) < 8 and name in ("", EVENTS) else list(CHAINS)
+
+
+def _is(record: Record, entry: str) -> bool:
+    name, _, number = entry.rpartition(":")
+    if number.isdecimal() and len(number) < 8:
+        return record.seq == int(number) and record.chain == (name or EVENTS)
+    return len(entry) >= 4 and record.entry.id.startswith(entry)
+
+
+# -- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def _print(run: Run, text: str) -> None:
+    say(run.forge, text + "\n")
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    more: dict[str, Any] = {"waited": record.waited} if record.waited else {}
+    return {
+        "chain": record.chain,
+        "seq": record.seq,
+        "hash": record.hash,
+        "previous": record.previous,
+        "file": record.file,
+        "line": record.line,
+        **more,
+        "entry": record.entry.to_dict(),
+    }
+
+
+def _table(records: Sequence[Record]) -> str:
+    rows = [("entry", "at (UTC)", "kind", "model", "environment", "what", "by")]
+    for record in records:
+        entry = record.entry
+        number = f"{record.seq}" if record.chain == EVENTS else f"{record.chain}:{record.seq}"
+        at = entry.at.replace("T", " ").rstrip("Z")
+        rows.append((number, at, entry.kind, entry.model or "-", entry.environment or "-", told(entry), entry.actor))
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)
+
+
+def _damaged(report: Report) -> str:
+    count = "1 thing is" if len(report.damages) == 1 else f"{len(report.damages)} things are"
+    return f"{count} wrong with this ledger: {report.damages[0]} `mlgate audit verify` names all."
+
+
+def _tokens(heads: Iterable[Head]) -> str:
+    return " ".join(head.token for head in heads)
+
+
+def _said(report: Report, against: Sequence[Head]) -> list[str]:
+    lines = [f"Ledger {report.ledger} of {report.repository}"] if report.ledger else []
+    for head in report.heads:
+        lines.append(f"{head.chain}: {head.seq:,} {'entry' if head.seq == 1 else 'entries'}, head {head.token}")
+    lines += [str(damage) for damage in report.damages]
+    lines += report.notes
+    if against:
+        lines.append(f"Held against {len(against)} {'head' if len(against) == 1 else 'heads'} kept elsewhere.")
+    else:
+        lines.append("No head was given, so a new ledger in the place of this one would not be noticed. See --head.")
+    count = len(report.damages)
+    lines.append("pass: every entry is as it was written, and in its place." if not count else f"error: {count} found.")
+    return lines
+
+
+def _verified(report: Report, against: Sequence[Head]) -> dict[str, Any]:
+    return {
+        "verdict": "pass" if report.whole else "error",
+        "ledger": report.ledger,
+        "repository": report.repository,
+        "entries": len(report.records),
+        "segments": report.segments,
+        "heads": [head.token for head in report.heads],
+        "against": [head.token for head in against],
+        "damages": [
+            {"kind": each.kind, "file": each.file, "line": each.line, "said": each.said} for each in report.damages
+        ],
+        "notes": list(report.notes),
+    }
