@@ -405,6 +405,23 @@ def test_a_group_that_is_missing_is_left_out_and_the_rest_stays(at: Set) -> None
     }  # fmt: skip
 
 
+def test_no_columns_make_no_groups(at: Set) -> None:
+    found = at.read(LABELS, SCORES, score="p", groups=((), ("y",)))
+    assert found.rows is not None
+    assert list(found.rows.groups) == ["y"]
+    assert only(found).level == "error"
+
+
+def test_names_that_sql_would_stumble_over(at: Set) -> None:
+    id_, label, decided = 'my "id"', "y'", "c; --"
+    labels = {id_: ["a\0b", "it's", '"', ""], label: ["", "x\0y", "'", ""]}
+    found = at.read(labels, {**labels, decided: labels[label]}, id=id_, label=label, decided=decided)
+    assert found.findings == ()
+    assert found.rows is not None
+    assert found.rows.classes == ("", "'", "x\0y")
+    assert [found.rows.id_of(row) for row in range(4)] == labels[id_]
+
+
 def test_a_column_with_too_many_values_makes_no_groups(at: Set) -> None:
     count = 1_001
     labels = {"id": range(count), "y": [0, 1] * 500 + [1], "name": [f"n{n}" for n in range(count)]}

@@ -58,7 +58,10 @@ class Plan:
                 self._findings += error.findings
         groups: dict[str, Groups] = {}
         for by in self.asked.groups:
-            if all(name in single for name in by):
+            if not by:
+                said = "a list of columns that make groups is empty."
+                self._findings.append(self.source.finding(said, fix="Name a column in `by`."))
+            elif all(name in single for name in by):
                 try:
                     made = self._combined([single[name] for name in by])
                 except RefusedError as error:
