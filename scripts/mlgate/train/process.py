@@ -142,6 +142,8 @@ def run(
         reader.join(2)
         over.set()
         reader.join(2)
+        if not reader.is_alive():
+            child.stdout.close()
     return Ended(code, time.monotonic() - start, tuple(tail))
 
 
