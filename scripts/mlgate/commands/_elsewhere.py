@@ -17,6 +17,8 @@ def lookup(run: Run, binding: Config) -> Lookup:
         scheme, _, name = spec.partition(":")
         if scheme == "path":
             return _folder(run, binding, name, by_event)
+        if scheme == "ledger":
+            return _ledger(run, binding, name)
         raise MlgateError(f"the champion {spec} cannot be looked up.", file=binding.file, key="compare.champion")
 
     return find
@@ -29,3 +31,20 @@ def _folder(run: Run, binding: Config, name: str, by_event: Chosen) -> Chosen:
     if snapshot is None or not (snapshot.below(path) or path in snapshot.files):
         return Chosen("", f"{path} is not in the base yet", ref=by_event.ref)
     return replace(by_event, how=f"compare.champion is the folder {path}", folder=path)
+
+
+def _ledger(run: Run, binding: Config, environment: str) -> Chosen:
+    """The model that is in an environment, by the commit that its entry names."""
+    from mlgate.commands._ledger import open_ledger  # noqa: PLC0415 -- pydantic's models of every kind of entry
+    from mlgate.ledger import query  # noqa: PLC0415
+
+    record = query.current(open_ledger(run, binding.ledger, write=False).records(), binding.model, environment)
+    if record is None:
+        return Chosen("", f"the ledger has no {binding.model} in {environment} yet")
+    entry = record.entry
+    if not entry.commit:
+        raise MlgateError(
+            f"the ledger's entry {entry.id} says that {binding.model} is in {environment}, and not at which commit.",
+            fix="Name a git branch, tag or commit as `compare.champion`.",
+        )
+    return Chosen(entry.commit, f"in {environment} since {entry.at}, by the ledger")
