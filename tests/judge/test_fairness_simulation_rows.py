@@ -1,4 +1,4 @@
-"""Rows drawn where the truth is exactly at the limit, with weights, clusters and two rates: false alarms and coverage."""
+"""Rows drawn with the truth exactly at the limit, with weights, clusters and two rates: false alarms and coverage."""
 
 from __future__ import annotations
 
