@@ -57,7 +57,6 @@ ALIASES: dict[str, str] = {
     "equalised_odds_ratio": "equalized_odds_ratio",
     "dpd": "demographic_parity_difference",
     "dpr": "demographic_parity_ratio",
-    "eod": "equalized_odds_difference",
 }
 
 # The limits that mean something here. Relative ones do not: each of these numbers can be 0.
