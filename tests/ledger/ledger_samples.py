@@ -9,14 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from builder import Repo, environment
+from mlgate.ledger import building
 from mlgate.ledger.branch import Ledger
+from mlgate.ledger.building import Ends
 from mlgate.ledger.chain import Segment
-from mlgate.ledger.kinds import Deployment, Promotion, Reading
+from mlgate.ledger.kinds import Deployment, Entry, Promotion, Reading
 from mlgate.repo.git import Git
 from mlgate.repo.push import Identity, Remote
 
 BOT = Identity("mlgate-bot", "mlgate-bot@noreply.example.org")
 BRANCH = "mlgate-ledger"
+NOW = 1_790_000_000.0  # 2026-09-21T14:13:20Z
+Files = dict[str, bytes]
+
+
+def made(*appends: list[Entry]) -> Files:
+    """The files of a ledger after these appends."""
+    files: Files = {}
+    ends: Ends | None = None
+    for entries in appends:
+        built = building.build(ends, entries, repository="github.com/o/visits", now=NOW)
+        files |= built.files
+        ends = built.ends
+    return files
 
 
 class Forge:

@@ -71,10 +71,6 @@ def _remote(run: Run, configured: str | None, *, write: bool) -> Remote:
     if configured:
         url = _absolute(run, configured)
         parts = urllib.parse.urlsplit(url)
-        if parts.password:
-            raise MlgateError(
-                "holds a password.", key="ledger.remote", file="ledger.remote", fix=f"Give it by {TOKEN}, as a secret."
-            )
         if (token := os.environ.get(TOKEN, "")) and parts.scheme in ("http", "https"):
             server = f"{parts.scheme}://{parts.netloc}"
             env |= push_credentials({**os.environ, **env}, server, "x-access-token", token)

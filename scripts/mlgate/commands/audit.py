@@ -196,9 +196,12 @@ def adopt(config: str, working_directory: str, *, debug: bool) -> int:
 
 
 def _ledger(run: Run, *, write: bool = False) -> Ledger:
-    """Where the configurations say. Raises MlgateError where they name more than one ledger."""
-    loaded = [run.load(file) for file in run.config_files()]
-    found = {config.ledger.model_dump_json(): config.ledger for config in loaded if isinstance(config, Config)}
+    """Where the configurations say. Raises MlgateError where they cannot be read, or name more than one ledger."""
+    found = {}
+    for loaded in map(run.load, run.config_files()):
+        if not isinstance(loaded, Config):
+            raise loaded.error
+        found[loaded.ledger.model_dump_json()] = loaded.ledger
     if len(found) > 1:
         raise MlgateError("these models have more than one ledger.", fix="Name one of them with --config.")
     return open_ledger(run, next(iter(found.values()), None), write=write)
