@@ -9,42 +9,34 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mlgate.judge.estimate import ordering
+
 Floats = NDArray[np.float64]
 
 
-def placements(positive: NDArray[np.bool_], score: Floats) -> Floats:
-    """For each row the share of the other class that it is on the right side of, ties counting half: (n,).
+def by_class(positive: NDArray[np.bool_], scores: list[Floats]) -> tuple[Floats, Floats]:
+    """Of the positive rows and of the negative ones: each (sides, rows of the class). Both classes occur.
 
-    Their mean over the positive rows, or over the negative ones, is the area under the ROC curve.
+    A placement is the share of the other class that a row is on the right side of, ties counting half. The mean of
+    either class's is the area under the ROC curve.
     """
-    order = np.argsort(score)
-    ordered = score[order]
-    marks = positive[order]
-    first = np.empty(len(score), bool)
-    first[:1] = True
-    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-    del ordered
-    above = np.cumsum(marks)  # positives up to here
-    positives = int(above[-1])
-    negatives = len(score) - positives
-    below = np.arange(1, len(score) + 1) - above  # negatives up to here
-    if not first.all():
-        starts = np.flatnonzero(first)
-        ends = np.append(starts[1:], len(score)) - 1
-        sizes = ends - starts + 1
-        # twice the mean of what stands before the tie and what stands at its end
-        above = np.repeat(above[ends] + above[starts] - marks[starts], sizes)
-        below = np.repeat(below[ends] + below[starts] - ~marks[starts], sizes)
-        placed = np.where(marks, below / (2 * negatives), 1 - above / (2 * positives))
-    else:
-        placed = np.where(marks, below / negatives, 1 - above / positives)
-    found = np.empty(len(score))
-    found[order] = placed
+    positives = int(np.count_nonzero(positive))
+    found = np.empty((len(scores), positives)), np.empty((len(scores), len(positive) - positives))
+    tag = ordering.tags(positive)
+    for side, score in enumerate(scores):
+        ordered = ordering.ascending(positive, score, tag)
+        for of_class, mine in zip(found, (ordered.positive, ~ordered.positive), strict=True):
+            at = np.flatnonzero(mine)
+            below = at - np.arange(len(at)) if ordered.first.all() else _with_ties(mine, ordered.first)
+            share = below / ((1 if ordered.first.all() else 2) * (len(positive) - len(at)))
+            of_class[side, ordered.place[at]] = share if of_class is found[0] else 1 - share
     return found
 
 
-def by_class(positive: NDArray[np.bool_], scores: list[Floats]) -> tuple[Floats, Floats]:
-    """The placements of the positive rows and of the negative ones: each (sides, rows of the class)."""
-    values = [placements(positive, score) for score in scores]
-    negative = ~positive
-    return np.stack([value[positive] for value in values]), np.stack([value[negative] for value in values])
+def _with_ties(mine: NDArray[np.bool_], first: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each row of a class, in order, twice the rows of the other class below it, and those that tie with it."""
+    starts = np.flatnonzero(first)
+    own = np.add.reduceat(mine, starts, dtype=np.int64)
+    other = np.diff(starts, append=len(first)) - own
+    upto = np.cumsum(other)
+    return np.repeat(2 * upto - other, own)
