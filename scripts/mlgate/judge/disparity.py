@@ -195,7 +195,7 @@ class _Measuring:
         sign = 1 if known.kind == "difference" else -1
         low, high = sorted((sign * bound.lower, sign * bound.upper))
         of = (sign * float(a[0].harm.max()), sign * float(b[0].harm.max()))
-        return Found(Value(sign * bound.harm, low, high), bound.p, self._rows(judged), of)
+        return Found(Value(sign * bound.harm, max(-1.0, low), min(1.0, high)), bound.p, self._rows(judged), of)
 
     def _pairs(
         self, known: Parity, side: bool, judged: list[Mask]

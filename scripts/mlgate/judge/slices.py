@@ -7,6 +7,7 @@ it, that is a warning. A `threshold` is decided by the measured value. Small gro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -233,9 +234,11 @@ class _Judging:
         if limit.fail is None or found.too_little:
             return self._claim(name, limit.word, made, size=size_of)
         edge = 0.0 if limit.relative else -self.sign * float(margin)
-        p = found.below(edge) if self.sign > 0 else found.above(edge)
+        p = 1.0
+        if crosses(harm, limit.fail):  # else there is nothing to prove, and a p-value costs as much as its bounds
+            found_p = found.below(edge) if self.sign > 0 else found.above(edge)
+            p = found_p if 0 <= found_p <= 1 else 1.0  # a NaN proves nothing
         harmed = f"{told}, and that is proven to be more than the {show(margin)} allowed."
-        p = min(1.0, max(0.0, p)) if harm > margin else 1.0
         return self._claim(name, limit.word, made, size=size_of, p=p, harm=harmed)
 
     def _claim(
@@ -279,7 +282,7 @@ class _Judging:
                 "expected": expected,
                 "limit": limit,
                 "greater_is_better": self.sign > 0,
-                "interval": interval,
+                "interval": interval if interval and all(map(math.isfinite, interval)) else None,
                 "outcome": outcome,
                 "rows": rows,
                 "method": method,
