@@ -7,6 +7,7 @@ spread, so that one large unit counts for what it is.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 CLUSTERS = "clusters"
 MEANS = frozenset({*rowwise.NAMES, "ndcg"})
+ROUGH = frozenset({"median_absolute_error", "expected_calibration_error"})  # have no second derivative
 
 
 def bounds(spec: Spec, rows: Rows, a: Predicted, b: Predicted, *, confidence: float, ratio: float = 1.0) -> Bounds:
@@ -42,7 +44,11 @@ def bounds(spec: Spec, rows: Rows, a: Predicted, b: Predicted, *, confidence: fl
         too_low=ratio * other.bias,
         too_high=one.bias,
     )
-    return _bounds(spec, rows, paired, one.share, found=found, confidence=confidence)
+
+    def difference(of: Rows) -> float:
+        return estimate.value(spec, of, a) - ratio * estimate.value(spec, of, b)
+
+    return _bounds(spec, rows, paired, one.share, found=found, confidence=confidence, difference=difference)
 
 
 def level(spec: Spec, rows: Rows, a: Predicted, *, confidence: float) -> Bounds:
@@ -52,7 +58,11 @@ def level(spec: Spec, rows: Rows, a: Predicted, *, confidence: float) -> Bounds:
         return _unbounded(estimate.value(spec, rows, a), 0.0, 0.0, rows.count)
     one = _measure(spec, rows, a)
     found = units.Sum(one.value, 0.0, one.value, rows.count, too_high=one.bias)
-    return _bounds(spec, rows, one.rows, one.share, found=found, confidence=confidence)
+
+    def value(of: Rows) -> float:
+        return estimate.value(spec, of, a)
+
+    return _bounds(spec, rows, one.rows, one.share, found=found, confidence=confidence, difference=value)
 
 
 def _measure(spec: Spec, rows: Rows, side: Predicted) -> Influence:
@@ -67,13 +77,25 @@ def _measure(spec: Spec, rows: Rows, side: Predicted) -> Influence:
 
 
 def _bounds(
-    spec: Spec, rows: Rows, added: Floats, share: Floats | None, *, found: units.Sum, confidence: float
+    spec: Spec,
+    rows: Rows,
+    added: Floats,
+    share: Floats | None,
+    *,
+    found: units.Sum,
+    confidence: float,
+    difference: Callable[[Rows], float],
 ) -> Bounds:
     codes = rows.cluster if rows.cluster is not None else rows.query if spec.name == "ndcg" else None
     effective: float | None = None
     if codes is not None or share is not None:
         added, effective = _units(added, share, codes)
     method = "paired means" if spec.name in MEANS else "linearised means"
+
+    def moved(fold: Floats) -> float:
+        of_rows = fold if codes is None else fold[np.unique(codes, return_inverse=True)[1]]
+        return difference(replace(rows, weight=of_rows if rows.weight is None else rows.weight * of_rows))
+
     answer = units.bounds(
         added,
         found,
@@ -81,6 +103,7 @@ def _bounds(
         method=method if rows.cluster is None else CLUSTERS,
         too_little=_too_little(spec, rows, len(added)),
         effective=effective,
+        moved=None if spec.name in MEANS | ROUGH else moved,
     )
     return answer if rows.cluster is None else replace(answer, clusters=len(added))
 
