@@ -31,7 +31,7 @@ class _Extra:
 
 # The versions are those of pyproject.toml; a test holds the two together.
 _EXTRAS = {
-    "data": _Extra("to read data files", {"duckdb": ("duckdb", (1, 4)), "numpy": ("numpy", (2, 1))}),
+    "data": _Extra("to read data files", {"duckdb": ("duckdb", (2, 0)), "numpy": ("numpy", (2, 1))}),
     "gx": _Extra(
         "for expectations that DuckDB does not answer",
         {"great_expectations": ("great-expectations", (1, 9)), "pyarrow": ("pyarrow", (20, 0))},

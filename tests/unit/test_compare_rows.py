@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from measured import GROUPS, MLGATE, PREDICTIONS, Measured, Persons, repository
+from measured import GROUPS, MLGATE, PREDICTIONS, TEST, Measured, Persons, repository
 
 PERSONS = Persons()
 CHAMPION = PERSONS.scores(1.0)
@@ -158,3 +158,32 @@ def test_another_file_under_the_committed_digest_is_not_read(repo: Measured) -> 
     assert done.returncode == 1, done.stdout
     assert repo.evidence()["statistics"] == "none"
     assert "could not be had" in repo.checks("warn")["judge.rows.holdout.challenger"]
+
+
+def test_a_champion_without_predictions_is_compared_by_numbers_and_that_is_said(tmp_path: Path) -> None:
+    plain = MLGATE.replace(", score: p_visit, cut_off: 0.5", "")
+    repo = repository(tmp_path / "repo", PERSONS, CHAMPION, config=plain)
+    (repo.path / "dvc.yaml").write_text((repo.path / "dvc.yaml").read_text().replace(f"- {PREDICTIONS}", ""))
+    repo.git("checkout", "--quiet", "main")
+    repo.model(config=plain.replace("    predictions: {path: eval/predictions.csv}\n", ""))
+    repo.write(TEST, b"")
+    repo.put(PERSONS, CHAMPION, config=MLGATE)
+    lock = (repo.path / "dvc.lock").read_text()
+    start = lock.index("  - path: eval/predictions.csv")
+    repo.write("dvc.lock", lock[:start] + lock[lock.index("\n", lock.index("size:", start)) + 1 :])
+    repo.write("dvc.yaml", (repo.path / "dvc.yaml").read_text().replace("- eval/predictions.csv", "- eval/other.csv"))
+    repo.commit("A champion whose predictions nobody kept")
+    repo.git("checkout", "--quiet", "-B", "change")
+    assert judge(repo, PERSONS.scores(0.5), 0) == "warn"
+    assert "The champion has no predictions" in repo.checks("warn")["judge.rows.holdout.champion"]
+
+
+def test_the_first_model_has_nobody_to_be_compared_with(tmp_path: Path) -> None:
+    repo = Measured(tmp_path / "repo")
+    repo.write(".gitignore", "/.mlgate\n")
+    repo.commit("Start")
+    repo.git("checkout", "--quiet", "-b", "change")
+    assert judge(repo, CHAMPION, 0, config=MLGATE) == "warn"
+    evidence = repo.evidence()
+    assert evidence["controls"]["passed"] == evidence["controls"]["total"]
+    assert repo.check("rules.auc.threshold")["verdict"] == "pass"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from mlgate.repo import inputs
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from mlgate.data.aligned import Aligned, Asked, File, Finding, Made, Side
+    from mlgate.data.aligned import Asked, File, Finding, Made, Side
 
 _VERDICTS = {"error": Verdict.ERROR, "inconclusive": Verdict.INCONCLUSIVE, "note": Verdict.PASS}
 
@@ -84,6 +84,15 @@ class Rows:
                 verdict = Verdict(config.compare.policy.no_credentials)
                 reason = f"{one.named.name} ({role}) could not be had, so {_instead(role, name)}"
                 checks.append(_check(name, role, verdict, reason, file=one.named.name))
+        champion = sides["champion"]
+        if (
+            champion is not None
+            and "champion" not in paths
+            and not checks
+            and not self._differs(config, name, champion)
+        ):
+            reason = f"The champion has no predictions for {name}, so {_instead('champion', name)}"
+            checks.append(_check(name, "champion", Verdict.WARN, reason))
         if any(c.verdict is Verdict.ERROR for c in checks) or not {"labels", "challenger"} <= paths.keys():
             return Measured(checks=tuple(checks), rescored=rescored)
         return self._read(config, name, _Files(files, paths), checks, rescored=rescored)
@@ -116,28 +125,21 @@ class Rows:
         con = self._connect()
         from mlgate.data import aligned  # noqa: PLC0415 -- DuckDB and numpy
 
-        asked = self._asked(config, name, files)
-        whole = aligned.read(con, asked)
-        checks += [_found(name, config, found, number) for number, found in enumerate(whole.findings, 1)]
-        if whole.rows is None:
+        found = aligned.read(con, self._asked(config, name, files))
+        checks += [_found(name, config, one, number) for number, one in enumerate(found.findings, 1)]
+        if found.rows is None:
             return Measured(checks=tuple(checks), rescored=rescored)
-        left_out = self._exclude(config, name)
-        part: Aligned | None = None
-        if left_out is not None and whole.rows.champion is not None:
-            part = aligned.read(con, replace(asked, exclude=left_out))
-        used = part if part is not None and part.rows is not None and part.excluded else whole
-        assert used.rows is not None  # noqa: S101 -- looked at above
+        mine = files.wanted["challenger"].named.digest
         same = {
-            side for side in ("champion", "anchor")
-            if side in files.wanted and files.wanted[side].named.digest == files.wanted["challenger"].named.digest
-        }  # fmt: skip
+            side for side in ("champion", "anchor") if side in files.paths and files.wanted[side].named.digest == mine
+        }
         compared = Compared(
-            rows=used.rows,
+            rows=found.rows,
             confidence=float(config.compare.confidence),
-            same=frozenset(same),
-            alone=whole.rows if used is not whole else None,
+            same=frozenset(same - {"champion"} if rescored else same),
+            alone=found.whole if found.excluded else None,
         )
-        return Measured(compared, tuple(checks), rescored=rescored, excluded=used.excluded)
+        return Measured(compared, tuple(checks), rescored=rescored, excluded=found.excluded)
 
     def _asked(self, config: Config, name: str, files: _Files) -> Asked:
         from mlgate.data.aligned import SIDES, Asked  # noqa: PLC0415 -- beside the above
@@ -172,6 +174,7 @@ class Rows:
             edges=edges,
             values=tuple(dict.fromkeys(rule.column for rule in rules.values() if rule.column)),
             made=self._made(config, name, rules, files),
+            exclude=self._exclude(config, name) if {"champion", "anchor"} & files.paths.keys() else None,
             probabilities="probability" in needs,
         )
 
@@ -234,8 +237,8 @@ def _rules(config: Config, name: str) -> dict[str, Rule]:
 
 
 def _instead(role: str, name: str) -> str:
-    if role == "anchor":
-        return f"{name} is held against the anchor by committed metrics alone."
+    if role in ("champion", "anchor"):
+        return f"{name} is held against the {role} by committed metrics alone: without intervals."
     return f"{name} is judged by committed metrics alone: without intervals, and nothing was recomputed."
 
 

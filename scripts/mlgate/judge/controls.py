@@ -38,16 +38,20 @@ def run(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared
         row = estimators.needs(spec.name) == "row"
         made = values(spec, rows, high=own) if row else predicted(spec, rows, right=good)
         try:
-            verdict = _verdict(rule, policy, where, spec, replace(compared, rows=replace(rows, challenger=made)))
+            verdict: Verdict | None = _verdict(
+                rule, policy, where, spec, replace(compared, rows=replace(rows, challenger=made))
+            )
         except UndefinedError:
             verdict = Verdict.INCONCLUSIVE
+        if verdict is None:  # it only compares, and there is nothing to compare with: that is said elsewhere
+            return
         if good:
             yield verdict not in {Verdict.FAIL, Verdict.ERROR}
         else:
             yield verdict is Verdict.FAIL or (few and verdict is Verdict.INCONCLUSIVE)
 
 
-def _verdict(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared) -> Verdict:
+def _verdict(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared) -> Verdict | None:
     compared = replace(compared, same=frozenset(), alone=None, known={})
     rows = compared.rows
     values = Values(
@@ -58,8 +62,7 @@ def _verdict(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Com
     )
     points = rules.check(rule, values, policy, where)
     judged = [c for c in statistics.settle(points, where, rule, spec, compared) if not c.id.endswith(".comparison")]
-    # Of a rule that only compares, nothing is left without a champion: that is said elsewhere, and no control.
-    return worst(check.verdict for check in judged) if judged else Verdict.FAIL
+    return worst(check.verdict for check in judged) if judged else None
 
 
 def _part(rows: Rows) -> Rows:
