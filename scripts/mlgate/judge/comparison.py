@@ -80,6 +80,7 @@ def compare(case: Case) -> Comparison:
         mode=config.mode,
         fail_on=config.fail_on,
         statistics="paired" if any(c.method for c in found) else "none",
+        confidence=float(config.compare.confidence) if any(c.interval is not None for c in found) else None,
         unchanged=unchanged,
         subject=_subject(own, now),
         champion=_champion(case),
