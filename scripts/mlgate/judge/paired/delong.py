@@ -122,7 +122,7 @@ def _pseudo_of_one(placed: Floats, few: float) -> tuple[Floats, Floats]:
     off = 1 - placed
     worst = float(off.max())
     if few > 0:
-        most = min(1.0, (1 + few) * worst) if worst > 0 else 1.0
+        most = min(1.0, (1 + 3 * few) * worst) if worst > 0 else 1.0
         return np.array([1.0, 1 - most]), np.full(2, PSEUDO * (1 + few))
     there = off > 0
     moved = np.append(placed[there], 1.0)

@@ -33,7 +33,8 @@ def quantity(at: At, estimate: Floats, z: Floats, unit: Floats) -> Floats:
         value, se = at(tilt)
         return np.asarray((estimate - value) / se - z)
 
-    tilt = _root(off, -np.sign(z) * unit)
+    # Rows that were added may have moved the untilted sample already.
+    tilt = _root(off, np.where(off(np.zeros_like(unit)) > 0, unit, -unit))
     return np.asarray(np.where(np.isfinite(tilt), at(np.nan_to_num(tilt))[0], np.nan))
 
 
