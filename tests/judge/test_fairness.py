@@ -16,7 +16,7 @@ from sklearn.metrics import precision_score
 from mlgate import parity
 from mlgate.config.settings import Fairness
 from mlgate.data.rows import Groups, Predicted, Rows
-from mlgate.judge import disparity, fairness
+from mlgate.judge import disparity, fairness, gaps
 from mlgate.judge.discovery import settle
 from mlgate.judge.grouped import Setting
 from mlgate.model import Check, Verdict
@@ -456,6 +456,26 @@ def test_empty_groups_are_no_groups() -> None:
     wider = replace(rows, groups={"sex": replace(groups, names=(*groups.names, "sex = gone"))})
     one, other = measure(rows), measure(wider)
     assert one.table == other.table
+
+
+def test_of_very_many_groups_the_outermost_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer pairs make a claim harder and the interval wider, and leave the value as it is."""
+    rows = make(7, 8000, 10, tilt=0.02)
+    full = measure(rows)
+    monkeypatch.setattr(gaps, "MOST_GROUPS", 4)
+    monkeypatch.setattr(gaps, "MOST_PAIRED", 10)
+    for name in parity.KNOWN:
+        one, other = full.metrics[name], measure(rows).metrics[name]
+        for a, b in ((one.challenger, other.challenger), (one.change, other.change)):
+            assert a is not None
+            assert b is not None
+            assert b.value.value == pytest.approx(a.value.value, abs=1e-12)
+            assert b.value.lower <= a.value.lower + 1e-9
+            assert b.value.upper >= a.value.upper - 1e-9
+        assert one.challenger is not None
+        assert other.challenger is not None
+        limit = 0.9 if name.endswith("ratio") else 0.05
+        assert other.challenger.p(limit) >= one.challenger.p(limit) - 1e-9
 
 
 def test_many_groups_stay_quick_and_finite() -> None:
