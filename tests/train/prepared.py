@@ -101,7 +101,7 @@ class Seen:
     def __init__(self, repo: builder.Repo, *args: str, **env: str) -> None:
         self.done = repo.mlgate("compare", "--prepare", *args, **{**DVC_ENV, **env})
         self.printed = self.done.stdout + self.done.stderr
-        assert "Traceback (most recent call last):\n  File \"/" not in self.done.stderr, self.done.stderr
+        assert 'Traceback (most recent call last):\n  File "/' not in self.done.stderr, self.done.stderr
         self.code = self.done.returncode
         self.folder = repo.path / ".mlgate/inputs"
         self.evidence: dict[str, Any] = repo.evidence(verb="prepare")

@@ -47,7 +47,7 @@ class Maker:
         lacks += [f"{key} by {point} on {name}" for (name, key), point in work.points.items()]
         lacks += ["latency and memory"] if work.timed else []
         for what in lacks:
-            work.not_run.append(f"{what[0].upper()}{what[1:]}, because {why}.")
+            work.not_run.append(f"{what}: not made, because {why}.")
         reason = f"No project code was run, because {why}: look at the evidence of validate-data."
         work.check("held-back", ", ".join(lacks), Verdict.WARN, reason)
 
