@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -138,6 +139,20 @@ def clustered_numbers(rng: Generator, size: int, own: float = 0.5, other: float 
     return Rows("regression", label, *sides, cluster=cluster)
 
 
+def sure(rng: Generator, size: int, noise: float = 0.4, other: float = 0.33, *, clustered: bool = False) -> Rows:
+    """Few rows are on the wrong side of others: areas under curves of 0.98, and shares above 0.9."""
+    cluster = _clusters(rng, size) if clustered else np.arange(size)
+    label = (rng.random(len(cluster)) < 0.3) * 1.0
+    common = _shared(rng, cluster) + rng.normal(size=len(cluster))
+    sides = []
+    for scale in (noise, other):
+        own = _shared(rng, cluster) + rng.normal(size=len(cluster))
+        place = label + scale * (0.5 * common + math.sqrt(0.75) * own) / math.sqrt(2)
+        sides.append(Predicted(np.clip(place / 3 + 0.3, 0.001, 0.999), (place > 0.5).astype(np.int32)))
+    given = {"cluster": cluster.astype(np.int32)} if clustered else {}
+    return Rows("binary", label, *sides, classes=("no", "yes"), **given)
+
+
 def _clusters(rng: Generator, size: int) -> np.ndarray:
     return np.repeat(np.arange(size), rng.integers(1, 16, size)).astype(np.int32)
 
@@ -186,6 +201,15 @@ EXACT = (
 ESTIMATED = (
     World("binary", binary, SCORES, (150, 600, 2500)),
     World("rare", lambda rng, n: binary(rng, n, base=2.5), SCORES[:3], (1500,), large=1_000_000),
+    World("near one", sure, SCORES[2:3], (150, 600, 2500), large=2_000_000),
+    World("near one, weighted", weighted(sure), (Spec("roc_auc"), SCORES[2], *DECISIONS), (200, 1000)),
+    World(
+        "near one, clustered",
+        lambda rng, n: sure(rng, n, clustered=True),
+        (Spec("roc_auc"), SCORES[2], *DECISIONS),
+        (40, 150),
+        large=100_000,
+    ),
     World("champion too sure", lambda rng, n: binary(rng, n, 0.0, 0.0, steep=1.6), SCORES[3:], (500, 5000)),
     World("several classes", several, SEVERAL, (400, 1500), large=100_000),
     World("numbers", numbers, (*samples.REGRESSION[:-1],), (40, 80, 300, 1500)),

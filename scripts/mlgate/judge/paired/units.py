@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LEAST = 30  # units, or rows of a class, from which bounds may decide
 LEAST_UNLIKE = 5  # units that must differ from all the others, before their spread says anything of other rows
 TOO_LARGE = "the values are too large to be added up"
-_MORE_SKEWED = 2.0  # the skewness is taken 1 + this / sqrt(m) fold, where m units make up the variance
+_MORE_SKEWED = 2.0  # the skewness is taken 1 + this / sqrt(m) fold, where m = units / kurtosis make up the variance
 _MORE_CURVED = 3.0  # the same where the metric is no mean
 _STRAIGHT = 0.01  # skewness of the mean below which curvature is not asked for
 _ROUNDING = 1e-12  # of the metric's own size: less is no difference
@@ -113,11 +113,12 @@ def bounds(
     skew = cubes / variance**1.5 / math.sqrt(size)
     if moved is not None and abs(skew) > _STRAIGHT:
         skew += 3 * _curvature(moved, (units - mean) / (size * se), found.difference, se)
-    making_up = size * variance**2 / fourths
+    peaked = fourths / variance**2  # 3 where the units are normal
+    df = max(1.0, (size if effective is None else effective) - 1)
+    if moved is not None:  # what is known of the variance itself (Satterthwaite)
+        df = max(1.0, min(df, 2 * size / max(peaked - 1, 1e-9)))
     more = _MORE_SKEWED if moved is None else _MORE_CURVED
-    shape = _Shape(
-        df=max(1.0, (size if effective is None else effective) - 1), skew=(1 + more / math.sqrt(making_up)) * skew
-    )
+    shape = _Shape(df, skew=(1 + more * math.sqrt(peaked / size)) * skew)
     z = normal.quantile(confidence, shape.df)
     if not too_little and unlike < LEAST_UNLIKE:
         too_little = f"only {unlike} differ from all the others, {LEAST_UNLIKE} needed"
