@@ -30,15 +30,18 @@ def scored(draw: st.DrawFn) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
 
 
 def check(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> None:
-    found = ordering.ascending(positive, score, ordering.tags(positive))
-    by_class = [score[~positive], score[positive]]
-    ordered = np.array(
-        [by_class[int(mark)][place] for mark, place in zip(found.positive, found.place, strict=True)]
-    )  # fmt: skip
-    assert np.array_equal(ordered, np.sort(score))
-    assert np.array_equal(found.first, np.append(True, ordered[1:] != ordered[:-1]))
-    for mark in (False, True):
-        assert sorted(found.place[found.positive == mark]) == list(range(int((positive == mark).sum())))
+    for block in (ordering._BLOCK, 7):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(ordering, "_BLOCK", block)
+            found = ordering.ascending(positive, score, ordering.tags(positive))
+        place, mark = found.tag >> 1, found.tag & 1
+        by_class = [score[~positive], score[positive]]
+        ordered = np.array([by_class[m][p] for m, p in zip(mark, place, strict=True)])
+        assert np.array_equal(ordered, np.sort(score))
+        first = np.append(True, ordered[1:] != ordered[:-1])
+        assert first.all() if found.first is None else np.array_equal(found.first, first)
+        for m in (0, 1):
+            assert sorted(place[mark == m]) == list(range(len(by_class[m])))
 
 
 @given(scored())
@@ -46,7 +49,7 @@ def test_any_scores(rows: tuple[Any, Any]) -> None:
     check(*rows)
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["close", "wide", "single", "rounded"]))
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["close", "wide", "few", "single", "rounded"]))
 def test_many_scores_of_which_some_differ_in_the_last_bits_alone(seed: int, kind: str) -> None:
     """Enough rows, or a range so wide, that the leading bits leave runs to be put in order."""
     draw = np.random.default_rng(seed)
@@ -54,6 +57,7 @@ def test_many_scores_of_which_some_differ_in_the_last_bits_alone(seed: int, kind
     score = {
         "close": 0.5 + draw.integers(0, 300, 1000) * 2.0**-53 + draw.integers(0, 3, 1000) * 1e-3,
         "wide": np.concatenate(([-1e300, 1e300, 5e-324], 0.5 + draw.integers(0, 300, 997) * 2.0**-53)),
+        "few": np.append(few := draw.random(990), [*np.nextafter(few[:7], 1), 1e-300, few[8], 5e-324]),
         "single": draw.random(1000).astype(np.float32).astype(np.float64),
         "rounded": draw.random(1000).round(2),
     }[kind]
@@ -69,7 +73,9 @@ def test_one_score_for_all(value: float) -> None:
 def test_placements_are_shares_of_the_other_class(rows: tuple[Any, Any]) -> None:
     """Counted pair by pair; and their mean is the area, in either class."""
     positive, score = rows
-    found = by_class(positive, [score, -score])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ordering, "_BLOCK", 7)
+        found = by_class(positive, [score, -score])
     pos, neg = score[positive], score[~positive]
     wins = (pos[:, None] > neg).astype(float) + 0.5 * (pos[:, None] == neg)
     assert found[0][0] == pytest.approx(wins.mean(axis=1), abs=1e-15)

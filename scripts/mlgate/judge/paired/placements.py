@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mlgate.judge.estimate import ordering
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
 
 
 def by_class(positive: NDArray[np.bool_], scores: list[Floats]) -> tuple[Floats, Floats]:
@@ -21,22 +22,37 @@ def by_class(positive: NDArray[np.bool_], scores: list[Floats]) -> tuple[Floats,
     either class's is the area under the ROC curve.
     """
     positives = int(np.count_nonzero(positive))
-    found = np.empty((len(scores), positives)), np.empty((len(scores), len(positive) - positives))
+    sizes = positives, len(positive) - positives
+    found = np.empty((len(scores), sizes[0])), np.empty((len(scores), sizes[1]))
     tag = ordering.tags(positive)
     for side, score in enumerate(scores):
         ordered = ordering.ascending(positive, score, tag)
-        for of_class, mine in zip(found, (ordered.positive, ~ordered.positive), strict=True):
-            at = np.flatnonzero(mine)
-            below = at - np.arange(len(at)) if ordered.first.all() else _with_ties(mine, ordered.first)
-            share = below / ((1 if ordered.first.all() else 2) * (len(positive) - len(at)))
-            of_class[side, ordered.place[at]] = share if of_class is found[0] else 1 - share
+        place = _place_ties if ordered.first is not None else _place
+        place(ordered, (found[0][side], found[1][side]))
     return found
 
 
-def _with_ties(mine: NDArray[np.bool_], first: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """For each row of a class, in order, twice the rows of the other class below it, and those that tie with it."""
-    starts = np.flatnonzero(first)
-    own = np.add.reduceat(mine, starts, dtype=np.int64)
-    other = np.diff(starts, append=len(first)) - own
-    upto = np.cumsum(other)
-    return np.repeat(2 * upto - other, own)
+def _place(ordered: ordering.Ordered, found: tuple[Floats, Floats]) -> None:
+    """No two scores are equal."""
+    positives, negatives = len(found[0]), len(found[1])
+    seen = 0  # positive rows
+    for block in ordering.blocks(len(ordered.tag)):
+        tag = ordered.tag[block]
+        place, mark = tag >> 1, (tag & 1).astype(np.bool_)
+        mine = np.flatnonzero(mark)
+        found[0][place[mine]] = (mine + (block.start - seen) - np.arange(len(mine))) / negatives
+        other = np.flatnonzero(~mark)
+        found[1][place[other]] = 1 - (other + seen - np.arange(len(other))) / positives
+        seen += len(mine)
+
+
+def _place_ties(ordered: ordering.Ordered, found: tuple[Floats, Floats]) -> None:
+    positives, negatives = len(found[0]), len(found[1])
+    assert ordered.first is not None  # noqa: S101 -- else it is `_place`
+    starts = np.flatnonzero(ordered.first)
+    mark = (ordered.tag & 1).astype(np.bool_)
+    place = ordered.tag >> 1
+    own = np.add.reduceat(mark, starts, dtype=np.int64)  # positive rows of each score
+    other = np.diff(starts, append=len(mark)) - own
+    found[0][place[mark]] = np.repeat(2 * np.cumsum(other) - other, own) / (2 * negatives)
+    found[1][place[~mark]] = 1 - np.repeat(2 * np.cumsum(own) - own, other) / (2 * positives)
