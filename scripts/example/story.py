@@ -115,9 +115,8 @@ def loosen(team: Team) -> None:
     team.edit("mlgate.yaml", "max_relative_regression: 2%", "max_relative_regression: 20%")
 
 
-BROKEN = frozenset(
-    {"rules.auc.absolute_regression", "rules.log_loss.relative_regression", "rules.accuracy.absolute_regression"}
-)
+# Its accuracy is lower, too, by more than is allowed; on so few persons that is not proven, and does not stop it.
+BROKEN = frozenset({"rules.auc.absolute_regression", "rules.log_loss.relative_regression"})
 HALVES = ("train", "test")
 BROKEN_DATA = frozenset(f"data.data/{half}.parquet.age.{what}" for half in HALVES for what in ("max", "mean"))
 ACTS = (
@@ -138,8 +137,9 @@ ACTS = (
         too_fast, "Learn faster", "fail", 1, BROKEN,
     ),
     Act(
-        "by-hand", "A metrics file written by hand: dvc.lock knows what the pipeline wrote.",
-        by_hand, "Improve the model", "error", 2, frozenset({f"integrity.lock.{METRICS}"}),
+        "by-hand", "A metrics file written by hand: dvc.lock and the predictions know better.",
+        by_hand, "Improve the model", "error", 2,
+        frozenset({f"integrity.lock.{METRICS}", "rules.auc.recomputed.challenger"}),
     ),
     Act(
         "loosened", "The worse challenger again, with a rule loosened: the rules of main decide.",

@@ -90,9 +90,14 @@ class Ruling:
             own = not (side == "champion" and measured.rescored)  # else what it committed speaks of other rows
             summed = not (spec.column and committed[side] is MISSING)  # values per row need no sum in a metrics file
             if own and summed:
-                yield from recompute.check(
-                    self.rule, self.where, spec, everything, side, committed[side], recomputed=found[side]
+                wrong = list(
+                    recompute.check(
+                        self.rule, self.where, spec, everything, side, committed[side], recomputed=found[side]
+                    )
                 )
+                if wrong:
+                    committed[side] = found[side]  # what the rule says of a made-up number is of no interest
+                yield from wrong
         # The committed numbers decide where they hold, as exactly as they were written.
         paired = {side: estimate.value(spec, compared.rows, getattr(compared.rows, side)) for side in found}
         points = Values(
