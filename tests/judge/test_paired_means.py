@@ -295,6 +295,18 @@ def test_numbers_too_large_to_square_have_no_bounds() -> None:
         compared(GAIN, valued(huge, -huge))
 
 
+@pytest.mark.parametrize("name", ["log_loss", "brier_score"])
+def test_many_rows_are_those_of_one_block(name: str) -> None:
+    rows = samples.rows("binary", np.random.default_rng(9), 300_000)
+    found, whole = compared(Spec(name), rows), compared(Spec(name), replace(rows, weight=np.ones(300_000)))
+    assert as_numbers(found) == pytest.approx(as_numbers(whole), rel=1e-9)
+    assert rows.challenger.score is not None
+    broken = rows.challenger.score.copy()
+    broken[[5, -5]] = 1.5, -3.0
+    with pytest.raises(UndefinedError, match=r"they go from -3 to 1\.5"):
+        compared(Spec(name), replace(rows, challenger=Predicted(broken)))
+
+
 def test_all_weights_zero_is_said() -> None:
     rows = samples.rows("regression", np.random.default_rng(5), 50, weight=np.zeros(50))
     with pytest.raises(UndefinedError, match="no row has a weight above zero"):

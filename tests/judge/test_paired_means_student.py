@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -15,6 +15,9 @@ degrees = st.floats(1, 1e9)
 
 
 @given(t=st.floats(-50, 50), df=degrees)
+@example(t=6e-8, df=32.0)
+@example(t=-40.0, df=1.0)
+@example(t=1e-200, df=3.0)
 def test_tails(t: float, df: float) -> None:
     assert normal.upper_tail(t, df) == pytest.approx(float(stats.t.sf(t, df)), rel=1e-8, abs=1e-14)
 

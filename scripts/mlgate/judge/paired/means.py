@@ -6,9 +6,9 @@ spread, so that one large unit counts for what it is.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +19,14 @@ from mlgate.judge import estimate
 from mlgate.judge.estimate import read, rowwise
 from mlgate.judge.measures import Bounds, Spec, UndefinedError
 from mlgate.judge.paired import units
-from mlgate.judge.paired.influence import Influence, measure
+from mlgate.judge.paired.influence import measure
 
 if TYPE_CHECKING:
     from mlgate.data.rows import Floats
 
 CLUSTERS = "clusters"
 MEANS = frozenset({*rowwise.NAMES, "ndcg"})
+_BLOCK = 1 << 17
 ROUGH = frozenset({"median_absolute_error", "expected_calibration_error"})  # have no second derivative
 
 
@@ -34,7 +35,11 @@ def bounds(spec: Spec, rows: Rows, a: Predicted, b: Predicted, *, confidence: fl
     rows, a, b = _counted(rows, a, b)
     if spec.name == "max_error":
         return _unbounded(estimate.value(spec, rows, a), estimate.value(spec, rows, b), ratio, rows.count)
-    one, other = _measure(spec, rows, a), _measure(spec, rows, b)
+    if _is_plain(spec, rows) and rows.count > _BLOCK:
+        paired, value, others = _plain(spec, rows, a, b, ratio)
+        found = units.Sum(value, others, value - ratio * others, rows.count)
+        return _bounds(spec, rows, paired, None, found=found, confidence=confidence)
+    one, other = measure(spec, rows, a), measure(spec, rows, b)
     paired = one.rows - (other.rows if ratio == 1 else ratio * other.rows)
     found = units.Sum(
         one.value,
@@ -56,7 +61,7 @@ def level(spec: Spec, rows: Rows, a: Predicted, *, confidence: float) -> Bounds:
     rows, a, _ = _counted(rows, a, None)
     if spec.name == "max_error":
         return _unbounded(estimate.value(spec, rows, a), 0.0, 0.0, rows.count)
-    one = _measure(spec, rows, a)
+    one = measure(spec, rows, a)
     found = units.Sum(one.value, 0.0, one.value, rows.count, too_high=one.bias)
 
     def value(of: Rows) -> float:
@@ -65,15 +70,35 @@ def level(spec: Spec, rows: Rows, a: Predicted, *, confidence: float) -> Bounds:
     return _bounds(spec, rows, one.rows, one.share, found=found, confidence=confidence, difference=value)
 
 
-def _measure(spec: Spec, rows: Rows, side: Predicted) -> Influence:
-    """A mean over equal rows needs no more than the values: their mean is taken off later."""
-    if spec.name not in rowwise.NAMES or rows.weight is not None or rows.cluster is not None:
-        return measure(spec, rows, side)
-    values = rowwise.values(spec, rows, side)
-    value = rowwise.mean(values, None)
-    if not math.isfinite(value):
-        raise UndefinedError(units.TOO_LARGE)
-    return Influence(value, values)
+def _is_plain(spec: Spec, rows: Rows) -> bool:
+    """Whether it is a mean over rows that count alike."""
+    return spec.name in rowwise.NAMES and rows.weight is None and rows.cluster is None
+
+
+def _plain(spec: Spec, rows: Rows, a: Predicted, b: Predicted, ratio: float) -> tuple[Floats, float, float]:
+    """The differences row by row (n,), and the mean of each side: block by block, since fresh memory costs the most."""
+    paired, sums = np.empty(rows.count), [0.0, 0.0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, rows.count, _BLOCK):
+            of = slice(start, start + _BLOCK)
+            block = replace(rows, label=rows.label[of], query=None, groups={})
+            try:
+                one, other = (rowwise.values(spec, block, _part(side, of)) for side in (a, b))
+            except UndefinedError:  # which is said of all rows
+                rowwise.values(spec, rows, a)
+                rowwise.values(spec, rows, b)
+                raise
+            np.subtract(one, other if ratio == 1 else ratio * other, out=paired[of])
+            sums = [sums[0] + float(one.sum()), sums[1] + float(other.sum())]
+    return paired, sums[0] / rows.count, sums[1] / rows.count
+
+
+def _part(side: Predicted, of: slice) -> Predicted:
+    return Predicted(
+        None if side.score is None else side.score[of],
+        None if side.decided is None else side.decided[of],
+        {name: values[of] for name, values in side.values.items()},
+    )
 
 
 def _bounds(
@@ -84,18 +109,13 @@ def _bounds(
     *,
     found: units.Sum,
     confidence: float,
-    difference: Callable[[Rows], float],
+    difference: Callable[[Rows], float] | None = None,
 ) -> Bounds:
     codes = rows.cluster if rows.cluster is not None else rows.query if spec.name == "ndcg" else None
     effective: float | None = None
     if codes is not None or share is not None:
         added, effective = _units(added, share, codes)
     method = "paired means" if spec.name in MEANS else "linearised means"
-
-    def moved(fold: Floats) -> float:
-        of_rows = fold if codes is None else fold[np.unique(codes, return_inverse=True)[1]]
-        return difference(replace(rows, weight=of_rows if rows.weight is None else rows.weight * of_rows))
-
     answer = units.bounds(
         added,
         found,
@@ -103,9 +123,15 @@ def _bounds(
         method=method if rows.cluster is None else CLUSTERS,
         too_little=_too_little(spec, rows, len(added)),
         effective=effective,
-        moved=None if spec.name in MEANS | ROUGH else moved,
+        moved=None if difference is None or spec.name in MEANS | ROUGH else partial(_moved, difference, rows, codes),
     )
     return answer if rows.cluster is None else replace(answer, clusters=len(added))
+
+
+def _moved(difference: Callable[[Rows], float], rows: Rows, codes: NDArray[np.int32] | None, fold: Floats) -> float:
+    """The difference when each unit weighs `fold` times what it does."""
+    of_rows = fold if codes is None else fold[np.unique(codes, return_inverse=True)[1]]
+    return difference(replace(rows, weight=of_rows if rows.weight is None else rows.weight * of_rows))
 
 
 def _units(added: Floats, share: Floats | None, codes: NDArray[np.int32] | None) -> tuple[Floats, float]:
@@ -150,38 +176,13 @@ def _by_class(spec: Spec, rows: Rows) -> bool:
 
 def _counted(rows: Rows, a: Predicted, b: Predicted | None) -> tuple[Rows, Predicted, Predicted]:
     """Without the rows whose weight is 0."""
-    b = b or a
-    if rows.weight is None:
-        return rows, a, b
+    if rows.weight is None or (rows.weight > 0).all():
+        return rows, a, b or a
     keep = rows.weight > 0
-    if keep.all():
-        return rows, a, b
     if not keep.any():
         raise UndefinedError("no row has a weight above zero")
-    a, b = _those(a, keep), _those(b, keep)
-    return (
-        replace(
-            rows,
-            label=rows.label[keep],
-            weight=rows.weight[keep],
-            cluster=None if rows.cluster is None else rows.cluster[keep],
-            query=None if rows.query is None else rows.query[keep],
-            challenger=a,
-            champion=None,
-            anchor=None,
-            groups={},
-        ),
-        a,
-        b,
-    )
-
-
-def _those(side: Predicted, keep: NDArray[np.bool_]) -> Predicted:
-    return Predicted(
-        None if side.score is None else side.score[keep],
-        None if side.decided is None else side.decided[keep],
-        {name: column[keep] for name, column in side.values.items()},
-    )
+    kept = replace(rows, challenger=a, champion=b, anchor=None, groups={}).take(keep)
+    return kept, kept.challenger, kept.champion or kept.challenger
 
 
 def _unbounded(a: float, b: float, ratio: float, rows: int) -> Bounds:

@@ -21,7 +21,7 @@ def upper_tail(t: float, df: float) -> float:
         return 0.0
     if df >= _MANY:
         return decide.upper_tail(_as_normal(t, df))
-    return 0.5 * _incomplete_beta(df / (df + t * t), df / 2, 0.5)
+    return 0.5 * _incomplete_beta(t * t / (df + t * t), df / 2, 0.5)
 
 
 def quantile(p: float, df: float) -> float:
@@ -47,14 +47,14 @@ def _as_normal(t: float, df: float) -> float:
     return (((high / (0.8 * square * square + 100 + b)) + square + 3) / b + 1) * z
 
 
-def _incomplete_beta(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function, by its continued fraction (modified Lentz)."""
-    if x <= 0 or x >= 1:
-        return float(x >= 1)
-    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
-    if x < (a + 1) / (a + b + 2):
-        return front * _fraction(x, a, b) / a
-    return 1 - front * _fraction(1 - x, b, a) / b
+def _incomplete_beta(rest: float, a: float, b: float) -> float:
+    """The regularised incomplete beta function of 1 - `rest`, by its continued fraction (modified Lentz)."""
+    if rest <= 0:
+        return 1.0
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log1p(-rest) + b * math.log(rest))
+    if 1 - rest < (a + 1) / (a + b + 2):
+        return front * _fraction(1 - rest, a, b) / a
+    return 1 - front * _fraction(rest, b, a) / b
 
 
 def _fraction(x: float, a: float, b: float) -> float:
