@@ -114,7 +114,7 @@ def test_challengers_of_one_test_set_are_counted_once_each() -> None:
 
     decided = Decision(
         model="visits", subject={"sha256": f"{3:064x}"}, verdict="pass", rules="sha256:0", statement="0" * 64,
-        evaluation={"holdout": "dvc-md5:aa"},
+        evaluation={"holdout": "dvc-md5:aa"}, record={},
     )  # fmt: skip
     found = records(looked(1), looked(2), looked(2), looked(4, "dvc-md5:bb"), decided)
     assert [int(s["sha256"], 16) for s in query.challengers(found, "dvc-md5:aa")] == [1, 2, 3]

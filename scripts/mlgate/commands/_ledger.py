@@ -28,7 +28,7 @@ _LOCAL = r"^(url\..*|core\.sshcommand|credential\..*|http\..*|ssh\..*)$"
 def open_ledger(run: Run, settings: Settings | None, *, write: bool) -> Ledger:
     """The ledger that a configuration names, else the branch of this repository. Raises MlgateError without a remote,
     or without credentials where `write` needs them."""
-    remote = _remote(run, settings.remote if settings else None, write=write)
+    remote = reach(run, settings.remote if settings else None, write=write)
     return Ledger(
         run.git,
         remote,
@@ -66,35 +66,35 @@ def _person(run: Run) -> str:
         return "unknown"
 
 
-def _remote(run: Run, configured: str | None, *, write: bool) -> Remote:
-    env = _env(run, write=write or bool(configured))
+def reach(run: Run, configured: str | None, *, write: bool) -> Remote:
+    """Where a ledger is, and the environment that lets git in. Raises MlgateError like `open_ledger`."""
+    token = os.environ.get(TOKEN, "")
     if configured:
-        url = _absolute(run, configured)
-        parts = urllib.parse.urlsplit(url)
-        if (token := os.environ.get(TOKEN, "")) and parts.scheme in ("http", "https"):
-            server = f"{parts.scheme}://{parts.netloc}"
-            env |= push_credentials({**os.environ, **env}, server, "x-access-token", token)
-        return Remote(url, env)
-    url = run.git.remote_url()
-    if write and run.forge.name != "none":
-        url = run.forge.push_to().url
-    if not url:
-        raise MlgateError(
-            "this clone has no remote named origin, so there is no ledger to reach.",
-            fix="Add one (`git remote add origin ...`), or name the ledger's repository under `ledger.remote`.",
-        )
-    return Remote(_absolute(run, url), env)
+        url, env = _absolute(run, configured), _any_env(run)
+    elif write and run.forge.name != "none" and not token:
+        return run.forge.push_to()
+    else:
+        url, env = run.git.remote_url(), run.forge.fetch_env()
+        if not url:
+            raise MlgateError(
+                "this clone has no remote named origin, so there is no ledger to reach.",
+                fix="Add one (`git remote add origin ...`), or name the ledger's repository under `ledger.remote`.",
+            )
+        url = _absolute(run, url)
+    parts = urllib.parse.urlsplit(url)
+    if token and parts.scheme in ("http", "https"):
+        parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])  # a CI system's own user goes: this is another
+        url = parts.geturl()
+        env |= push_credentials({**os.environ, **env}, f"{parts.scheme}://{parts.netloc}", "x-access-token", token)
+    return Remote(url, env)
 
 
-def _env(run: Run, *, write: bool) -> dict[str, str]:
-    if not write:
-        return run.forge.fetch_env()
+def _any_env(run: Run) -> dict[str, str]:
+    """This job's own credentials, as far as it has any; on another server they open nothing, and are not sent there."""
     try:
         return dict(run.forge.push_to().env)
     except MlgateError:
-        if os.environ.get(TOKEN):
-            return {}
-        raise
+        return run.forge.fetch_env()
 
 
 def _absolute(run: Run, url: str) -> str:

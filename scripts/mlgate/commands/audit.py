@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from mlgate.commands import _options
+from mlgate.commands import _options, _records
 from mlgate.commands._ledger import open_ledger, spool, who
+from mlgate.commands._records import Checked
 from mlgate.commands._run import Run, say
 from mlgate.config import Config
 from mlgate.errors import MlgateError
@@ -109,17 +110,25 @@ def log(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file with such heads, one or many, anywhere in its text; can be repeated.",
 )
+@click.option(
+    "--decision",
+    "decisions",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A decision record in a file; can be repeated. Default: those of .mlgate/decisions.",
+)
 @as_json
 def verify(
     config: str,
     working_directory: str,
     heads: tuple[str, ...],
     head_files: tuple[Path, ...],
+    decisions: tuple[Path, ...],
     *,
     as_json: bool,
     debug: bool,
 ) -> int:
-    """Check every entry, the chains, and heads that were kept elsewhere. Exit code 2 where anything is wrong.
+    """Check every entry, the chains, decision records, and heads that were kept elsewhere. Exit code 2 if it fails.
 
     The chain shows what was changed, dropped, put in or moved. Whoever may rewrite the branch can make a whole new
     chain: only a head that was kept elsewhere shows that, so give one.
@@ -129,13 +138,15 @@ def verify(
     for path in head_files:
         against += _heads_of(path)
     report = _ledger(run).examine(against)
-    verdict = "pass" if report.whole else "error"
+    records = _records.check(run, report, decisions)
+    whole = report.whole and not records.wrong
+    verdict = "pass" if whole else "error"
     run.forge.set_outputs({"verdict": verdict, "ledger-head": _tokens(report.heads)})
     if as_json:
-        _print(run, json.dumps(_verified(report, against), indent=2, ensure_ascii=False))
+        _print(run, json.dumps(_verified(report, against, records), indent=2, ensure_ascii=False))
     else:
-        _print(run, "\n".join(_said(report, against)))
-    return 0 if report.whole else 2
+        _print(run, "\n".join(_said(report, against, records)))
+    return 0 if whole else 2
 
 
 @command.command("show")
@@ -290,24 +301,24 @@ def _tokens(heads: Iterable[Head]) -> str:
     return " ".join(head.token for head in heads)
 
 
-def _said(report: Report, against: Sequence[Head]) -> list[str]:
+def _said(report: Report, against: Sequence[Head], records: Checked) -> list[str]:
     lines = [f"Ledger {report.ledger} of {report.repository}"] if report.ledger else []
     for head in report.heads:
         lines.append(f"{head.chain}: {head.seq:,} {'entry' if head.seq == 1 else 'entries'}, head {head.token}")
     lines += [str(damage) for damage in report.damages]
-    lines += report.notes
+    lines += [*records.wrong, *report.notes, *records.said]
     if against:
         lines.append(f"Held against {len(against)} {'head' if len(against) == 1 else 'heads'} kept elsewhere.")
     else:
         lines.append("No head was given, so a new ledger in the place of this one would not be noticed. See --head.")
-    count = len(report.damages)
+    count = len(report.damages) + len(records.wrong)
     lines.append("pass: every entry is as it was written, and in its place." if not count else f"error: {count} found.")
     return lines
 
 
-def _verified(report: Report, against: Sequence[Head]) -> dict[str, Any]:
+def _verified(report: Report, against: Sequence[Head], records: Checked) -> dict[str, Any]:
     return {
-        "verdict": "pass" if report.whole else "error",
+        "verdict": "pass" if report.whole and not records.wrong else "error",
         "ledger": report.ledger,
         "repository": report.repository,
         "entries": len(report.records),
@@ -317,5 +328,6 @@ def _verified(report: Report, against: Sequence[Head]) -> dict[str, Any]:
         "damages": [
             {"kind": each.kind, "file": each.file, "line": each.line, "said": each.said} for each in report.damages
         ],
+        "decisions": {"records": records.decisions, "wrong": list(records.wrong), "said": list(records.said)},
         "notes": list(report.notes),
     }

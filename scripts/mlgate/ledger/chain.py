@@ -23,7 +23,7 @@ EVENTS, READINGS = "events", "readings"
 CHAINS = (EVENTS, READINGS)
 SEGMENT_LINES = 500  # entries of one segment
 SEGMENT_BYTES = 1_000_000
-LINE_BYTES = 65_536
+LINE_BYTES = 262_144
 INDEX, README = "ledger.json", "README.md"
 
 _TOKEN = re.compile(r"mlgate1\.([0-9a-f]{32})\.(events|readings)\.([1-9][0-9]{0,11})\.([0-9a-f]{64})")

@@ -116,8 +116,10 @@ class Decision(_OfModel):
     evaluation: dict[Name, Text] = Field(default_factory=dict, max_length=100)
     champion: dict[Algorithm, Hex] = Field(default_factory=dict, max_length=8)  # whom it was made against
     champion_commit: Commit = ""
+    anchor: Commit = ""  # from which `max_anchor_regression` was measured
     statistics: Text = ""
-    statement: Sha256  # of the in-toto statement's file
+    statement: Sha256  # of the in-toto statement's bytes
+    record: dict[str, Any]  # the statement itself
 
 
 class Promotion(_OfModel):

@@ -24,10 +24,12 @@ from pydantic import ValidationError
 
 from mlgate.errors import MlgateError
 from mlgate.ledger import kinds
-from mlgate.ledger.chain import canonical
+from mlgate.ledger.chain import LINE_BYTES, canonical
 from mlgate.ledger.kinds import Entry
 
 _FILE = re.compile(r"[0-9]{20}-[0-9a-f]{32}\.json")
+
+_AROUND = 1_000  # bytes of a line that are not its entry
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,10 @@ class Spool:
         self._last = 0
 
     def put(self, entry: Entry) -> Waiting:
-        """On disk before this returns. Raises MlgateError when it cannot be written."""
+        """On disk before this returns. Raises MlgateError when it cannot be written, or is too long."""
         value = entry.to_dict()
+        if (size := len(canonical(value))) > LINE_BYTES - _AROUND:
+            raise MlgateError(f"a {entry.kind} of {size:,} bytes is too long for the ledger ({LINE_BYTES:,} at most).")
         text = canonical({"entry": value, "code": self._code(value)}) + b"\n"
         self._last = max(time.time_ns(), self._last + 1)  # entries of one append keep their order
         path = self.folder / f"{self._last:020d}-{entry.id}.json"
@@ -71,7 +75,7 @@ class Spool:
         found, bad = [], []
         for path in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []:
             try:
-                if path.is_symlink() or not _FILE.fullmatch(path.name) or path.stat().st_size > 100_000:
+                if path.is_symlink() or not _FILE.fullmatch(path.name) or path.stat().st_size > 2 * LINE_BYTES:
                     raise ValueError("it is not a file that mlgate writes")
                 value = json.loads(path.read_bytes().decode())
                 entry = kinds.parse(value["entry"])

@@ -1,0 +1,142 @@
+"""Whether decision records hold: those in the ledger, and those that lie in files."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlgate.commands._decide import FOLDER
+from mlgate.commands._run import STATE, Run, relative
+from mlgate.config import Config
+from mlgate.errors import MlgateError
+from mlgate.judge import record
+from mlgate.judge.record import RULES, Statement
+from mlgate.ledger.chain import Record
+from mlgate.ledger.kinds import Decision
+from mlgate.ledger.verify import Report
+
+SIGNED = ".dsse.json"  # beside a record: its DSSE envelope
+_PAYLOAD = "application/vnd.in-toto+json"
+_LARGEST = 10_000_000
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found: `wrong` sentences, and `said` about what holds or could not be checked."""
+
+    decisions: int = 0
+    wrong: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+
+
+def check(run: Run, report: Report, files: Sequence[Path]) -> Checked:
+    """Every decision of the ledger, and the files that are named, else those of `.mlgate/decisions`."""
+    made = [(each, each.entry) for each in report.records if isinstance(each.entry, Decision)]
+    wrong: list[str] = []
+    unread = 0
+    for found, entry in made:
+        try:
+            statement = Statement.parse(entry.record)
+        except MlgateError as error:
+            wrong.append(f"{_place(found)}: its record {error}")
+            continue
+        told = [*record.problems(statement), *record.agrees(statement, entry)]
+        known = _rules(run, statement)
+        if known is None:
+            unread += 1
+        elif known:
+            told.append(known)
+        wrong += [f"{_place(found)}: {each}." for each in told]
+    said = [f"{_count(len(made))}: every record follows its schema and is what the ledger names."]
+    said = said if made and not wrong else []
+    if unread:
+        said.append(f"The rules of {_count(unread)} were not read again: their commits are not in this clone.")
+    named = files or sorted((run.cwd / STATE / FOLDER).glob("*.json"))
+    named = [path for path in named if not path.name.endswith(SIGNED)]
+    for path in named:
+        problems, signed = _file(path, [entry for _, entry in made])
+        wrong += [f"{relative(path)}: {each}" for each in problems]
+        said.append(f"{relative(path)}: {signed}")
+    if made and not named:
+        said.append("Records in the ledger are not signed: the chain, and heads kept elsewhere, vouch for them.")
+    return Checked(len(made), tuple(wrong), tuple(said))
+
+
+def _place(found: Record) -> str:
+    return f"{found.file}:{found.line}"
+
+
+def _count(number: int) -> str:
+    return "1 decision" if number == 1 else f"{number:,} decisions"
+
+
+def _rules(run: Run, statement: Statement) -> str | None:
+    """Whether the rules of the record are those of its commit: a sentence where not, "" where so, None if unknown."""
+    rules = statement.predicate.configuration[0]
+    commit = rules.annotations.get("commit", "")
+    if not commit or run.git.resolve(commit) != commit:
+        return None
+    try:
+        loaded = run.load_at(run.git.at(commit), rules.name)
+    except MlgateError:
+        return None
+    if loaded is None:
+        return f"commit {commit[:7]} has no {rules.name}, whose rules it names"
+    if not isinstance(loaded, Config):
+        return f"{rules.name} of commit {commit[:7]} cannot be read, and its rules are named"
+    if loaded.digest() != rules.digest.get(RULES):
+        return f"the rules of {rules.name} in commit {commit[:7]} are not those that it names"
+    return ""
+
+
+def _file(path: Path, entries: Sequence[Decision]) -> tuple[list[str], str]:
+    """What is wrong with a record in a file, and what is to be said of its signature."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError
+        data = path.read_bytes()
+        statement = Statement.parse(json.loads(data.decode()))
+    except (OSError, ValueError, RecursionError):
+        return ["it cannot be read as a decision record."], "not signed, as far as can be told."
+    except MlgateError as error:
+        return [str(error)], "not signed, as far as can be told."
+    wrong = [f"{each}." for each in record.problems(statement)]
+    if data != statement.to_bytes():
+        wrong.append("its bytes are not as mlgate writes them.")
+    entry = next((entry for entry in entries if entry.statement == statement.digest), None)
+    if entry is None:
+        wrong.append(f"the ledger has no decision with this record ({statement.digest[:12]}).")
+    else:
+        wrong += [f"{each}." for each in record.agrees(statement, entry)]
+    return [*wrong, *_envelope(path, data)], _signature(path)
+
+
+def _envelope(path: Path, data: bytes) -> Iterator[str]:
+    """Whether an envelope beside the record is about this very record."""
+    beside = path.with_name(path.name + SIGNED)
+    if not beside.is_file():
+        return
+    try:
+        envelope = json.loads(beside.read_text("utf-8"))
+        payload = base64.b64decode(envelope["payload"], validate=True)
+        of_type = envelope["payloadType"] == _PAYLOAD
+        signatures = len(envelope["signatures"])
+    except (OSError, ValueError, KeyError, TypeError, binascii.Error, RecursionError):
+        yield f"{beside.name} beside it is no DSSE envelope."
+        return
+    if not of_type or payload != data:
+        yield f"{beside.name} beside it signs something else."
+    if not signatures:
+        yield f"{beside.name} beside it has no signature."
+
+
+def _signature(path: Path) -> str:
+    """Said plainly: mlgate looks at what is signed, and leaves the arithmetic of signatures to who is good at it."""
+    beside = path.with_name(path.name + SIGNED)
+    if not beside.is_file():
+        return "not signed."
+    return f"signed by {beside.name}; the signature itself was not verified here (use `cosign` or `gh attestation`)."
