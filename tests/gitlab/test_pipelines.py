@@ -201,7 +201,7 @@ def test_a_worse_model_is_stopped_and_its_code_cannot_speak_for_the_judge(
     assert int(junit(reports).get("failures", "0")) > 0
     assert not (reports / "evidence" / "other").exists()
     handed = sorted(p.name for p in done.artifact("mlgate-run").rglob("*") if p.is_file())
-    assert handed == ["doctor.json", "train.json"]
+    assert handed == ["doctor.json", "prepare.json", "train.json"]
     assert "was not written: GITLAB_TOKEN may not (403: 403 Forbidden)" in done.said("mlgate-judge")
     assert TOKEN not in done.text
 
