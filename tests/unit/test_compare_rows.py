@@ -93,7 +93,7 @@ def test_groups_do_not_vanish_where_there_are_no_rows(grouped: Measured) -> None
     done = grouped.mlgate("compare")
     assert done.returncode == 0, done.stdout
     assert grouped.evidence()["verdict"] == "warn"
-    assert "Slices and fairness were not judged" in grouped.checks("warn")["judge.groups"]
+    assert "Slices and fairness were not judged" in grouped.checks("warn")["judge.groups.holdout"]
     assert grouped.evidence()["statistics"] == "none"
 
 

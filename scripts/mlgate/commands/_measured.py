@@ -62,15 +62,15 @@ class Rows:
             return Measured()  # the integrity checks say that nothing committed tells what it is
         checks: list[Check] = []
         paths: dict[Role, Path] = {}
-        rescored = False
+        again: set[Role] = set()  # sides that were scored again
         for role, one in files.items():
-            again = made.rescored_of(self.prepared, name, role) if role in ("champion", "anchor") else None
+            scored = made.rescored_of(self.prepared, name, role) if role in ("champion", "anchor") else None
             try:
                 if role in ("champion", "anchor") and self._differs(config, name, sides[role]):
-                    if again is None:
+                    if scored is None:
                         continue  # of other rows: what that means is the evaluation's to say
-                    path = made.find(self.prepared, self.folder, again.name)
-                    rescored = rescored or role == "champion"
+                    path = made.find(self.prepared, self.folder, scored.name)
+                    again.add(role)
                 elif not _known(one):
                     continue
                 else:
@@ -94,8 +94,8 @@ class Rows:
             reason = f"The champion has no predictions for {name}, so {_instead('champion', name)}"
             checks.append(_check(name, "champion", Verdict.WARN, reason))
         if any(c.verdict is Verdict.ERROR for c in checks) or not {"labels", "challenger"} <= paths.keys():
-            return Measured(checks=tuple(checks), rescored=rescored)
-        return self._read(config, name, _Files(files, paths), checks, rescored=rescored)
+            return Measured(checks=tuple(checks), rescored="champion" in again, anchored="anchor" in again)
+        return self._read(config, name, _Files(files, paths), checks, again)
 
     def _differs(self, config: Config, name: str, side: cases.Side | None) -> bool:
         return side is not None and bool(evaluation.other_rows(self.case, side, config, name))
@@ -121,14 +121,15 @@ class Rows:
             self._con = reading.connect()
         return self._con
 
-    def _read(self, config: Config, name: str, files: _Files, checks: list[Check], *, rescored: bool) -> Measured:
+    def _read(self, config: Config, name: str, files: _Files, checks: list[Check], again: set[Role]) -> Measured:
         con = self._connect()
         from mlgate.data import aligned  # noqa: PLC0415 -- DuckDB and numpy
 
         found = aligned.read(con, self._asked(config, name, files))
-        checks += [_found(name, config, one, number) for number, one in enumerate(found.findings, 1)]
+        hidden = (config.evaluate[name].columns.id or "").casefold() in self.case.private
+        checks += [_found(name, config, one, number, hidden=hidden) for number, one in enumerate(found.findings, 1)]
         if found.rows is None:
-            return Measured(checks=tuple(checks), rescored=rescored)
+            return Measured(checks=tuple(checks), rescored="champion" in again, anchored="anchor" in again)
         mine = files.wanted["challenger"].named.digest
         same = {
             side for side in ("champion", "anchor") if side in files.paths and files.wanted[side].named.digest == mine
@@ -136,10 +137,12 @@ class Rows:
         compared = Compared(
             rows=found.rows,
             confidence=float(config.compare.confidence),
-            same=frozenset(same - {"champion"} if rescored else same),
+            same=frozenset(same - again),
             alone=found.whole if found.excluded else None,
         )
-        return Measured(compared, tuple(checks), rescored=rescored, excluded=found.excluded)
+        return Measured(
+            compared, tuple(checks), excluded=found.excluded, rescored="champion" in again, anchored="anchor" in again
+        )
 
     def _asked(self, config: Config, name: str, files: _Files) -> Asked:
         from mlgate.data.aligned import SIDES, Asked  # noqa: PLC0415 -- beside the above
@@ -249,7 +252,7 @@ def _check(name: str, what: str, verdict: Verdict, reason: str, *, file: str | N
     )  # fmt: skip
 
 
-def _found(name: str, config: Config, found: Finding, number: int) -> Check:
+def _found(name: str, config: Config, found: Finding, number: int, *, hidden: bool) -> Check:
     """Ids are examples, and stand where examples do: no sentence has them."""
     column = config.evaluate[name].columns.id or "id"
     reason = f"{found.sentence}{f' {found.fix}' if found.fix else ''}"
@@ -260,6 +263,6 @@ def _found(name: str, config: Config, found: Finding, number: int) -> Check:
         verdict=_VERDICTS[found.level],
         reason=reason,
         unexpected=found.count or None,
-        examples=tuple(Example(values={column: one}) for one in found.examples),
+        examples=() if hidden else tuple(Example(values={column: one}) for one in found.examples),
         location=Location(file=found.file, key=found.column),
     )

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from mlgate.commands import _options
+from mlgate.commands import _decide, _options
 from mlgate.commands._binding import Binding, Bound, unique
+from mlgate.commands._entries import entries
 from mlgate.commands._handed import Received
 from mlgate.commands._measured import Rows
-from mlgate.commands._run import STATE, Run, Unloadable, failed, file_name, off, unloadable, write_text
+from mlgate.commands._run import STATE, Run, Unloadable, failed, file_name, off, say, unloadable, write_text
 from mlgate.config import Config
 from mlgate.errors import MlgateError
+from mlgate.forges.nouns import Annotation
+from mlgate.judge import wanted
 from mlgate.judge.bias import Bias
-from mlgate.judge.case import Case, Side, in_folder
+from mlgate.judge.case import Case, Side, pinned
 from mlgate.judge.comparison import compare
 from mlgate.judge.integrity import sources
 from mlgate.model import Approval, Check, Evidence, Location, Verdict
@@ -87,10 +91,35 @@ def command(
         return _prepare.every(run, asked)
     run.forget("compare")
     try:
-        evidences = _Judge(run, champion.strip(), run.cwd / handed if handed else None, run.cwd / inputs).all()
+        judge = _Judge(run, champion.strip(), run.cwd / handed if handed else None, run.cwd / inputs)
+        evidences = judge.all()
     except MlgateError as error:
         evidences = [failed("compare", file_name(run.patterns[0] if run.patterns else ""), error)]
-    return run.finish("compare", evidences, _outputs(evidences))
+        return run.finish("compare", evidences, {**_outputs(evidences), **_decided([])})
+    decided = _decide.decide(run, evidences, judge.bounds, judge.besides())
+    code = run.finish("compare", evidences, {**_outputs(evidences), **_decided(decided)})
+    _tell(run, decided)
+    return code
+
+
+def _decided(found: Sequence[_decide.Decided]) -> dict[str, str]:
+    heads = [one.head for one in found if one.head]
+    return {
+        "decided": json.dumps([one.model for one in found if one.statement is not None]),
+        "ledger-head": heads[-1] if heads else "",
+    }
+
+
+def _tell(run: Run, found: Sequence[_decide.Decided]) -> None:
+    """What became of decisions is no part of the evidence, which they name by its digest."""
+    for one in found:
+        if one.statement is not None:
+            kept = f", entry {one.entry} of the ledger" if one.head else ""
+            say(run.forge, f"decision: {one.model} may be deployed ({one.file}{kept})\n")
+        if one.trouble:
+            words = f"The ledger does not have what was decided about {one.model}: {one.trouble}"
+            say(run.forge, f"warning: {words}\n")
+            run.forge.annotate([Annotation("warning", words, "ledger")])
 
 
 class _Judge:
@@ -106,6 +135,7 @@ class _Judge:
         self.pipelines: dict[str, Pipeline] = {}
         self.behind: dict[tuple[str, str], frozenset[str]] = {}
         self.approvals: dict[str, Approval] = {}
+        self.bounds: dict[str, Bound] = {}
         self.dirty = tuple(run.dirty)
 
     def all(self) -> list[Evidence]:
@@ -124,6 +154,7 @@ class _Judge:
             bound = self.bound.rules(file, own)
         except MlgateError as error:
             return failed("compare", own.model, error)
+        self.bounds[own.model] = bound
         if bound.binding.mode == "off":
             return off("compare", bound.binding)
         try:
@@ -136,28 +167,31 @@ class _Judge:
         git, binding = self.run.git, bound.binding
         chosen = self.bound.sides(self.named or binding.compare.champion, binding).champion
         champion = self._side(git.at(chosen.commit), file, own) if chosen.commit else None
-        if champion is not None and champion.config is not None and chosen.folder:
-            pipeline = champion.pipeline
-            files = {*pipeline.snapshot.files, *pipeline.outs}
-            champion = replace(champion, config=in_folder(champion.config, chosen.folder, files))
+        if champion is not None and chosen.folder:
+            champion = pinned(champion, binding, chosen.folder)
         notes = bound.notes
         if self.handed is not None:
             notes += self.handed.checks(own, bound, self._pipeline(self.now), chosen.commit)
-        anchor = self._side(git.at(git.ensure(binding.compare.anchor)), file, own) if binding.compare.anchor else None
+        remembered, challenger = self.bound.remembered, Side(self._pipeline(self.now), own)
+        anchored, said = remembered.anchor(binding, own)
+        looks, not_run = remembered.looks(binding, challenger)
         case = Case(
             binding=binding,
             proposed=bound.proposed,
             base=bound.base,
             approval=self._approval if self.run.forge.event.kind == "pull_request" else None,
-            challenger=Side(self._pipeline(self.now), own),
+            challenger=challenger,
             champion=champion,
-            anchor=anchor,
+            anchor=self._side(git.at(anchored), file, own) if anchored else None,
             chosen=chosen,
             behind=self._behind(chosen),
             dirty=self.dirty,
+            private=self._private(own, bound),
             now=self.run.source().at,
             strict_tree=self.run.in_ci,
-            notes=notes,
+            looks=looks,
+            notes=(*notes, *said),
+            not_run=tuple(not_run),
         )
         rows = Rows(self.run, case, self.inputs, self._prepared(own.model), strict=self.handed is not None)
         costs = rows.costs(binding) if binding.compare.costs else None
@@ -165,6 +199,21 @@ class _Judge:
         if done.bias is not None:
             self._leave(done.bias)
         return done.evidence
+
+    def besides(self) -> dict[str, list[str]]:
+        """What the run job found, by model, where that stops a decision that the comparison alone would make."""
+        found: dict[str, list[str]] = {}
+        for model, by_verb in (self.handed.by_model if self.handed is not None else {}).items():
+            stopped = [e for e in by_verb.values() if e is not None and e.verdict.rank > Verdict.WARN.rank]
+            found[model] = [f"{e.kind} says {e.verdict}: {e.title}" for e in stopped]
+        return found
+
+    def _private(self, own: Config, bound: Bound) -> frozenset[str]:
+        """Columns that a contract calls private, of the version that binds or the change's own."""
+        if not any(wanted.by_rows(bound.binding, name) for name in bound.binding.evaluate):
+            return frozenset()  # no value of a row is read at all
+        found = entries(self.run, own, bound, self._pipeline(self.now))
+        return frozenset(name.casefold() for entry in found for rules in entry.checks for name in rules.private)
 
     def _leave(self, found: Bias) -> None:
         from mlgate.render import bias  # noqa: PLC0415 -- only where groups are judged

@@ -23,7 +23,16 @@ def findings(config: Config) -> Iterator[Finding]:
         yield from _slices(config, config.compare.slices, used)
     if config.compare.fairness:
         yield from _fairness(config.compare.fairness, used)
+    yield from _same_edges(config.compare.slices, config.compare.fairness)
     yield from _costs(config)
+
+
+def _same_edges(slices: Slices | None, fairness: Fairness | None) -> Iterator[Finding]:
+    """One column makes the same groups wherever it is named."""
+    for column in (slices.edges.keys() & fairness.edges.keys()) if slices and fairness else ():
+        if slices and fairness and slices.edges[column] != fairness.edges[column]:
+            fix = "Use the same edges in both."
+            yield ("compare", "fairness", "edges", column), "is not what `compare.slices.edges` says.", fix
 
 
 def _slices(config: Config, slices: Slices, used: dict[str, EvaluationSet]) -> Iterator[Finding]:

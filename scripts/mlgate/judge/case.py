@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mlgate.config import Config
@@ -15,6 +15,7 @@ from mlgate.repo.git import Snapshot
 
 if TYPE_CHECKING:
     from mlgate.judge.costs import Sides
+    from mlgate.judge.looks import Looks
     from mlgate.judge.statistics import Compared
 
 
@@ -42,7 +43,14 @@ class Measured:
     checks: tuple[Check, ...] = ()
     not_run: tuple[str, ...] = ()
     rescored: bool = False
+    anchored: bool = False  # the same of the anchor
     excluded: int = 0  # rows that left the comparison, because a champion was trained on them
+
+
+def pinned(side: Side, binding: Config, folder: str) -> Side:
+    """A champion whose metrics and predictions lie in a folder of the base, where the binding version puts it."""
+    files = {*side.pipeline.snapshot.files, *side.pipeline.outs}
+    return replace(side, config=in_folder(binding, folder, files))
 
 
 def in_folder(config: Config, folder: str, files: Container[str]) -> Config:
@@ -54,7 +62,10 @@ def in_folder(config: Config, folder: str, files: Container[str]) -> Config:
             path = _moved(config, folder, one.predictions.path, files)
             update["predictions"] = one.predictions.model_copy(update={"path": path})
         sets[name] = one.model_copy(update=update)
-    return config.model_copy(update={"evaluate": sets})
+    artifact = _moved(config, folder, config.artifact, files) if config.artifact else None
+    if artifact is not None and config.path(artifact) not in files:
+        artifact = None  # what the base has elsewhere is another model
+    return config.model_copy(update={"evaluate": sets, "artifact": artifact})
 
 
 def _moved(config: Config, folder: str, path: str, files: Container[str]) -> str:
@@ -86,11 +97,14 @@ class Case:
     behind: frozenset[str] = frozenset()
     dirty: tuple[str, ...] = ()
     strict_tree: bool = True
+    private: frozenset[str] = frozenset()  # columns whose values are never shown, case-folded
     now: str = ""  # ISO 8601, UTC: how old a champion is depends on when that is asked
     measure: Callable[[Config, str], Measured] = _nothing  # a version's evaluation set, by rows; the same one each time
     costs: Sides | None = None  # what both models cost, as the run job measured it
+    looks: Looks | None = None  # how many models each evaluation set has judged; None without a ledger
     approval: Callable[[str], Approval] | None = None  # asks the forge, by label; None where there is nobody to ask
     notes: tuple[Check, ...] = field(default=())  # findings of the caller: a base version that cannot be read, ...
+    not_run: tuple[str, ...] = ()  # what the caller could not find out
 
 
 def finding(check_id: str, title: str, verdict: Verdict, reason: str) -> Check:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from mlgate.config import Config, Rule
-from mlgate.judge import costs, edits, integrity, rules
+from mlgate.judge import costs, edits, integrity, rules, wanted
 from mlgate.judge.bias import Bias
 from mlgate.judge.case import Case, Side, finding
 from mlgate.judge.evaluation import Compared, Metrics, compare_set
@@ -60,14 +61,18 @@ def compare(case: Case) -> Comparison:
         found += _age(case, config)
         sets, seen = _sets(case, config)
         found += [check for checks in seen.values() for check in checks]
-        found += _rules(case, config, sets, "rules")
+        ruled_by = list(_rules(case, config, sets, "rules"))
+        found += ruled_by
+        if case.looks is not None:
+            again = partial(_rules, case, config, prefix="rules")
+            found += case.looks.checks(sets, float(config.compare.confidence), lambda one: list(again(sets=[one])))
         shown = _by_rows(case, config, sets)
         found += shown.checks
         found += _costs(case, config)
         controls = _controls(config, sets)
         if controls.passed != controls.total:
             found.append(_broken_controls(controls))
-        not_run += _unknown_test_set(config)
+        not_run += [*_unknown_test_set(case, config, sets), *case.not_run]
     if case.proposed is not None:
         said = {(c.verdict, c.reason) for c in found if c.reason}
         found += [c for c in _as_proposed(case, case.proposed) if (c.verdict, c.reason) not in said]
@@ -109,29 +114,33 @@ class _Shown:
 def _by_rows(case: Case, config: Config, sets: Sequence[Compared], prefix: str = "", suffix: str = "") -> _Shown:
     measured = [(one.name, one.measured.compared.rows) for one in sets if one.measured.compared is not None]
     asked = config.compare.slices is not None or config.compare.fairness is not None
+    read = {name for name, _ in measured}
+    unread = [name for name in config.evaluate if asked and name not in read and wanted.by_rows(config, name)]
+    lost = tuple(_no_groups(config, name, prefix) for name in unread)
     if not measured:
-        return _Shown(checks=(_no_groups(config),) if asked else ())
+        return _Shown(checks=lost)
     from mlgate.judge import explain, groups  # noqa: PLC0415 -- numpy
 
     judged = groups.judge(config, sets, prefix=prefix, suffix=suffix) if asked else None
     commit = case.challenger.pipeline.snapshot.commit
-    moved = [explain.moved(rows, name) for name, rows in measured]
+    hidden = {name: (one.columns.id or "").casefold() in case.private for name, one in config.evaluate.items()}
+    moved = [explain.moved(rows, name, ids=not hidden[name]) for name, rows in measured]
     return _Shown(
-        checks=judged.checks if judged else (),
+        checks=(*lost, *judged.checks) if judged else (),
         figures=tuple(figure for name, rows in measured for figure in explain.figures(rows, name)),
         moved=tuple(one for one in moved if one is not None),
         bias=judged.report(config, commit=commit, champion=case.chosen.commit) if judged else None,
     )
 
 
-def _no_groups(config: Config) -> Check:
+def _no_groups(config: Config, name: str, prefix: str) -> Check:
     """What must not vanish where rows could not be had: the other checks say why they could not."""
-    sections = [name for name in ("slices", "fairness") if getattr(config.compare, name) is not None]
+    sections = " and ".join(one for one in ("slices", "fairness") if getattr(config.compare, one) is not None)
     return finding(
-        "judge.groups",
-        " and ".join(sections),
+        f"{prefix}judge.groups.{name}",
+        f"{sections} ({name})",
         Verdict(config.compare.policy.no_credentials),
-        f"{' and '.join(sections).capitalize()} were not judged: no predictions and labels could be read.",
+        f"{sections.capitalize()} were not judged: predictions and labels of {name} could not be read.",
     )
 
 
@@ -241,6 +250,11 @@ def _controls(config: Config, sets: Sequence[Compared]) -> Controls:
 
             reacted = list(controls.run(rule, policy, where, spec, one.measured.compared))
             passed, total = passed + sum(reacted), total + len(reacted)
+    if any(one.measured.compared is not None for one in sets) and (config.compare.slices or config.compare.fairness):
+        from mlgate.judge import groups  # noqa: PLC0415 -- numpy
+
+        reacted = list(groups.controls(config, sets))
+        passed, total = passed + sum(reacted), total + len(reacted)
     return Controls(passed=passed, total=total)
 
 
@@ -286,8 +300,14 @@ def _broken_controls(controls: Controls) -> Check:
     )
 
 
-def _unknown_test_set(config: Config) -> list[str]:
-    return [
+def _unknown_test_set(case: Case, config: Config, sets: Sequence[Compared]) -> list[str]:
+    pinned = [
+        f"Whether {case.chosen.folder} was measured on the same rows of {one.name}: a folder does not say by digest which "
+        "ones those were, and committed metrics alone were compared."
+        for one in sets
+        if case.chosen.folder and one.champion is not None and not one.by_id and config.evaluate[one.name].data
+    ]
+    return pinned + [
         f"Whether both sides were measured on the same test set: evaluate.{name}.data is not set in {config.file}."
         for name, evaluation in config.evaluate.items()
         if not evaluation.data

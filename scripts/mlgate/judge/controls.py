@@ -13,6 +13,7 @@ import numpy as np
 
 from mlgate import estimators
 from mlgate.config import Policy, Rule
+from mlgate.config.settings import LIMITS
 from mlgate.data.rows import Predicted, Rows
 from mlgate.judge import estimate, rules, statistics
 from mlgate.judge.measures import Spec, UndefinedError
@@ -22,6 +23,7 @@ from mlgate.judge.statistics import Compared
 from mlgate.model import Verdict, worst
 
 ROWS = 20_000  # a control needs no more than this to be decided
+_FAILING = tuple(word for word in LIMITS if not word.startswith("warn_"))
 FEW = 500  # with fewer it need not be decided, as long as it does not pass
 
 
@@ -48,7 +50,8 @@ def run(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared
         if good:
             yield verdict not in {Verdict.FAIL, Verdict.ERROR}
         else:
-            yield verdict is Verdict.FAIL or (few and verdict is Verdict.INCONCLUSIVE)
+            warns = verdict is Verdict.WARN and not any(word in rule.limits() for word in _FAILING)
+            yield verdict is Verdict.FAIL or warns or (few and verdict is Verdict.INCONCLUSIVE)
 
 
 def _verdict(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared) -> Verdict | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlgate.config import Config
-from mlgate.judge import discovery, fairness, listing, slices
+from mlgate.judge import discovery, fairness, group_controls, listing, slices
 from mlgate.judge.bias import Bias, Table
 from mlgate.judge.discovery import Claim
 from mlgate.judge.evaluation import Compared
@@ -35,6 +35,19 @@ class Judged:
             slices=listing.slices(self.claims, self.settled),
             notes=self.notes,
         )
+
+
+def controls(config: Config, sets: Sequence[Compared]) -> Iterator[bool]:
+    """Whether each challenger that was made to be stopped, or to be let through, was judged rightly."""
+    for one in sets:
+        if one.measured.compared is None:
+            continue
+        rows = one.measured.compared.rows
+        setting = Setting(confidence=float(config.compare.confidence), absent=one.absent)
+        if config.compare.slices is not None:
+            yield from group_controls.of_slices(rows, config.compare.slices, setting)
+        if config.compare.fairness is not None:
+            yield from group_controls.of_fairness(rows, config.compare.fairness, setting)
 
 
 def judge(config: Config, sets: Sequence[Compared], *, prefix: str = "", suffix: str = "") -> Judged:
