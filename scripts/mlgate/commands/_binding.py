@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mlgate.commands._remembered import Remembered
 from mlgate.commands._run import Run, Unloadable
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.model import Check, Location, Verdict
-from mlgate.repo.champion import AUTO, ELSEWHERE, Lookup, Sides, find
+from mlgate.repo.champion import AUTO, ELSEWHERE, Lookup, Sides, find, remembers
 from mlgate.repo.git import Snapshot
 
 
@@ -34,6 +35,7 @@ class Binding:
         self.run = run
         self.named = named
         self.files = frozenset(run.config_files())
+        self.remembered = Remembered(run)
         self._sides: dict[tuple[str, str], Sides] = {}
         self._configs: dict[tuple[str, str], Config | Unloadable | None] = {}
 
@@ -48,10 +50,10 @@ class Binding:
 
         `binding` is needed for a champion that is named in a ledger or a registry: it says which one, and which model.
         """
-        elsewhere = binding is not None and spec.startswith(ELSEWHERE)
+        elsewhere = spec.startswith(ELSEWHERE) or remembers(self.run.forge.event, spec)
         key = (spec, binding.model if binding is not None and elsewhere else "")
         if key not in self._sides:
-            lookup = _lookup(self.run, binding) if binding is not None and elsewhere else None
+            lookup = _lookup(self, binding) if binding is not None and elsewhere else None
             self._sides[key] = find(self.run.git, self.run.forge.event, spec, lookup)
         return self._sides[key]
 
@@ -106,10 +108,10 @@ class Binding:
         return self._configs[key]
 
 
-def _lookup(run: Run, binding: Config) -> Lookup:
+def _lookup(bound: Binding, binding: Config) -> Lookup:
     from mlgate.commands import _elsewhere  # noqa: PLC0415 -- a ledger or a registry is rarely asked
 
-    return _elsewhere.lookup(run, binding)
+    return _elsewhere.lookup(bound, binding)
 
 
 def unique(names: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from mlgate.commands._training import Trainer
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.judge import integrity, made
-from mlgate.judge.case import Side, in_folder
+from mlgate.judge.case import Side, pinned
 from mlgate.model import Evidence, Verdict
 from mlgate.repo.dvc import Pipeline
 from mlgate.repo.git import Snapshot
@@ -98,12 +98,10 @@ class Preparer:
         sides: dict[made.Side, Side] = {"challenger": Side(self.now, own)}
         if chosen.commit:
             champion = self._side(git.at(chosen.commit), file, own)
-            if chosen.folder and champion.config is not None:
-                there = {*champion.pipeline.snapshot.files, *champion.pipeline.outs}
-                champion = replace(champion, config=in_folder(champion.config, chosen.folder, there))
-            sides["champion"] = champion
-        if binding.compare.anchor:
-            sides["anchor"] = self._side(git.at(git.ensure(binding.compare.anchor)), file, own)
+            sides["champion"] = pinned(champion, binding, chosen.folder) if chosen.folder else champion
+        anchored, _ = self.bound.remembered.anchor(binding, own)  # what the ledger says of it, the judge says
+        if anchored:
+            sides["anchor"] = self._side(git.at(anchored), file, own)
         shown = Shown()
         project, _ = self.trainer.project(own, bound, shown)
         work = Work(self.run, bound, chosen, sides, project, self.asked.folder)

@@ -302,8 +302,8 @@ def _broken_controls(controls: Controls) -> Check:
 
 def _unknown_test_set(case: Case, config: Config, sets: Sequence[Compared]) -> list[str]:
     pinned = [
-        f"Whether {case.chosen.folder} was measured on the same rows of {one.name}: a folder does not say by digest which "
-        "ones those were, and committed metrics alone were compared."
+        f"Whether {case.chosen.folder} was measured on the same rows of {one.name}: a folder does not say by digest "
+        "which ones those were, and committed metrics alone were compared."
         for one in sets
         if case.chosen.folder and one.champion is not None and not one.by_id and config.evaluate[one.name].data
     ]

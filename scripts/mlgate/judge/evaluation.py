@@ -64,6 +64,13 @@ class Compared:
     anchor: Metrics | None
     absent: tuple[Verdict, str]
     measured: Measured = field(default_factory=Measured)
+    adrift: tuple[Verdict, str] | None = None  # the same for an anchor that was measured on other rows
+
+    @property
+    def by_id(self) -> bool:
+        """Whether the champion's predictions were joined with the challenger's, row by row."""
+        compared = self.measured.compared
+        return compared is not None and compared.rows.champion is not None
 
 
 def compare_set(
@@ -86,10 +93,32 @@ def compare_set(
                 location=Location(file=challenger.paths[0]),
             )
         ]
-    anchor = Metrics(case.anchor, config, name, evaluation) if case.anchor else None
     measured = case.measure(config, name)
     champion, absent, checks = _champion(case, config, name, evaluation, measured)
-    return Compared(name, challenger, champion, anchor, absent, measured), [*measured.checks, *checks]
+    anchor, adrift, more = _anchor(case, config, name, evaluation, measured)
+    compared = Compared(name, challenger, champion, anchor, absent, measured, adrift)
+    return compared, [*measured.checks, *checks, *more]
+
+
+def _anchor(
+    case: Case, config: Config, name: str, evaluation: EvaluationSet, measured: Measured
+) -> tuple[Metrics | None, tuple[Verdict, str] | None, list[Check]]:
+    """The anchor's metrics; those of other rows are not held against the challenger's."""
+    rules = [*config.compare.rules.values(), *evaluation.rules.values()]
+    if case.anchor is None or all(rule.max_anchor_regression is None for rule in rules):
+        return None, None, []
+    anchor = Metrics(case.anchor, config, name, evaluation)
+    reason = other_rows(case, case.anchor, config, name).replace("the champion", "the anchor")
+    if not reason:
+        return anchor, None, []
+    check_id, title = f"judge.anchor.{name}", f"same test set as the anchor's ({name})"
+    if measured.anchored:
+        said = f"{reason} So the anchor was scored again on these rows, in the environment of its own commit."
+        rows = (Verdict.INCONCLUSIVE, "the anchor was measured on other rows, and these cannot tell")
+        return anchor, rows, [finding(check_id, title, Verdict.PASS, said)]
+    policy = config.compare.policy.not_comparable
+    verdict = Verdict.INCONCLUSIVE if policy == "rescore" else Verdict(policy)
+    return None, (verdict, "the anchor was measured on another test set"), [finding(check_id, title, verdict, reason)]
 
 
 def _champion(
@@ -135,6 +164,8 @@ def _champion(
         checks.append(finding(f"judge.comparable.{name}", f"same test set ({name})", Verdict.PASS, said))
         return champion, (Verdict.INCONCLUSIVE, "it was measured on other rows, and these cannot tell"), checks
     verdict = verdict if reason else Verdict.PASS
+    if case.chosen.folder and not reason and measured.compared is None:
+        return champion, no_champion, checks  # no digest says which rows those numbers are of
     checks.append(finding(f"judge.comparable.{name}", f"same test set ({name})", verdict, reason))
     if reason:
         return None, (verdict, "it was measured on another test set"), checks

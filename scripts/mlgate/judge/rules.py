@@ -28,6 +28,7 @@ class Values:
     champion: Any = NO_SIDE
     anchor: Any = NO_SIDE
     absent: tuple[Verdict, str] = (Verdict.ERROR, "there is no champion")
+    adrift: tuple[Verdict, str] | None = None  # the same for an anchor that there is, and that is not comparable
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def _check(rule: Rule, values: Values, policy: Policy, where: Where) -> Iterator
             yield _unjudged(where, wrong, "anchor", _verdict_of_missing(values.anchor, policy), judged.observed)
         else:
             yield judged.regression("anchor", exact(values.anchor), fail=rule.max_anchor_regression, other="anchor")
+    elif rule.max_anchor_regression is not None and values.adrift is not None:
+        yield judged.alone(*values.adrift, "anchor")
 
 
 def _compares(rule: Rule) -> bool:
@@ -235,9 +238,9 @@ class _Judged:
             champion=champion,
         )
 
-    def alone(self, verdict: Verdict, why: str) -> Check:
+    def alone(self, verdict: Verdict, why: str, word: str = "comparison") -> Check:
         """The rule compares, and there is nothing to compare with."""
-        return self._make("comparison", verdict, "", f"{self.where.key} was not compared: {why}.")
+        return self._make(word, verdict, "", f"{self.where.key} was not compared: {why}.")
 
     @staticmethod
     def _graded(holds: Callable[[Decimal], bool], fail: Decimal | None, warn: Decimal | None) -> Verdict:

@@ -46,6 +46,8 @@ class Ruling:
         if spec is None:
             if self.one.measured.rescored:
                 said = replace(said, champion=NO_SIDE, absent=self.one.absent)
+            if self.one.measured.anchored:
+                said = replace(said, anchor=NO_SIDE)
             yield from self._points(said)
             return
         try:
@@ -64,6 +66,7 @@ class Ruling:
             champion=one.champion.get(key) if one.champion else NO_SIDE,
             anchor=one.anchor.get(key) if one.anchor else NO_SIDE,
             absent=one.absent,
+            adrift=one.adrift,
         )
         if said.champion is MISSING and not self.ruled:
             # A metric that came with its rule: the champion cannot have measured it.
@@ -87,7 +90,7 @@ class Ruling:
             if predicted is None or not _has(spec, predicted):
                 continue
             found[side] = estimate.value(spec, everything, predicted)
-            own = not (side == "champion" and measured.rescored)  # else what it committed speaks of other rows
+            own = not self._again(side)  # else what it committed speaks of other rows
             summed = not (spec.column and committed[side] is MISSING)  # values per row need no sum in a metrics file
             if own and summed:
                 wrong = list(
@@ -101,7 +104,9 @@ class Ruling:
         # The committed numbers decide where they hold, as exactly as they were written.
         paired = {side: estimate.value(spec, compared.rows, getattr(compared.rows, side)) for side in found}
         points = Values(
-            **{side: self._value(spec, side, committed[side], found, paired) for side in _SIDES}, absent=said.absent
+            **{side: self._value(spec, side, committed[side], found, paired) for side in _SIDES},
+            absent=said.absent,
+            adrift=said.adrift,
         )
         judged = self._points(points)
         if measured.excluded:
@@ -117,10 +122,15 @@ class Ruling:
     ) -> Any:
         measured = self.one.measured
         if side not in found:
-            return NO_SIDE if measured.rescored and side == "champion" else committed
-        if paired is not None and (measured.excluded or (measured.rescored and side == "champion")):
+            return NO_SIDE if self._again(side) else committed
+        if paired is not None and (measured.excluded or self._again(side)):
             return paired[side]
         return found[side] if spec.column and committed in (MISSING, NO_SIDE) else committed
+
+    def _again(self, side: str) -> bool:
+        """Whether a side was scored again, on the challenger's rows."""
+        measured = self.one.measured
+        return (side == "champion" and measured.rescored) or (side == "anchor" and measured.anchored)
 
 
 def _committed(said: Values) -> dict[str, Any]:

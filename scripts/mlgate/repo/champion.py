@@ -7,7 +7,8 @@
 | merge queue | the commit the entry was built on |
 | push to the default branch | the commit before the push, else the first parent |
 | push, schedule or manual run elsewhere, tag on what is not merged | the merge base with the default branch |
-| tag on the default branch, schedule, manual run there | the first parent |
+| schedule on the default branch | the last promoted model of the ledger, else the first parent |
+| tag on the default branch, manual run there | the first parent |
 | terminal | the merge base with the ref; on that branch itself, the commit before |
 
 A champion can also be named where no git ref is: in the ledger, in a model registry, or in a folder of the base. Whose
@@ -42,7 +43,8 @@ class Chosen:
     folder: str = ""  # of that commit, where metrics and predictions of the champion lie; empty: in their own places
 
 
-Lookup = Callable[[str, Chosen], Chosen]  # what is named elsewhere, and the champion by the event -> the champion
+# What is named elsewhere (AUTO: what was promoted last), and the champion by the event -> the champion, fetched.
+Lookup = Callable[[str, Chosen], Chosen]
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,23 @@ def find(git: Git, event: Event, spec: str = AUTO, lookup: Lookup | None = None)
         raise _elsewhere(git.head(), event)
     named = spec.startswith(ELSEWHERE)
     by_event = _by_event(git, event, AUTO if named else spec)
+    default = _on_default(git, event)
     # On the default branch the rules are merged already; elsewhere a change cannot bend the rules it is judged by.
-    rules = "" if _on_default(git, event) else by_event.commit
+    rules = "" if default else by_event.commit
     if named:
         if lookup is None:
             raise MlgateError(f"the champion {spec} cannot be looked up here.")
-        chosen = lookup(spec, by_event)
-        found = git.ensure(chosen.commit) if chosen.commit else ""
-        return Sides(replace(chosen, commit=found, ref=spec), rules)
+        return Sides(replace(lookup(spec, by_event), ref=spec), rules)
+    if lookup is not None and default and remembers(event, spec):
+        return Sides(lookup(AUTO, by_event), rules)
     if spec in (AUTO, "") or event.kind == "terminal" or spec in (event.base_ref, event.default_branch):
         return Sides(by_event, rules)
     return Sides(Chosen(git.ensure(spec, fresh=git.is_branch(spec)), f"compare.champion is {spec}", ref=spec), rules)
+
+
+def remembers(event: Event, spec: str) -> bool:
+    """Whether the ledger is asked who the champion is, although nobody named it."""
+    return event.kind == "schedule" and spec in (AUTO, "")
 
 
 def _by_event(git: Git, event: Event, spec: str) -> Chosen:

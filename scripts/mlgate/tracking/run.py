@@ -23,7 +23,7 @@ TIMEOUT = 300.0  # seconds for everything after the packages are there
 # A worker is told its paths on standard input: arguments can be read by every user of the machine.
 _START = (
     "import json, sys; told = json.load(sys.stdin); sys.path[:0] = told['paths']; "
-    "from mlgate.tracking.worker import main; main(told['folder'])"
+    "from importlib import import_module; import_module(told['module']).main(told['folder'])"
 )
 
 
@@ -56,12 +56,17 @@ def _log(training: Training, store: Store, timeout: float) -> Logged:
         made = bundle.make(training, store, scratch)
         orders = {**made.orders, "patience": timeout, "at": store.shown}
         (scratch / "orders.json").write_text(json.dumps(orders), "utf-8")
-        trouble = _run(scratch, store, paths, timeout)
+        trouble = work(scratch, store, paths, timeout)
         return _read(scratch, training, store, made, trouble)
 
 
-def _run(scratch: Path, store: Store, paths: list[str], timeout: float) -> str:
-    """Runs the worker to its end. Returns what went wrong with the process itself, empty when nothing did."""
+def work(
+    scratch: Path, store: Store, paths: list[str], timeout: float, *, module: str = "worker", doing: str = "logging to"
+) -> str:
+    """Runs a worker to its end. Returns what went wrong with the process itself, empty when nothing did.
+
+    `module` of this room has the worker's `main`; `scratch` has its orders, and gets its `state.json`.
+    """
     environment = {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
@@ -79,7 +84,8 @@ def _run(scratch: Path, store: Store, paths: list[str], timeout: float) -> str:
         "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
         **store.environment(),
     }
-    start = json.dumps({"paths": paths, "folder": str(scratch)}).encode()
+    told = {"paths": paths, "folder": str(scratch), "module": f"mlgate.tracking.{module}"}
+    start = json.dumps(told).encode()
     with (scratch / "said").open("wb") as said:
         worker = subprocess.Popen(
             [sys.executable, "-I", "-W", "ignore", "-c", _START],
@@ -93,7 +99,7 @@ def _run(scratch: Path, store: Store, paths: list[str], timeout: float) -> str:
         try:
             worker.communicate(start, timeout)
         except subprocess.TimeoutExpired:
-            return f"{store.shown} took longer than {timeout:g} s, so logging was given up."
+            return f"{store.shown} took longer than {timeout:g} s, so {doing.split(maxsplit=1)[0]} was given up."
         finally:
             if worker.poll() is None:
                 with suppress(ProcessLookupError):
@@ -103,7 +109,9 @@ def _run(scratch: Path, store: Store, paths: list[str], timeout: float) -> str:
         return ""
     how = f"signal {-worker.returncode}" if worker.returncode < 0 else f"exit code {worker.returncode}"
     last = (scratch / "said").read_bytes()[-4000:].decode("utf-8", "replace").strip().splitlines()
-    return f"Logging to {store.shown} ended with {how}: {words.brief(last[-1]) if last else 'nothing was said'}."
+    return (
+        f"{doing.capitalize()} {store.shown} ended with {how}: {words.brief(last[-1]) if last else 'nothing was said'}."
+    )
 
 
 def _read(scratch: Path, training: Training, store: Store, made: bundle.Bundle, trouble: str) -> Logged:

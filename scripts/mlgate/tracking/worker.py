@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 KEY, COMPLETE = "mlgate.key", "mlgate.complete"
 _FIRST = 15  # seconds for the first answer; a server that is up has one by then
@@ -55,10 +55,9 @@ class Worker:
         """Everything, in order. Raises whatever MLflow raises."""
         patience = float(self.orders["patience"])
         if self.kind == "sqlite":
-            # Two that make the same database would break each other. The lock ends with this process.
             folder = Path(self.orders["artifacts"]).parent
             folder.mkdir(parents=True, exist_ok=True)
-            fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
+            self._lock(folder)
         self._wait(min(_FIRST, patience / 4))
         self.client = self._connect()
         experiment = self._experiment()
@@ -71,6 +70,11 @@ class Worker:
             self._finish()
         read = self.client.get_run(self.run.info.run_id)
         self.save(metrics={key: float(value) for key, value in read.data.metrics.items()}, again=done)
+
+    @staticmethod
+    def _lock(folder: Path) -> None:
+        """Two that make the same database would break each other. The lock ends with this process."""
+        fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
 
     @staticmethod
     def _wait(seconds: float) -> None:
@@ -335,8 +339,12 @@ def _words(error: Exception, status: int) -> str:
 
 
 def main(folder: str) -> None:
-    """Does what `orders.json` says and leaves `state.json`. Ends at once, whatever threads MLflow has running."""
-    worker = Worker(Path(folder))
+    """Does what `orders.json` says and leaves `state.json`."""
+    finish(Worker(Path(folder)))
+
+
+def finish(worker: Worker) -> NoReturn:
+    """Lets a worker work. Ends at once, whatever threads MLflow has running."""
     try:
         worker.work()
     except StopError as stop:
