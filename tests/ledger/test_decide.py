@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
-import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ledger_samples import Forge, edit, entries, segments
 
-from builder import MLGATE, Repo, environment
+from builder import MLGATE, Repo, md5
 from jobs import environ
-from mlgate.commands._binding import Binding, Bound
-from mlgate.commands._decide import Decided, decide, where
-from mlgate.commands._run import Run
-from mlgate.config import Config
+from mlgate.commands._decide import where
+from mlgate.judge import record
+from mlgate.judge.record import Statement
 from mlgate.ledger import chain
 from mlgate.model import Event, Evidence
 
@@ -38,26 +38,27 @@ class Main:
         self.repo.model(metrics or BETTER, **{"config": self.config, **more})
         self.repo.commit("Challenger")
 
-    def judged(self, monkeypatch: pytest.MonkeyPatch, name: str = "push", ref: str = "main") -> list[Decided]:
-        """`mlgate compare` in a job, then the decision."""
+    def judged(self, ref: str = "main", name: str = "push", *, ok: bool = True) -> str:
+        """What `mlgate compare` prints in a job of this branch."""
         payload = {"before": self.before, "after": self.repo.head, "ref": f"refs/heads/{ref}"}
-        env = environ(self.repo.path.parent / "job", self.repo, name, payload, GITHUB_REF=f"refs/heads/{ref}",
-                      GITHUB_REF_NAME=ref, GITHUB_ACTOR="ada")  # fmt: skip
-        assert self.repo.mlgate("compare", **env).stderr == ""
-        for key in list(os.environ):
-            if key not in environment():
-                monkeypatch.delenv(key)
-        for key, value in env.items():
-            monkeypatch.setenv(key, value)
-        monkeypatch.chdir(self.repo.path)
-        run = Run.start("mlgate.yaml", ".")
-        text = (self.repo.path / ".mlgate/evidence/visits/compare.json").read_text()
-        binding = Binding(run)
-        bounds: dict[str, Bound] = {}
-        for file, own in binding.own():
-            assert isinstance(own, Config)
-            bounds[own.model] = binding.rules(file, own)
-        return decide(run, [Evidence.from_json(text)], bounds)
+        more = {"GITHUB_REF": f"refs/heads/{ref}", "GITHUB_REF_NAME": ref, "GITHUB_ACTOR": "ada"}
+        done = self.repo.mlgate("compare", **environ(self.repo.path.parent / "job", self.repo, name, payload, **more))
+        assert (done.returncode == 0, done.stderr) == (ok, "")
+        return done.stdout
+
+    def outputs(self) -> dict[str, str]:
+        text = (self.repo.path.parent / "job/output").read_text()
+        return {m[1]: m[3] for m in re.finditer(r"(\S+)<<(\S+)\n(.*?)\n?\2\n", text, re.DOTALL)}
+
+    @property
+    def file(self) -> Path:
+        return self.repo.path / ".mlgate/decisions/visits.json"
+
+    def kinds(self) -> list[str]:
+        """Of the entries of the ledger, the genesis left out."""
+        if not self.shared.git("branch", "--list", "mlgate-ledger"):
+            return []
+        return [each["entry"]["kind"] for each in entries(self.shared.files())][1:]
 
 
 @pytest.fixture
@@ -65,95 +66,115 @@ def main(tmp_path: Path) -> Main:
     return Main(tmp_path)
 
 
-def test_a_better_model_gets_a_decision(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_better_model_gets_a_decision(main: Main) -> None:
     main.challenger()
-    (made,) = main.judged(monkeypatch)
-    assert (made.reasons, made.trouble) == ((), "")
-    assert made.statement is not None
-    file = main.repo.path / made.file
-    assert file.read_bytes() == made.statement.to_bytes()
-    assert file.name == "visits.json"
+    main.judged()
+    statement = Statement.parse(json.loads(main.file.read_bytes()))
+    assert main.file.read_bytes() == statement.to_bytes()
     genesis, entry = (each["entry"] for each in entries(main.shared.files()))
-    assert (entry["kind"], entry["id"], entry["actor"], entry["commit"]) == (
-        "decision", made.entry, "ada", main.repo.head,
-    )  # fmt: skip
-    assert entry["statement"] == made.statement.digest
+    assert (entry["kind"], entry["actor"], entry["commit"]) == ("decision", "ada", main.repo.head)
+    assert entry["statement"] == statement.digest
     assert entry["champion_commit"] == main.before
-    assert made.head.startswith(f"mlgate1.{genesis['ledger']}.events.2.")
-    done = main.repo.mlgate("audit", "verify", "--head", made.head)
+    assert entry["subject"].keys() == {"dvc-md5"}
+    assert entry["evaluation"]["holdout"].startswith("dvc-md5:")
+    head = main.outputs()["ledger-head"]
+    assert head.startswith(f"mlgate1.{genesis['ledger']}.events.2.")
+    assert json.loads(main.outputs()["decided"]) == ["visits"]
+    done = main.repo.mlgate("audit", "verify", "--head", head)
     assert (done.returncode, done.stderr) == (0, "")
     assert "1 decision: every record follows its schema and is what the ledger names." in done.stdout
     assert ".mlgate/decisions/visits.json: not signed." in done.stdout
     assert "decision" in main.repo.mlgate("audit", "log").stdout
 
 
-def test_a_worse_model_gets_none_and_is_remembered(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_record_names_the_evidence_by_digest(main: Main) -> None:
+    main.challenger()
+    main.judged()
+    statement = Statement.parse(json.loads(main.file.read_bytes()))
+    text = (main.repo.path / ".mlgate/evidence/visits/compare.json").read_text()
+    (named,) = statement.predicate.decision.evidence
+    assert named.digest == {record.EVIDENCE: record.evidence_digest(Evidence.from_json(text))}
+    changed = Evidence.from_json(text.replace('"verdict": "pass"', '"verdict": "warn"', 1))
+    assert record.evidence_digest(changed) != named.digest[record.EVIDENCE]
+
+
+def test_a_model_that_is_here_is_named_by_its_sha256_too(main: Main) -> None:
+    main.challenger()
+    seed = md5((main.repo.path / "metrics/eval.json").read_bytes())
+    model = main.repo.write("models/visits.joblib", f"model {seed}")
+    main.judged()
+    subject = Statement.parse(json.loads(main.file.read_bytes())).subject[0]
+    assert subject.digest == {"sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
+    assert subject.annotations == {"dvc-md5": md5(model.read_bytes())}
+    (_, entry) = (each["entry"] for each in entries(main.shared.files()))
+    assert entry["subject"] == {**subject.digest, **subject.annotations}
+    model.write_text("another model")
+    main.judged()
+    assert Statement.parse(json.loads(main.file.read_bytes())).subject[0].digest == subject.annotations
+
+
+def test_a_worse_model_gets_none_and_is_remembered(main: Main) -> None:
     main.challenger(WORSE)
-    (made,) = main.judged(monkeypatch)
-    assert made.reasons == ("The verdict is fail.",)
-    assert made.statement is None
-    assert not (main.repo.path / ".mlgate/decisions/visits.json").exists()
-    assert [each["entry"]["kind"] for each in entries(main.shared.files())] == ["genesis", "comparison"]
+    main.judged(ok=False)
+    assert not main.file.exists()
+    assert main.kinds() == ["comparison"]
+    assert entries(main.shared.files())[1]["entry"]["reasons"] == ["The verdict is fail."]
 
 
-def test_off_the_default_branch_nothing_is_written(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_off_the_default_branch_nothing_is_written(main: Main) -> None:
     main.repo.git("checkout", "--quiet", "-b", "retrain")
     main.challenger()
-    stale = main.repo.write(".mlgate/decisions/visits.json", "{}")
-    (made,) = main.judged(monkeypatch, ref="retrain")
-    assert "this run judges the branch retrain." in made.reasons[0]
-    assert (made.entry, made.file) == ("", "")
-    assert not stale.exists()
-    assert main.shared.git("branch", "--list", "mlgate-ledger") == ""
+    main.repo.write(".mlgate/decisions/visits.json", "{}")
+    main.judged("retrain")
+    assert not main.file.exists()
+    assert main.kinds() == []
 
 
-def test_an_unchanged_model_gets_no_second_decision(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unchanged_model_gets_no_second_decision(main: Main) -> None:
     main.repo.write("README.md", "New words\n")
     main.repo.commit()
-    (made,) = main.judged(monkeypatch)
-    assert made.reasons == ("The model is the champion, so the decision for it stands.",)
-    assert main.shared.git("branch", "--list", "mlgate-ledger") == ""
+    main.judged()
+    assert not main.file.exists()
+    assert main.kinds() == []
 
 
-def test_report_mode_decides_nothing(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_mode_decides_nothing(main: Main) -> None:
     main.config = main.config.replace("mode: enforce", "mode: report")
     main.repo.model(config=main.config)
     main.before = main.repo.commit("Only report")
     main.challenger()
-    (made,) = main.judged(monkeypatch)
-    assert made.reasons == ("The mode is report; only enforce makes decisions.",)
-    assert main.shared.git("branch", "--list", "mlgate-ledger") == ""
+    main.judged()
+    assert not main.file.exists()
+    assert main.kinds() == []
 
 
-def test_a_ledger_that_cannot_be_reached_is_told_and_the_entry_waits(
-    main: Main, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ledger_that_breaks_on_the_way_is_told_and_the_entry_waits(main: Main) -> None:
     main.challenger()
-    main.shared.path.rename(main.shared.path.with_suffix(".away"))
-    (made,) = main.judged(monkeypatch)
-    assert made.statement is not None
-    assert made.head == ""
-    assert "1 entry of the ledger waits in" in made.trouble
-    main.shared.path.with_suffix(".away").rename(main.shared.path)
+    hook = main.shared.path / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'GH006: Protected branch' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    said = main.judged()
+    assert "The ledger does not have what was decided about visits" in said
+    assert "a rule or a hook of the server protects the branch" in said
+    assert main.file.exists()
+    assert main.outputs()["ledger-head"] == ""
+    hook.unlink()
     assert main.repo.mlgate("audit", "push").returncode == 0
-    assert [each["entry"]["kind"] for each in entries(main.shared.files())] == ["genesis", "decision"]
+    assert main.kinds() == ["decision"]
 
 
-def test_a_record_that_was_changed_is_found(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_was_changed_is_found(main: Main) -> None:
     main.challenger()
-    (made,) = main.judged(monkeypatch)
-    file = main.repo.path / made.file
-    good = file.read_bytes()
+    main.judged()
+    good = main.file.read_bytes()
     for data, said in (
-        (
-            good.replace(b'"auc', b'"xyz').replace(b"rules.auc", b"rules.xyz"),
-            "the ledger has no decision with this record",
-        ),
+        (good.replace(b"rules.auc", b"rules.xyz"), "the ledger has no decision with this record"),
         (good + b"\n", "its bytes are not as mlgate writes them."),
         (good.replace(b"PASSED", b"FAILED"), "is no decision record: predicate.result"),
         (good[:-20], "cannot be read as a decision record."),
     ):
-        file.write_bytes(data)
+        main.file.write_bytes(data)
         done = main.repo.mlgate("audit", "verify")
         assert done.returncode == 2
         assert said in done.stdout
@@ -161,16 +182,16 @@ def test_a_record_that_was_changed_is_found(main: Main, monkeypatch: pytest.Monk
     assert main.repo.mlgate("audit", "verify", "--decision", str(elsewhere)).returncode == 0
 
 
-def test_a_signature_beside_a_record_must_be_of_that_record(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signature_beside_a_record_must_be_of_that_record(main: Main) -> None:
     main.challenger()
-    (made,) = main.judged(monkeypatch)
-    file = main.repo.path / made.file
+    main.judged()
 
     def sign(payload: bytes) -> None:
         envelope = {"payloadType": "application/vnd.in-toto+json", "payload": base64.b64encode(payload).decode()}
-        file.with_name("visits.json.dsse.json").write_text(json.dumps({**envelope, "signatures": [{"sig": "AA=="}]}))
+        beside = main.file.with_name("visits.json.dsse.json")
+        beside.write_text(json.dumps({**envelope, "signatures": [{"sig": "AA=="}]}))
 
-    sign(file.read_bytes())
+    sign(main.file.read_bytes())
     done = main.repo.mlgate("audit", "verify")
     assert done.returncode == 0
     assert "the signature itself was not verified here" in done.stdout
@@ -180,10 +201,10 @@ def test_a_signature_beside_a_record_must_be_of_that_record(main: Main, monkeypa
     assert "visits.json.dsse.json beside it signs something else." in done.stdout
 
 
-def test_a_decision_whose_record_does_not_fit_is_found(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decision_whose_record_does_not_fit_is_found(main: Main) -> None:
     """Forged by somebody who writes whole new hashes: the record still says something else than its entry."""
     main.challenger()
-    main.judged(monkeypatch)
+    main.judged()
     files = main.shared.files()
     (path,) = segments(files)
 
@@ -202,7 +223,7 @@ def test_a_decision_whose_record_does_not_fit_is_found(main: Main, monkeypatch: 
     done = fresh.mlgate("audit", "verify")
     assert done.returncode == 2
     assert f"{path}:2: the ledger has the record" in done.stdout
-    assert f"{path}:2: the rules of mlgate.yaml in commit {main.before[:7]} are not" in done.stdout, done.stdout
+    assert f"{path}:2: the rules of mlgate.yaml in commit {main.repo.head[:7]} are not" in done.stdout
 
 
 @pytest.mark.parametrize(

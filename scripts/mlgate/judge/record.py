@@ -57,6 +57,7 @@ class Decided(_Closed):
     statistics: str = ""
     champion: Descriptor | None = None  # whom it was made against; nobody: the first of its name
     champion_commit: str = ""
+    anchor: str = ""  # the commit that small losses are added up from
     evaluation: dict[str, Descriptor] = Field(default_factory=dict)
     evidence: Annotated[tuple[Descriptor, ...], Field(min_length=1)]
     controls: str = ""  # "18 of 18"
@@ -196,6 +197,7 @@ def state(evidence: Evidence, facts: Facts) -> Statement:
         statistics=evidence.statistics,
         champion=_named(champion.subject) if champion and champion.subject and champion.subject.digest else None,
         champion_commit=champion.commit if champion else "",
+        anchor=next((one.digest.get("git-commit", "") for one in evidence.inputs if one.role == "anchor"), ""),
         evaluation={name: _named(data) for name, data in sorted(facts.evaluation.items()) if data.digest},
         evidence=(Descriptor(name=evidence.kind, digest={EVIDENCE: evidence_digest(evidence)}),),
         controls=f"{evidence.controls.passed} of {evidence.controls.total}" if evidence.controls else "",
@@ -242,6 +244,7 @@ def entry(statement: Statement, who: Mapping[str, Any]) -> Decision:
         evaluation={name: f"{alg}:{hex_}" for name, one in decided.evaluation.items() for alg, hex_ in _one(one)},
         champion=dict(decided.champion.digest) if decided.champion else {},
         champion_commit=decided.champion_commit,
+        anchor=decided.anchor,
         statistics=decided.statistics,
         statement=statement.digest,
         record=statement.to_dict(),
