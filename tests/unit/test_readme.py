@@ -43,7 +43,7 @@ def test_the_terminal_shows_what_the_page_shows(tmp_path: Path) -> None:
     repo.commit("Change")
     done = repo.mlgate("compare")
     assert done.returncode == 1
-    shown = sample("console", "$ mlgate compare").removeprefix("$ mlgate compare\n")
+    shown = sample("console", "0.5810 -> 0.5990").removeprefix("$ mlgate compare\n")
     assert neutral(done.stdout) == neutral(shown)
 
 
