@@ -14,6 +14,7 @@ import click
 from mlgate.commands import _options, _records
 from mlgate.commands._ledger import open_ledger, spool, who
 from mlgate.commands._records import Checked
+from mlgate.commands._reset import reset_anchor
 from mlgate.commands._run import Run, say
 from mlgate.config import Config
 from mlgate.errors import MlgateError
@@ -204,6 +205,9 @@ def adopt(config: str, working_directory: str, *, debug: bool) -> int:
         return 0
     entry = kinds.Moved(**{**who(run), "repository": kinds.clean(ledger.address)}, before=kinds.clean(before))
     return _done(run, ledger.append(entry), f"The ledger of {before} is now that of {ledger.address}.")
+
+
+command.add_command(reset_anchor)
 
 
 def _ledger(run: Run, *, write: bool = False) -> Ledger:

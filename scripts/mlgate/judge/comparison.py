@@ -90,7 +90,7 @@ def compare(case: Case) -> Comparison:
         subject=_subject(own, now),
         champion=_champion(case),
         approval=approval,
-        inputs=_inputs(own, now),
+        inputs=[*_inputs(own, now), *_anchor(case)],
         checks=found,
         changes=[*edited, *_changes(case, own)],
         not_run=not_run,
@@ -364,6 +364,14 @@ def _inputs(config: Config, pipeline: Pipeline) -> list[Named]:
         if evaluation.predictions:
             found.append(integrity.named(pipeline, config.path(evaluation.predictions.path), f"predictions of {name}"))
     return found
+
+
+def _anchor(case: Case) -> list[Named]:
+    """From where small losses were added up: a decision pins it in the ledger."""
+    if case.anchor is None:
+        return []
+    name = case.binding.compare.anchor or "compare.anchor"
+    return [Named(name=name, digest={"git-commit": case.anchor.pipeline.snapshot.commit}, role="anchor")]
 
 
 def _changes(case: Case, own: Config) -> list[Change]:
