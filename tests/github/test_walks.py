@@ -25,6 +25,7 @@ from example.consumer import challenger, commit, git, make
 from forges import description
 from forges.fake_forge import FakeGitHub, Reply, Seen
 from mlgate.model import Evidence
+from train import prepared
 
 pytestmark = pytest.mark.act
 
@@ -261,6 +262,7 @@ def test_what_the_run_job_hands_over_is_no_verdict_of_ours(tmp_path: Path, forge
     assert sorted(p.relative_to(kept).as_posix() for p in kept.rglob("*.json")) == [
         "doctor-visits/compare.json",
         "doctor-visits/doctor.json",
+        "doctor-visits/prepare.json",
         "doctor-visits/train.json",
     ], done.text
     assert "forged" not in evidence(done).title
@@ -315,6 +317,31 @@ def test_a_change_is_what_its_data_and_its_lock_say(kind: trained.Kind, project:
     assert kept.exists()
     bad = "".join(file.read_text("utf-8") for file in kept.rglob("*bad*"))
     assert bad.count(",-3,") == (3 if kind == "bad-data" else 0)
+
+
+def test_a_champion_of_other_rows_is_scored_again_for_a_judge_without_data(tmp_path: Path, forge: Forge) -> None:
+    repo = prepared.published(tmp_path)
+    consumer(tmp_path, made=repo.path)
+
+    def change(_: Path, kind: str) -> str:
+        prepared.change(repo, data=prepared.rows(20_000, 400, 5))
+        return repo.head
+
+    _, told = pull_request(repo.path, "other-rows", change=change)
+    done = walk.act(repo.path, "pull_request", told, forge)
+    made = evidence(done, "visits", "prepare")
+    assert made.verdict == "pass", done.text
+    assert {c.id for c in made.checks} >= {"prepare.rescore.holdout.champion", "prepare.entry.holdout.regret.champion"}
+    compared = evidence(done, "visits")
+    by_id = {check.id: check for check in compared.checks}
+    assert by_id["integrity.handed.prepare"].verdict == "pass"
+    assert by_id["rules.regret.threshold"].rows == 400, "computed from the rows, which are in no commit"
+    assert compared.statistics != "none"
+    inputs = sorted(p.name for p in (done.artifacts / "mlgate-inputs").rglob("*") if p.is_file())
+    assert len([name for name in inputs if name.startswith("dvc-md5-")]) == 3
+    assert "holdout.champion.csv" in inputs
+    report = [p.name for p in (done.artifacts / "mlgate-report").rglob("*")]
+    assert not set(inputs) & set(report), "rows are no report"
 
 
 def test_training_is_proposed_as_one_pull_request(seed: trained.Trained, tmp_path: Path, forge: Forge) -> None:

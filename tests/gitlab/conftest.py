@@ -10,6 +10,7 @@ import pytest
 import tools
 import trained
 from example import consumer
+from train import prepared
 
 from . import pipelines
 from .pipelines import HOST, PROJECT, Project
@@ -47,6 +48,14 @@ def trained_seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runner(home)
 
 
+@pytest.fixture(scope="session")
+def rows_seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose metrics are computed from its rows."""
+    home = tmp_path_factory.mktemp("rows")
+    prepared.published(home)
+    return runner(home)
+
+
 def runner(home: Path) -> Path:
     """What an image of the project has, and how its clone knows GitLab."""
     (home / "bin").mkdir()
@@ -69,6 +78,11 @@ def project(seed: Path, wheel: Path, tmp_path: Path) -> Project:
 @pytest.fixture
 def trained_project(trained_seed: Path, wheel: Path, tmp_path: Path) -> Project:
     return copied(trained_seed, wheel, tmp_path)
+
+
+@pytest.fixture
+def rows_project(rows_seed: Path, wheel: Path, tmp_path: Path) -> Project:
+    return copied(rows_seed, wheel, tmp_path)
 
 
 def copied(seed: Path, wheel: Path, home: Path) -> Project:

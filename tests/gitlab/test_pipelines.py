@@ -11,8 +11,10 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+import builder
 import trained
 from forges.fake_forge import MERGE, FakeGitLab, Reply
+from train import prepared
 
 from .pipelines import HOST, IID, PROJECT, Project
 from .templates import PIPELINE, ROOT, VERBS, load, option_variables
@@ -272,6 +274,29 @@ def test_a_change_is_what_its_data_and_its_lock_say(
     assert {verb: json.loads((found / f"{verb}.json").read_text())["verdict"] for verb in verdicts} == verdicts
     [note] = gitlab.comments
     assert ("| 301 | age = -3 |" in note["body"]) is (kind == "bad-data")
+
+
+def test_a_champion_of_other_rows_is_scored_again_for_a_judge_without_data(
+    rows_project: Project, gitlab: GitLabOfOurs
+) -> None:
+    project = rows_project
+    project.include()
+    project.push()
+    repo = builder.Repo(project.remote.parent / "project")
+    prepared.change(repo, data=prepared.rows(20_000, 400, 5))
+    gitlab.sha = repo.head
+    project.publish_branch()
+    project.as_the_runner_clones()
+    done = project.merge_request(**facts(gitlab))
+    found = done.artifact("mlgate-judge") / "evidence" / "visits"
+    made = json.loads((found / "prepare.json").read_text())
+    assert made["verdict"] == "pass", done.text
+    assert "champion scored again on holdout" in {one["role"] for one in made["inputs"]}
+    compared = {c["id"]: c for c in json.loads((found / "compare.json").read_text())["checks"]}
+    assert compared["integrity.handed.prepare"]["verdict"] == "pass"
+    assert compared["rules.regret.threshold"]["rows"] == 400, "computed from the rows, which are in no commit"
+    assert not (done.artifact("mlgate-judge") / "inputs").exists(), "rows are no report"
+    assert (done.artifact("mlgate-run") / "inputs/made/visits/holdout.champion.csv").exists()
 
 
 def test_evidence_that_a_commit_carries_is_not_believed(trained_project: Project, gitlab: GitLabOfOurs) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import builder
-from setup.projects import DVC_ENV, dvc
+from setup.projects import DVC_ENV, dvc, set_remote
 from train import projects
 
 CONFIG = """\
@@ -75,6 +75,18 @@ def make(home: Path) -> builder.Repo:
     repo.write("data/test.csv", rows(10_000, 120, 7))
     dvc(repo, "add", "--quiet", "data/test.csv")
     projects.repro(repo)
+    return repo
+
+
+def published(home: Path) -> builder.Repo:
+    """The same with `origin.git` beside it, and a remote that every clone finds."""
+    repo = make(home)
+    set_remote(repo, str(home / "remote"))
+    settle(repo, config(more=ENTRY + RESCORE))
+    repo.git("clone", "--quiet", "--bare", str(repo.path), str(home / "origin.git"))
+    repo.git("remote", "add", "origin", str(home / "origin.git"))
+    repo.git("fetch", "--quiet", "origin")
+    repo.git("remote", "set-head", "origin", "main")
     return repo
 
 
