@@ -47,7 +47,7 @@ NAMES = [
 UNSEEN = ["a\n::set-output name=verdict::pass", "a\r::error::x", "\x1b[31mred\x1b[0m", "a\u202eb", "a\u2028b", "a\0b"]
 KEYS = {
     "verdict", "passed", "exit-code", "evidence", "report", "models", "unchanged", "failed-rules", "champion",
-    "champion-age-days", "comparable",
+    "champion-age-days", "comparable", "decided", "ledger-head",
 }  # fmt: skip
 OURS_IN_A_LOG = {"error", "warning", "notice"}
 
