@@ -132,11 +132,11 @@ def table(rows: Rows) -> bytes:
     return text.getvalue().encode()
 
 
-def repository(path: Path, persons: Persons, champion: np.ndarray, *, config: str = MLGATE) -> Measured:
+def repository(path: Path, persons: Persons, champion: np.ndarray, *, config: str = MLGATE, **more: Any) -> Measured:
     """A champion on main, and the branch `change` checked out for a challenger."""
     repo = Measured(path)
     repo.write(".gitignore", f"/{TEST}\n/{PREDICTIONS}\n/.dvc/cache\n/.mlgate\n")
-    repo.put(persons, champion, config=config)
+    repo.put(persons, champion, config=config, **more)
     repo.commit("First model")
     repo.git("checkout", "--quiet", "-b", "change")
     return repo

@@ -69,9 +69,9 @@ def compare(case: Case) -> Comparison:
         shown = _by_rows(case, config, sets)
         found += shown.checks
         found += _costs(case, config)
-        controls = _controls(config, sets)
+        controls, unmoved = _controls(config, sets)
         if controls.passed != controls.total:
-            found.append(_broken_controls(controls))
+            found.append(_broken_controls(controls, unmoved))
         not_run += [*_unknown_test_set(case, config, sets), *case.not_run]
     if case.proposed is not None:
         said = {(c.verdict, c.reason) for c in found if c.reason}
@@ -207,8 +207,7 @@ def _ruled(side: Side, key: str) -> bool:
 
 def _differs(ours: Config, theirs: Config, key: str) -> bool:
     return (
-        key not in theirs.compare.rules
-        or ours.compare.rules[key] != theirs.compare.rules[key]
+        ours.compare.rules.get(key) != theirs.compare.rules.get(key)
         or ours.compare.policy != theirs.compare.policy
         or ours.evaluate != theirs.evaluate
     )
@@ -237,25 +236,31 @@ def _no_rules(config: Config) -> Check:
     )
 
 
-def _controls(config: Config, sets: Sequence[Compared]) -> Controls:
+def _controls(config: Config, sets: Sequence[Compared]) -> tuple[Controls, list[str]]:
+    """How many were judged rightly, and the rules that judged one wrongly."""
     policy = config.compare.policy
     passed = total = 0
+    unmoved = []
     for key, rule, one in ruled(config, sets):
         where = Where(key, key, key, "control")
         stopped, fed = rules.controls(rule, policy, where)
-        passed, total = passed + stopped, total + fed
         spec = Ruling(config, one, rule, where).spec
         if spec is not None and one.measured.compared is not None:
             from mlgate.judge import controls  # noqa: PLC0415 -- numpy
 
             reacted = list(controls.run(rule, policy, where, spec, one.measured.compared))
-            passed, total = passed + sum(reacted), total + len(reacted)
+            stopped, fed = stopped + sum(reacted), fed + len(reacted)
+        passed, total = passed + stopped, total + fed
+        if stopped != fed:
+            unmoved.append(f"{key} ({one.name})" if len(config.evaluate) > 1 else key)
     if any(one.measured.compared is not None for one in sets) and (config.compare.slices or config.compare.fairness):
         from mlgate.judge import groups  # noqa: PLC0415 -- numpy
 
         reacted = list(groups.controls(config, sets))
         passed, total = passed + sum(reacted), total + len(reacted)
-    return Controls(passed=passed, total=total)
+        if not all(reacted):
+            unmoved.append("slices or fairness")
+    return Controls(passed=passed, total=total), unmoved
 
 
 def _age(case: Case, config: Config) -> Iterator[Check]:
@@ -290,13 +295,14 @@ def _costs(case: Case, config: Config) -> Iterator[Check]:
         yield from costs.checks(asked, case.costs, policy, float(config.compare.confidence), absent)
 
 
-def _broken_controls(controls: Controls) -> Check:
+def _broken_controls(controls: Controls, unmoved: list[str]) -> Check:
     return finding(
         "judge.controls",
         "controls",
         Verdict.ERROR,
-        f"{controls.total - controls.passed} of {controls.total} controls were judged wrongly: a rule cannot fail, or "
-        "cannot pass. Look for limits that contradict each other.",
+        f"{controls.total - controls.passed} of {controls.total} controls were judged wrongly ({', '.join(unmoved)}): "
+        "such a rule cannot fail, or cannot pass. Look for limits that the worst predictions of these rows would keep, "
+        "that the best would not, or that contradict each other.",
     )
 
 

@@ -43,8 +43,9 @@ def run(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared
             verdict: Verdict | None = _verdict(
                 rule, policy, where, spec, replace(compared, rows=replace(rows, challenger=made))
             )
-        except UndefinedError:
-            verdict = Verdict.INCONCLUSIVE
+        except UndefinedError:  # of anybody's predictions: that is said of the challenger's own
+            yield True
+            continue
         if verdict is None:  # it only compares, and there is nothing to compare with: that is said elsewhere
             return
         if good:
@@ -77,10 +78,20 @@ def _part(rows: Rows) -> Rows:
     return rows.take(np.arange(0, rows.count, step) if codes is None else codes % step == 0)
 
 
-def _smallest(rows: Rows) -> int:
-    """Of the classes, or of all rows, where there are none."""
-    counted = np.bincount(rows.label.astype(np.intp)) if rows.classes else np.array([rows.count])
-    return int(counted.min(initial=rows.count))
+def _smallest(rows: Rows) -> float:
+    """How many there are of the rarest class, or of all rows where there are none; of clusters and queries if fewer."""
+    classes = len(rows.classes)
+    counted = [float(rows.count)]
+    if classes:
+        of = rows.label.astype(np.intp)
+        counted += list(np.bincount(of, minlength=classes).astype(float))
+        if rows.weight is not None:  # as many rows as they are worth (Kish)
+            sums = np.bincount(of, rows.weight, classes)
+            counted += list(sums**2 / np.maximum(np.bincount(of, rows.weight**2, classes), 1e-300))
+    elif rows.weight is not None:
+        counted.append(float(rows.weight.sum() ** 2 / (rows.weight**2).sum()))
+    counted += [float(codes.max(initial=-1)) + 1 for codes in (rows.cluster, rows.query) if codes is not None]
+    return min(counted)
 
 
 def predicted(spec: Spec, rows: Rows, *, right: bool) -> Predicted:
