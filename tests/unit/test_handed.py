@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builder import consumer
+from mlgate.errors import MlgateError
+from mlgate.judge import made
 from mlgate.judge.committed import of
 from mlgate.judge.handed import Contracted, Handed, checks
-from mlgate.model import Check, Evidence, Named, Source, Verdict
+from mlgate.model import Champion, Check, Evidence, Named, Source, Verdict
 from mlgate.repo.dvc import Pipeline
 from mlgate.repo.git import discover
 
@@ -169,3 +173,83 @@ def test_what_could_not_be_scored_for_want_of_credentials_is_as_the_policy_says_
 
     assert said(want, train=unscored(Verdict.WARN)) == {}
     assert set(said(want, train=unscored(Verdict.PASS))) == {"integrity.handed.train"}
+
+
+# -- what was prepared
+
+
+def prepared(want: Handed, *names: str, champion: str = "c" * 40) -> Evidence:
+    return Evidence(
+        kind="prepare", model="visits", verdict=Verdict.PASS, source=Source(commit=want.commit),
+        champion=Champion(commit=champion) if champion else None,
+        checks=[Check(id=f"prepare.{name}", title=name, verdict=Verdict.PASS) for name in ("inputs", *names)],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def asked(want: Handed) -> Handed:
+    return replace(want, prepares=True, champion="c" * 40, makes=["entry.holdout.regret.challenger", "costs"])
+
+
+ALL = ("entry.holdout.regret.challenger", "costs.challenger")
+
+
+def test_what_was_prepared_for_this_champion_counts(asked: Handed) -> None:
+    assert said(asked, prepare=prepared(asked, *ALL)) == {}
+    assert said(asked, prepare=prepared(asked, "unchanged")) == {}, "of an unchanged model nothing new is made"
+    assert said(asked, prepare=prepared(asked, "held-back")) == {}, "whose warning stays"
+    first = replace(asked, champion="")
+    assert said(first, prepare=prepared(asked, *ALL, champion="")) == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "champion", "why"),
+    [
+        (ALL, "d" * 40, "it speaks of ddddddd as the champion, and ccccccc is the one"),
+        (ALL, "", "it speaks of no commit as the champion"),
+        (ALL[:1], "c" * 40, "1 of 2 things that project code is to make are not in it (costs)"),
+        (("costs-of-living",), "c" * 40, "2 of 2 things"),
+    ],
+)
+def test_what_was_prepared_for_another_or_in_part_counts_as_not_done(
+    names: tuple[str, ...], champion: str, why: str, asked: Handed
+) -> None:
+    found = said(asked, prepare=prepared(asked, *names, champion=champion))
+    assert why in found["integrity.handed.prepare"]
+
+
+def test_what_was_never_prepared_is_missed_only_where_it_is_needed(want: Handed, asked: Handed) -> None:
+    assert said(want) == {}
+    assert "there is none for this model" in said(asked)["integrity.handed.prepare"]
+
+
+def test_a_made_file_is_read_by_the_digest_that_was_told(tmp_path: Path) -> None:
+    name = made.values("visits", "hold.out", "eval/regret", "champion")
+    assert name == "made/visits/hold%2Eout.eval%2Fregret.champion.parquet"
+    file = tmp_path / name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"rows")
+    digest = {"sha256": hashlib.sha256(b"rows").hexdigest()}
+    told = Evidence(
+        kind="prepare", model="visits", verdict=Verdict.PASS,
+        inputs=[
+            Named(name=name, digest=digest, role="values"),
+            Named(name="made/visits/h.champion.csv", digest=digest, role=made.role_rescored("h", "champion")),
+        ],
+    )  # fmt: skip
+    assert made.find(told, tmp_path, name) == file
+    assert made.find(told, tmp_path, made.costs("visits")) is None, "nobody told of it"
+    assert made.find(None, tmp_path, name) is None
+    assert [one and one.name for one in (made.rescored_of(told, "h", side) for side in ("champion", "anchor"))] == [
+        "made/visits/h.champion.csv",
+        None,
+    ]
+    with pytest.raises(MlgateError, match="is not there"):
+        made.find(told, tmp_path, "made/visits/h.champion.csv")
+    file.write_bytes(b"other")
+    with pytest.raises(MlgateError, match="does not have the digest"):
+        made.find(told, tmp_path, name)
+    file.unlink()
+    file.symlink_to(tmp_path)
+    with pytest.raises(MlgateError, match="link"):
+        made.find(told, tmp_path, name)
