@@ -328,6 +328,49 @@ def test_cells_that_are_sorted_are_those_that_are_counted(spec, monkeypatch):
     assert (found.lower, found.upper) == pytest.approx((expected.lower, expected.upper), abs=1e-12)
 
 
+@given(
+    st.lists(st.one_of(st.just(0), st.integers(0, 3), st.integers(0, 90)), min_size=8, max_size=8).filter(any),
+    st.sampled_from(METRICS),
+    st.sampled_from([1.0, 0.9, 1.05]),
+    st.sampled_from([0.6, 0.95, 0.999]),
+)
+def test_every_table_has_bounds_or_a_reason(counts, spec, ratio, confidence):
+    rows = rows_of(np.array(counts))
+    try:
+        both = paired.bounds(spec, rows, *sides(rows), confidence=confidence, ratio=ratio)
+        one = paired.level(spec, rows, rows.challenger, confidence=confidence)
+    except UndefinedError:
+        return
+    for found in (both, one):
+        assert -6 <= found.lower <= found.difference <= found.upper <= 6
+        assert math.isfinite(found.se)
+        at_the_end = found.lower == found.difference  # as good, or as bad, as can be
+        assert bool(found.too_little) or at_the_end or found.above(found.lower) <= 1 - confidence + 1e-6
+    few = min(sum(counts[:4]), sum(counts[4:])) < 30
+    assert bool(both.too_little) >= few
+    assert bool(one.too_little) >= few
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 8), st.integers(0, 8)), min_size=2, max_size=90),
+    st.sampled_from([1.0, 0.9, 1.05]),
+    st.sampled_from([0.6, 0.95, 0.999]),
+)
+def test_every_ranking_has_bounds_or_a_reason(table_, ratio, confidence):
+    label, a, b = (np.array(column, float) for column in zip(*table_, strict=True))
+    rows = Rows("binary", label, Predicted(a), Predicted(b), classes=("no", "yes"))
+    if len(set(label.tolist())) < 2:
+        with pytest.raises(UndefinedError):
+            paired.level(AUC, rows, rows.challenger, confidence=confidence)
+        return
+    for found in (
+        paired.bounds(AUC, rows, *sides(rows), confidence=confidence, ratio=ratio),
+        paired.level(AUC, rows, rows.challenger, confidence=confidence),
+    ):
+        assert -2 <= found.lower <= found.difference <= found.upper <= 2
+        assert bool(found.too_little) or found.above(found.lower) == pytest.approx(1 - confidence, abs=1e-6)
+
+
 # what may not decide
 
 

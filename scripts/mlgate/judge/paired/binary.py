@@ -77,8 +77,8 @@ def scored(
     return Bounds(
         *values,
         difference,
-        lower=lower,
-        upper=upper,
+        lower=min(lower, difference),  # a class that has no row at all counts in the added rows only
+        upper=max(upper, difference),
         se=se,
         rows=rows,
         method=method,

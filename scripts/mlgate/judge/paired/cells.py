@@ -124,7 +124,9 @@ def answer(spec: Spec, rows: Rows, cells: Cells, *, confidence: float, ratio: fl
         return binary.alone(values, difference, int(count), METHOD, why)
     wider = with_pseudo(cells)
     family = Tilted(spec, wider, wider.counts[None], ratio, costs)
-    spread = max(se, float(family.at(np.zeros(1))[1][0]))
+    spread = max(se, float(np.nan_to_num(family.at(np.zeros(1))[1][0])))
+    if spread <= 0:  # one class, say, and a metric of the other
+        return binary.alone(values, difference, int(count), METHOD, too_little or binary.FLAT)
     low, high = _range(spec, costs)
     return binary.scored(
         family.at,

@@ -112,7 +112,7 @@ def wilson(share: float, count: float, z: float) -> tuple[float, float]:
     wide = z * z / count
     centre = (share + wide / 2) / (1 + wide)
     half = z / (1 + wide) * math.sqrt(share * (1 - share) / count + wide / (4 * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))  # but for rounding
 
 
 def standard_error(more: int, less: int, count: int) -> float:

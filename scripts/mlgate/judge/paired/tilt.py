@@ -33,9 +33,10 @@ def quantity(at: At, estimate: Floats, z: Floats, unit: Floats) -> Floats:
         value, se = at(tilt)
         return np.asarray((estimate - value) / se - z)
 
-    # Rows that were added may have moved the untilted sample already.
-    tilt = _root(off, np.where(off(np.zeros_like(unit)) > 0, unit, -unit))
-    return np.asarray(np.where(np.isfinite(tilt), at(np.nan_to_num(tilt))[0], np.nan))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Rows that were added may have moved the untilted sample already.
+        tilt = _root(off, np.where(off(np.zeros_like(unit)) > 0, unit, -unit))
+        return np.asarray(np.where(np.isfinite(tilt), at(np.nan_to_num(tilt))[0], np.nan))
 
 
 def statistic(at: At, estimate: Floats, value: Floats, unit: Floats) -> Floats:
