@@ -163,7 +163,8 @@ def status(evidences: Sequence[Evidence]) -> tuple[State, str]:
 
 def _says_why(result: str, found: Sequence[Evidence]) -> bool:
     """Whether the job before failed because of what it found: then that is what there is to say, and it blocks."""
-    return result == "failure" and any(e.kind in ("doctor", "validate-data", "train", "prepare") and e.exit_code for e in found)
+    steps = ("doctor", "validate-data", "train", "prepare")
+    return result == "failure" and any(e.kind in steps and e.exit_code for e in found)
 
 
 def _ended(result: str, found: Sequence[Evidence], forge: Forge) -> Evidence:
