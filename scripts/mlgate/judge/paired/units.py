@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LEAST = 30  # units, or rows of a class, from which bounds may decide
 LEAST_UNLIKE = 5  # units that must differ from all the others, before their spread says anything of other rows
 TOO_LARGE = "the values are too large to be added up"
-_MORE_SKEWED = 2.0  # the skewness is taken 1 + this / sqrt(m) fold, where m = units / kurtosis make up the variance
+_MORE_SKEWED = 2.5  # the skewness is taken 1 + this / sqrt(m) fold, where m = units / kurtosis make up the variance
 _MORE_CURVED = 3.0  # the same where the metric is no mean
 _STRAIGHT = 0.01  # skewness of the mean below which curvature is not asked for
 _ROUNDING = 1e-12  # of the metric's own size: less is no difference
