@@ -118,8 +118,8 @@ def _tell(run: Run, found: Sequence[_decide.Decided]) -> None:
             say(run.forge, f"decision: {one.model} may be deployed ({one.file}{kept})\n")
         if one.trouble:
             words = f"The ledger does not have what was decided about {one.model}: {one.trouble}"
-            say(run.forge, f"warning: {words}\n")
-            run.forge.annotate([Annotation("warning", words, "ledger")])
+            say(run.forge, f"note: {words}\n")
+            run.forge.annotate([Annotation("notice", words, "ledger")])
 
 
 class _Judge:
