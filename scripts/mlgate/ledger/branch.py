@@ -80,6 +80,7 @@ class Ledger:
         self.spool = Spool(spool, self._home.key)
         self._store = Store(self._home.copy, remote, branch, by=by, object_format=form, settings=settings)
         self._view = View(self._store, self._home, branch=branch, address=self.address)
+        self._left: State | None = None  # as our last push left it: very often the branch is still there
         self._sleep = sleep
         self._clock = clock
 
@@ -129,7 +130,7 @@ class Ledger:
                 return Receipt(placed, 0, said)
             tip, began = "", time.monotonic()
             try:
-                state = self._view.to_write([one.entry for one in batch], fresh, since)
+                state = self._as_left(batch, fresh) or self._view.to_write([one.entry for one in batch], fresh, since)
                 tip = state.tip.commit if state.tip else ""
                 since = since or {name: state.heads[name].seq if name in state.heads else 0 for name in CHAINS}
                 put = self._write(state, [one.entry for one in batch if one.entry.id not in state.there])
@@ -148,6 +149,14 @@ class Ledger:
             self._settled(batch, put, fresh)
             placed |= {entry_id: head for entry_id, head in put.items() if entry_id in fresh}
             attempt = 0
+
+    def _as_left(self, batch: Sequence[Waiting], fresh: Collection[str]) -> State | None:
+        """The branch as our own last push left it, to be tried without a fetch; the push is refused if it moved."""
+        left, self._left = self._left, None
+        if left is None or not all(one.entry.id in fresh for one in batch):
+            return None  # what others wrote has to be looked for in the branch first
+        chains = {chain_of(one.entry.kind) for one in batch}
+        return left if chains <= left.tails.keys() else None
 
     def _batch(self) -> tuple[list[Waiting], tuple[str, ...]]:
         """What this clone's spool holds, oldest first. What others put there stays there, and is told."""
@@ -184,7 +193,9 @@ class Ledger:
         built = building.build(ends, entries, repository=self.address, now=now)
         commit = self._store.commit(state.tip, built.files, title=building.title(entries), at=int(now))
         tip = self._store.push(commit, state.tip)
-        self._view.remember(State(tip, built.ends.ledger, built.ends.repository, built.ends.heads))
+        ends = built.ends
+        self._left = State(tip, ends.ledger, ends.repository, ends.heads, ends.tails)
+        self._view.remember(self._left)
         return dict(built.placed)
 
     def _waits(self, count: int, why: str) -> str:

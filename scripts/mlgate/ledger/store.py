@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mlgate.errors import MlgateError
@@ -25,12 +26,17 @@ _NEW = "refs/mlgate/new"
 _SLOW = (("http.lowSpeedLimit", "1000"), ("http.lowSpeedTime", "30"))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tip:
-    """Where the branch is, and the files it has: path -> blob."""
+    """Where the branch is."""
 
     commit: str
-    files: Mapping[str, Entry]
+    git: Git
+
+    @cached_property
+    def files(self) -> Mapping[str, Entry]:
+        """What it has there: path -> blob. Read when asked for."""
+        return self.git.at(self.commit).files
 
 
 class _Bare(Git):
@@ -95,7 +101,7 @@ class Store:
                 return None
             raise push.classify(said)
         commit = self._resolve()
-        return Tip(commit, self._git.at(commit).files)
+        return Tip(commit, self._git)
 
     def read(self, tip: Tip, paths: Iterable[str]) -> dict[str, bytes]:
         """The bytes of files of the tip. Raises PushError or MlgateError when they cannot be had."""
@@ -140,8 +146,7 @@ class Store:
     def push(self, commit: str, tip: Tip | None) -> Tip:
         """Let the branch be at a commit if it is still at the tip. Raises PushError; `moved` when it is not."""
         push.push(self._git, self._remote, commit, self.branch, instead_of=tip.commit if tip else "")
-        self._git.try_run("update-ref", f"refs/heads/{self.branch}", commit)
-        return Tip(commit, self._git.at(commit).files)
+        return Tip(commit, self._git)
 
     def tip(self) -> str:
         """Where the remote says that the branch is; "" where there is none."""
