@@ -62,7 +62,7 @@ class Rows:
             return Measured()  # the integrity checks say that nothing committed tells what it is
         checks: list[Check] = []
         paths: dict[Role, Path] = {}
-        again: set[Role] = set()  # sides that were scored again
+        again: set[Role] = set()  # sides that were scored again, or whose own numbers speak of other labels
         for role, one in files.items():
             scored = made.rescored_of(self.prepared, name, role) if role in ("champion", "anchor") else None
             try:
@@ -75,6 +75,8 @@ class Rows:
                     continue
                 else:
                     path = self._find(one)
+                    if path is not None and self._relabelled(config, name, role, sides):
+                        again.add(role)
             except MlgateError as error:
                 checks.append(_check(name, role, Verdict.ERROR, str(error), file=error.file))
                 continue
@@ -99,6 +101,12 @@ class Rows:
 
     def _differs(self, config: Config, name: str, side: cases.Side | None) -> bool:
         return side is not None and bool(evaluation.other_rows(self.case, side, config, name))
+
+    def _relabelled(self, config: Config, name: str, role: Role, sides: Mapping[Role, cases.Side | None]) -> bool:
+        side = sides.get(role)
+        return (
+            role != "challenger" and side is not None and bool(evaluation.other_labels(self.case, side, config, name))
+        )
 
     def _find(self, one: Wanted) -> Path | None:
         root, path = self.run.git.root, one.named.name
@@ -137,7 +145,7 @@ class Rows:
         compared = Compared(
             rows=found.rows,
             confidence=float(config.compare.confidence),
-            same=frozenset(same - again),
+            same=frozenset(side for side in same if not self._differs(config, name, getattr(self.case, side))),
             alone=found.whole if found.excluded else None,
         )
         return Measured(

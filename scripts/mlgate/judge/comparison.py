@@ -336,7 +336,7 @@ def _fingerprint(config: Config, pipeline: Pipeline) -> tuple[object, ...]:
     blobs = tuple((p, pipeline.snapshot.files.get(p)) for p in paths)
     if any(entry is None for _, entry in blobs):
         return ()
-    data = [config.path(s.data) for s in config.evaluate.values() if s.data]
+    data = [config.path(path) for s in config.evaluate.values() for path in (s.data, s.labels) if path]
     produced = [p for p in integrity.sources(config) if p not in paths]
     known = tuple((p, tuple(integrity.named(pipeline, p, "").digest.items())) for p in (*data, *produced))
     return () if any(not digest for _, digest in known) else (*blobs, *known)

@@ -12,6 +12,7 @@ from typing import Any
 from mlgate.judge import integrity, wanted
 from mlgate.judge.case import Case, Side
 from mlgate.model import Approval, Change, Check, Location, Verdict
+from mlgate.repo.dvc import Pipeline
 from mlgate.repo.git import Snapshot
 
 _LISTED = 5
@@ -29,7 +30,7 @@ def check(changes: list[Change], case: Case, approval: Approval | None) -> Check
     shown = [f"{c.what}: {c.before or 'not set'} → {c.after or 'not set'}" for c in changes[:_LISTED]]
     more = f"; and {len(changes) - _LISTED} more" if len(changes) > _LISTED else ""
     edits = f"This change edits what it is judged by ({'; '.join(shown)}{more})."
-    decides = f"The rules of {case.chosen.ref or 'the base'} decide, and its own are judged beside them."
+    decides = f"The rules of {_base(case)} decide, and its own are judged beside them."
     if approval is None:
         verdict, said = Verdict.WARN, "On a pull request a maintainer has to approve that."
     elif approval.given:
@@ -46,6 +47,13 @@ def check(changes: list[Change], case: Case, approval: Approval | None) -> Check
     )
 
 
+def _base(case: Case) -> str:
+    """Whose rules they are, for people: a champion that was named may be another commit."""
+    if case.base is None or case.base.commit == case.chosen.commit:
+        return case.chosen.ref or "the base"
+    return f"the base {case.base.commit[:7]}"
+
+
 def _settings(case: Case) -> Iterator[Change]:
     own = case.challenger.config
     if own is None or own is case.binding:
@@ -57,14 +65,15 @@ def _settings(case: Case) -> Iterator[Change]:
 
 
 def _test_sets(case: Case) -> Iterator[Change]:
-    """The rows that the base's version measures on."""
-    if case.base is None or case.champion is None or case.champion.pipeline.snapshot.commit != case.base.commit:
+    """The rows that the base's version measures on: as the base has them, whoever the champion is."""
+    if case.base is None:
         return
+    base = Side(Pipeline(case.base, lenient=True), case.binding, trusted=True)
     for name, one in case.binding.evaluate.items():
         for key, path in (("data", one.data), ("labels", one.labels)):
             if not path:
                 continue
-            then, now = (_digest(side, case, name, key) for side in (case.champion, case.challenger))
+            then, now = (_digest(side, case, name, key) for side in (base, case.challenger))
             if then and now and then != now:
                 yield Change(kind="rule", what=f"evaluate.{name}.{key} ({path})", before=then, after=now)
 

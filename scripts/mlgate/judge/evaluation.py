@@ -108,14 +108,15 @@ def _anchor(
     if case.anchor is None or all(rule.max_anchor_regression is None for rule in rules):
         return None, None, []
     anchor = Metrics(case.anchor, config, name, evaluation)
-    reason = other_rows(case, case.anchor, config, name).replace("the champion", "the anchor")
+    rows = other_rows(case, case.anchor, config, name)
+    reason = (rows or other_labels(case, case.anchor, config, name)).replace("the champion", "the anchor")
     if not reason:
         return anchor, None, []
     check_id, title = f"judge.anchor.{name}", f"same test set as the anchor's ({name})"
     if measured.anchored:
-        said = f"{reason} So the anchor was scored again on these rows, in the environment of its own commit."
-        rows = (Verdict.INCONCLUSIVE, "the anchor was measured on other rows, and these cannot tell")
-        return anchor, rows, [finding(check_id, title, Verdict.PASS, said)]
+        said = f"{reason} {_again('anchor', rows)}"
+        unknown = (Verdict.INCONCLUSIVE, "the anchor was measured on other rows, and these cannot tell")
+        return anchor, unknown, [finding(check_id, title, Verdict.PASS, said)]
     policy = config.compare.policy.not_comparable
     verdict = Verdict.INCONCLUSIVE if policy == "rescore" else Verdict(policy)
     return None, (verdict, "the anchor was measured on another test set"), [finding(check_id, title, verdict, reason)]
@@ -154,13 +155,14 @@ def _champion(
     lost = _lost_lineage(case, case.champion, now, champion.paths)
     if lost:
         checks.append(finding(f"judge.lineage.{name}", f"what {name} rests on", Verdict.ERROR, lost))
-    if not evaluation.data:
+    if not (evaluation.data or evaluation.labels):
         return champion, no_champion, checks
-    reason = other_rows(case, case.champion, config, name)
+    rows = other_rows(case, case.champion, config, name)
+    reason = rows or other_labels(case, case.champion, config, name)
     rescore = policy.not_comparable == "rescore"
     verdict = Verdict.INCONCLUSIVE if rescore else Verdict(policy.not_comparable)
     if reason and measured.rescored:
-        said = f"{reason} So the champion was scored again on these rows, in the environment of its own commit."
+        said = f"{reason} {_again('champion', rows)}"
         checks.append(finding(f"judge.comparable.{name}", f"same test set ({name})", Verdict.PASS, said))
         return champion, (Verdict.INCONCLUSIVE, "it was measured on other rows, and these cannot tell"), checks
     verdict = verdict if reason else Verdict.PASS
@@ -170,6 +172,12 @@ def _champion(
     if reason:
         return None, (verdict, "it was measured on another test set"), checks
     return champion, no_champion, checks
+
+
+def _again(side: str, rows: str) -> str:
+    if rows:
+        return f"So the {side} was scored again on these rows, in the environment of its own commit."
+    return f"So the {side}'s predictions were held against these labels, too."
 
 
 def _lost_lineage(case: Case, champion: Side, now: list[str], then: list[str]) -> str:
@@ -204,6 +212,19 @@ def other_rows(case: Case, side: Side, config: Config, name: str) -> str:
     )
     metrics = (Metrics(side, config, name, evaluation).paths, Metrics(case.challenger, config, name, evaluation).paths)
     return _other_test_set(case, side, data, metrics)
+
+
+def other_labels(case: Case, side: Side, config: Config, name: str) -> str:
+    """Why a side's numbers speak of other labels than the challenger's, as a sentence; empty where they do not."""
+    places = [wanted.place(one, config, name, lambda found: found.labels) for one in (side, case.challenger)]
+    old = integrity.named(side.pipeline, places[0], "").digest if places[0] else {}
+    new = integrity.named(case.challenger.pipeline, places[1], "").digest if places[1] else {}
+    if not old or not new or old == new:
+        return ""
+    return (
+        f"Not the same labels: {places[1]} was {_short(old)} for the champion and is {_short(new)} now, so that its "
+        "metrics speak of others."
+    )
 
 
 def _other_test_set(case: Case, champion: Side, data: tuple[str, str], metrics: tuple[list[str], list[str]]) -> str:

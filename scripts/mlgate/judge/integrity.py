@@ -67,7 +67,7 @@ def checks(
     deps = {dep.path for stage in _chain(pipeline, [*sources(config), *metrics]) for dep in stage.deps}
     yield from _contested(pipeline, {*sources(config), *metrics, *deps} | _data(config) | _data(binding))
     yield from _dvc_metrics(config, pipeline, set(metrics))
-    yield from _attested(config, pipeline)
+    yield from _attested(config, binding, pipeline)
     leaks = {check.id: check for version in (config, binding) for check in _leak(version, pipeline)}
     yield from leaks.values()
 
@@ -87,7 +87,7 @@ def _contested(pipeline: Pipeline, files: set[str]) -> Iterator[Check]:
 
 
 def _data(config: Config) -> set[str]:
-    return {config.path(s.data) for s in config.evaluate.values() if s.data}
+    return {config.path(path) for s in config.evaluate.values() for path in (s.data, s.labels) if path}
 
 
 def needed(config: Config) -> set[str]:
@@ -210,14 +210,10 @@ def _dvc_metrics(config: Config, pipeline: Pipeline, own: set[str]) -> Iterator[
             )
 
 
-def _attested(config: Config, pipeline: Pipeline) -> Iterator[Check]:
-    wanted = [(config.artifact, "artifact")] if config.artifact else []
-    for name, evaluation in config.evaluate.items():
-        if evaluation.data:
-            wanted.append((evaluation.data, f"evaluate.{name}.data"))
-        if evaluation.predictions:
-            wanted.append((evaluation.predictions.path, f"evaluate.{name}.predictions.path"))
-    for path, key in wanted:
+def _attested(own: Config, binding: Config, pipeline: Pipeline) -> Iterator[Check]:
+    """What its own version names; and what the binding one names beside, since leaving it out would not be judged."""
+    wanted = {key: (binding, path) for key, path in _named(binding)} | {key: (own, path) for key, path in _named(own)}
+    for key, (config, path) in wanted.items():
         full = config.path(path)
         known = bool(named(pipeline, full, key).digest)
         reason = (
@@ -231,6 +227,18 @@ def _attested(config: Config, pipeline: Pipeline) -> Iterator[Check]:
             reason="" if known else reason,
             location=None if known else Location(file=config.file, line=config.line(key), key=key),
         )
+
+
+def _named(config: Config) -> Iterator[tuple[str, str]]:
+    """Key and path of each file that a digest has to tell."""
+    if config.artifact:
+        yield "artifact", config.artifact
+    for name, one in config.evaluate.items():
+        for key, path in (("data", one.data), ("labels", one.labels)):
+            if path:
+                yield f"evaluate.{name}.{key}", path
+        if one.predictions:
+            yield f"evaluate.{name}.predictions.path", one.predictions.path
 
 
 def _leak(config: Config, pipeline: Pipeline) -> Iterator[Check]:

@@ -49,6 +49,7 @@ class Ruling:
             if self.one.measured.anchored:
                 said = replace(said, anchor=NO_SIDE)
             yield from self._points(said)
+            yield from self._unmeasured()
             return
         try:
             yield from self._by_rows(spec, said)
@@ -57,6 +58,25 @@ class Ruling:
             yield Check(
                 id=f"{self.where.id}.undefined", title=self.where.title, verdict=Verdict.INCONCLUSIVE, reason=reason
             )
+
+    def _unmeasured(self) -> Iterator[Check]:
+        """A metric that the rows were to give, and do not: the committed number is all there is, and nobody made it."""
+        compared, key = self.one.measured.compared, self.where.key
+        if compared is None:
+            return
+        from mlgate.judge import estimate  # noqa: PLC0415 -- numpy
+
+        if estimate.spec_of(key, self.rule) is None:
+            return
+        what = f"the values of {self.rule.entry_point}" if self.rule.entry_point else "what it is computed from"
+        make = " `mlgate compare --prepare` makes them." if self.rule.entry_point else ""
+        yield Check(
+            id=f"{self.where.id}.unmeasured",
+            title=self.where.title,
+            verdict=Verdict(self.config.compare.policy.no_credentials),
+            reason=f"{key} was not recomputed: the rows lack {what}. Its committed numbers decide, without an "
+            f"interval.{make}",
+        )
 
     def _said(self) -> Values:
         """What the committed metrics of each side say."""

@@ -1,0 +1,148 @@
+"""Changes that try to get past a comparison by rows, one test per trick. The event is a pull request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sklearn.metrics import log_loss
+
+from builder import reasons
+from jobs import pull_request
+from measured import GROUPS, MLGATE, Measured, Persons, repository, table
+
+PERSONS = Persons(2000)
+CHAMPION, BETTER, WORSE = PERSONS.scores(1.0), PERSONS.scores(0.5), PERSONS.scores(2.5)
+LABELS = "labels.csv"
+LABELLED = MLGATE.replace("    columns:", f"    labels: {LABELS}\n    columns:")
+ROWS = """\
+    predictions: {path: eval/predictions.csv, score: p_visit, cut_off: 0.5}
+"""
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Measured:
+    return repository(tmp_path / "repo", PERSONS, CHAMPION)
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Measured:
+    """The labels lie in a small file of their own, beside the data."""
+    repo = Measured(tmp_path / "repo")
+    repo.write(LABELS, table(PERSONS.labels()))
+    repo.commit("Labels")
+    return repository(repo.path, PERSONS, CHAMPION, config=LABELLED)
+
+
+def said_by_it() -> list[dict[str, Any]]:
+    """Labels that make the worse model perfect."""
+    return [{**row, "visited": int(p >= 0.5)} for row, p in zip(PERSONS.labels(), WORSE, strict=True)]
+
+
+def lost(repo: Measured) -> None:
+    """The predictions are an output of no stage any more."""
+    lock = yaml.safe_load((repo.path / "dvc.lock").read_text())
+    stage = lock["stages"]["evaluate"]
+    stage["outs"] = [out for out in stage["outs"] if "predictions" not in out["path"]]
+    repo.write("dvc.lock", yaml.safe_dump(lock, sort_keys=False))
+    pipeline = yaml.safe_load((repo.path / "dvc.yaml").read_text())
+    del pipeline["stages"]["evaluate"]["outs"]
+    repo.write("dvc.yaml", yaml.safe_dump(pipeline, sort_keys=False))
+
+
+# -- so that nothing is recomputed -----------------------------------------------------------------------------------
+
+
+def test_a_worse_model_comes_with_numbers_of_a_better_one_and_without_predictions(repo: Measured) -> None:
+    repo.put(PERSONS, BETTER)
+    lost(repo)
+    repo.commit()
+    assert pull_request(repo).returncode == 2
+    assert "nothing says what it is" in reasons(repo, "error")
+
+
+def test_its_own_settings_ask_for_no_predictions_either(tmp_path: Path) -> None:
+    """The base's do: with everything approved or nothing to be approved, its numbers alone must not decide."""
+    alone = MLGATE + "  policy: {unapproved: warn}\n"
+    repo = repository(tmp_path / "repo", PERSONS, CHAMPION, config=alone)
+    columns = "    columns: {id: person, label: visited, positive: 1}\n"
+    repo.put(PERSONS, BETTER, config=alone.replace(ROWS, "").replace(columns, ""))
+    lost(repo)
+    repo.commit()
+    assert pull_request(repo).returncode == 2
+    assert "nothing says what it is" in reasons(repo, "error")
+
+
+def test_the_labels_are_removed(labelled: Measured) -> None:
+    labelled.put(PERSONS, WORSE, metrics={"auc": 0.99, "accuracy": 0.99, "log_loss": 0.01})
+    (labelled.path / LABELS).unlink()
+    labelled.commit()
+    assert pull_request(labelled).returncode == 2
+    assert f"{LABELS} (evaluate.holdout.labels) is in neither" in reasons(labelled, "error")
+
+
+def test_values_of_an_entry_point_that_nobody_called(tmp_path: Path) -> None:
+    config = MLGATE + (
+        "    revenue: {is: row_mean, entry_point: 'src.revenue:per_row', greater_is_better: true,"
+        " max_absolute_regression: 1}\n"
+    )
+    repo = repository(tmp_path / "repo", PERSONS, CHAMPION, config=config, metrics={"revenue": 10.0})
+    repo.put(PERSONS, BETTER, metrics={"revenue": 99.0})
+    repo.commit()
+    assert pull_request(repo).returncode == 0
+    assert repo.evidence()["verdict"] == "warn"
+    assert "the rows lack the values of src.revenue:per_row" in reasons(repo, "warn")
+
+
+# -- easier rows -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["rescore", "warn"])
+def test_easier_rows_where_the_champion_is_a_tag(tmp_path: Path, policy: str) -> None:
+    """Whoever the champion is: the rows are the base's, and another set of them has to be approved."""
+    config = MLGATE.replace("champion: main", "champion: v1") + f"  policy: {{not_comparable: {policy}}}\n"
+    if policy == "rescore":
+        config = config.replace(ROWS, f"{ROWS}    score: python src/score.py {{model}} {{data}} {{predictions}}\n")
+    repo = repository(tmp_path / "repo", PERSONS, CHAMPION, config=config)
+    repo.git("tag", "v1")
+    repo.git("checkout", "--quiet", "main")
+    repo.write("README.md", "Another commit\n")
+    repo.commit()
+    repo.git("checkout", "--quiet", "-B", "change")
+    decided = WORSE >= 0.5
+    numbers = {"auc": 1.0, "accuracy": 1.0, "log_loss": float(log_loss(decided, WORSE))}
+    repo.put(PERSONS, WORSE, labels=said_by_it(), metrics=numbers)
+    repo.commit()
+    assert pull_request(repo).returncode == 3
+    assert "evaluate.holdout.data (data/test.csv)" in reasons(repo, "inconclusive")
+    assert "The rules of the base " in reasons(repo, "inconclusive")
+
+
+def test_the_labels_are_what_the_challenger_says(labelled: Measured) -> None:
+    labelled.put(PERSONS, WORSE, metrics={"auc": 1.0, "accuracy": 1.0})
+    labelled.write(LABELS, table(said_by_it()))
+    labelled.commit()
+    assert pull_request(labelled).returncode != 0
+    assert f"evaluate.holdout.labels ({LABELS})" in reasons(labelled, "inconclusive")
+
+
+def test_only_the_labels_change(labelled: Measured) -> None:
+    """The model is the champion's, and its numbers speak of other labels: that is not "unchanged"."""
+    labelled.write(LABELS, table([{**row, "visited": 1 - row["visited"]} for row in PERSONS.labels()]))
+    labelled.commit()
+    assert pull_request(labelled).returncode == 2
+    assert not labelled.evidence()["unchanged"]
+    assert "its predictions and the labels give" in reasons(labelled, "error")
+
+
+# -- groups ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_column_with_the_groups_is_gone(tmp_path: Path) -> None:
+    repo = repository(tmp_path / "repo", PERSONS, CHAMPION, config=MLGATE + GROUPS)
+    repo.put(PERSONS, BETTER, labels=[{k: v for k, v in row.items() if k != "sex"} for row in PERSONS.labels()])
+    repo.commit()
+    assert pull_request(repo).returncode == 2
+    assert "has no column 'sex'" in reasons(repo, "error")
