@@ -39,7 +39,7 @@ class Bounds:
     upper: float
     se: float  # standard error of the difference; 0 where nothing varies
     rows: int
-    method: str  # "Tango", "DeLong", "MOVER", "joint cells", "paired means", "clusters"
+    method: str  # "Tango", "DeLong", "joint cells", "paired means", "clusters"
     below: Callable[[float], float] = field(compare=False, default=lambda _: 1.0)  # x -> p of "the truth is x or more"
     above: Callable[[float], float] = field(compare=False, default=lambda _: 1.0)  # x -> p of "the truth is x or less"
     too_little: str = ""  # why the bounds may not decide: "12 rows in a class, 30 needed"
