@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlgate import estimators
 from mlgate.config import Policy, Rule
 from mlgate.data.rows import Predicted, Rows
 from mlgate.judge import controls, estimate, rules, statistics
@@ -133,14 +134,58 @@ def test_controls_react_to_wrong_and_right_labels() -> None:
     asked = Rule.model_validate({"is": "accuracy", "max_absolute_regression": Decimal("0.01")})
     spec = estimate.spec_of("accuracy", asked)
     assert spec is not None
-    assert list(controls.run(asked, Policy(), WHERE, spec, Compared(rows(0.8, 0.8), 0.95))) == [True, True]
+    assert list(controls.run(asked, Policy(), WHERE, spec, Compared(rows(0.8, 0.8), 0.95))) == [True, True, True]
 
 
 def test_a_threshold_that_nothing_misses_is_found_by_its_control() -> None:
     asked = Rule.model_validate({"is": "accuracy", "threshold": Decimal(0)})
     spec = estimate.spec_of("accuracy", asked)
     assert spec is not None
-    assert list(controls.run(asked, Policy(), WHERE, spec, Compared(rows(0.8, 0.8), 0.95))) == [False, True]
+    assert list(controls.run(asked, Policy(), WHERE, spec, Compared(rows(0.8, 0.8), 0.95))) == [True, False, True]
+
+
+def _known(task: str, count: int = 3000) -> Rows:
+    """Two models that are about as good, on rows of a task, with a value per row called `c`."""
+    draw = np.random.default_rng(3)
+
+    def side(score: np.ndarray, decided: np.ndarray | None = None) -> Predicted:
+        made = None if decided is None else decided.astype(np.int32)
+        return Predicted(score=score, decided=made, values={"c": draw.normal(size=count)})
+
+    if task == "binary":
+        label = (draw.random(count) < 0.4).astype(float)
+        scores = [np.clip(0.5 * label + 0.25 + draw.normal(size=count) * 0.2, 0.001, 0.999) for _ in range(2)]
+        return Rows("binary", label, *(side(s, s >= 0.5) for s in scores), classes=("no", "yes"))
+    if task == "multiclass":
+        label = draw.integers(0, 3, count).astype(float)
+        logits = [draw.normal(size=(count, 3)) + 1.5 * np.eye(3)[label.astype(int)] for _ in range(2)]
+        sums = [np.exp(z) / np.exp(z).sum(axis=1, keepdims=True) for z in logits]
+        return Rows("multiclass", label, *(side(s, s.argmax(axis=1)) for s in sums), classes=("a", "b", "c"))
+    if task == "regression":
+        label = draw.normal(size=count) * 3 + 10
+        return Rows("regression", label, *(side(label + draw.normal(size=count)) for _ in range(2)))
+    label, query = draw.integers(0, 4, count).astype(float), np.repeat(np.arange(count // 10), 10).astype(np.int32)
+    return Rows("ranking", label, *(side(label + draw.normal(size=count) * 2) for _ in range(2)), query=query)
+
+
+CASES = [(task, name) for name, one in estimators.KNOWN.items() for task in sorted(one.tasks)]
+
+
+@pytest.mark.parametrize(("task", "name"), CASES, ids=[f"{name}-{task}" for task, name in CASES])
+def test_controls_react_for_every_metric(task: str, name: str) -> None:
+    of = _known(task)
+    given: dict[str, Any] = {
+        "beta": Decimal(2), "k": 2, "quantile": Decimal("0.5"), "column": "c",
+        "average": "macro" if task == "multiclass" else None,
+        "cost_matrix": {c: {d: Decimal(1) for d in of.classes if d != c} for c in of.classes},
+    }  # fmt: skip
+    asked = {word: given[word] for word in estimators.parameters(name) if given.get(word) is not None}
+    greater = {} if estimators.KNOWN[name].greater_is_better is not None else {"greater_is_better": True}
+    rule = Rule.model_validate({"is": name, "max_absolute_regression": Decimal("0.01"), **asked, **greater})
+    spec = estimate.spec_of("metric", rule)
+    assert spec is not None
+    where = Where("metric", "rules.metric", "metric", "metrics/eval.json")
+    assert list(controls.run(rule, Policy(), where, spec, Compared(of, 0.95))) == [True, True, True]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.ERROR])

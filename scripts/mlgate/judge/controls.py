@@ -31,8 +31,9 @@ def run(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared
     """Whether each control was judged rightly.
 
     Predictions of all the wrong labels must not pass, and have to `fail` where rows suffice; those of all the right
-    ones must not fail.
+    ones must not fail; and no rows at all must not pass.
     """
+    yield _empty(rule, policy, where, spec, compared)
     rows = _part(compared.rows)
     few = _smallest(rows) < FEW
     for good in (False, True):
@@ -53,6 +54,14 @@ def run(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared
         else:
             warns = verdict is Verdict.WARN and not any(word in rule.limits() for word in _FAILING)
             yield verdict is Verdict.FAIL or warns or (few and verdict is Verdict.INCONCLUSIVE)
+
+
+def _empty(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared) -> bool:
+    nothing = replace(compared, rows=compared.rows.take(np.arange(0)))
+    try:
+        return _verdict(rule, policy, where, spec, nothing) is not Verdict.PASS
+    except UndefinedError:
+        return True
 
 
 def _verdict(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared) -> Verdict | None:

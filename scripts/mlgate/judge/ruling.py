@@ -122,7 +122,9 @@ class Ruling:
                     committed[side] = found[side]  # what the rule says of a made-up number is of no interest
                 yield from wrong
         # The committed numbers decide where they hold, as exactly as they were written.
-        paired = {side: estimate.value(spec, compared.rows, getattr(compared.rows, side)) for side in found}
+        paired = found
+        if compared.alone is not None:
+            paired = {side: estimate.value(spec, compared.rows, getattr(compared.rows, side)) for side in found}
         points = Values(
             **{side: self._value(spec, side, committed[side], found, paired) for side in _SIDES},
             absent=said.absent,
