@@ -41,7 +41,7 @@ def run(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared
         row = estimators.needs(spec.name) == "row"
         made = values(spec, rows, high=own) if row else predicted(spec, rows, right=good)
         try:
-            verdict: Verdict | None = _verdict(
+            verdict, doubtful = _verdict(
                 rule, policy, where, spec, replace(compared, rows=replace(rows, challenger=made))
             )
         except UndefinedError:  # of anybody's predictions: that is said of the challenger's own
@@ -53,18 +53,19 @@ def run(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared
             yield verdict not in {Verdict.FAIL, Verdict.ERROR}
         else:
             warns = verdict is Verdict.WARN and not any(word in rule.limits() for word in _FAILING)
-            yield verdict is Verdict.FAIL or warns or (few and verdict is Verdict.INCONCLUSIVE)
+            yield verdict is Verdict.FAIL or warns or ((few or doubtful) and verdict is Verdict.INCONCLUSIVE)
 
 
 def _empty(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared) -> bool:
     nothing = replace(compared, rows=compared.rows.take(np.arange(0)))
     try:
-        return _verdict(rule, policy, where, spec, nothing) is not Verdict.PASS
+        return _verdict(rule, policy, where, spec, nothing)[0] is not Verdict.PASS
     except UndefinedError:
         return True
 
 
-def _verdict(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared) -> Verdict | None:
+def _verdict(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Compared) -> tuple[Verdict | None, bool]:
+    """What is made of these predictions, and whether the rows say too little of the metric, whatever is predicted."""
     compared = replace(compared, same=frozenset(), alone=None, known={})
     rows = compared.rows
     values = Values(
@@ -75,7 +76,8 @@ def _verdict(rule: Rule, policy: Policy, where: Where, spec: Spec, compared: Com
     )
     points = rules.check(rule, values, policy, where)
     judged = [c for c in statistics.settle(points, where, rule, spec, compared) if not c.id.endswith(".comparison")]
-    return worst(check.verdict for check in judged) if judged else None
+    doubtful = any(bounds.too_little for bounds in compared.known.values())
+    return (worst(check.verdict for check in judged) if judged else None), doubtful
 
 
 def _part(rows: Rows) -> Rows:
