@@ -12,10 +12,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlgate import __version__
 from mlgate.commands._binding import Bound
-from mlgate.commands._ledger import open_ledger, who
 from mlgate.commands._run import STATE, Run, relative, write_text
 from mlgate.config import Config
 from mlgate.errors import MlgateError
@@ -65,14 +65,14 @@ def decide(
         if reasons := (*record.against(evidence, facts), *(besides or {}).get(evidence.model, ())):
             entry: Entry | None = None
             if not place and not evidence.unchanged and evidence.mode == "enforce":
-                entry = record.comparison(evidence, facts, reasons, who(run))
+                entry = record.comparison(evidence, facts, reasons, _who(run))
             found.append(_written(run, bound.binding, Decided(evidence.model, reasons=reasons), entry))
             continue
         statement = record.state(evidence, facts)
         file = run.cwd / STATE / FOLDER / f"{evidence.model}.json"
         write_text(file, statement.to_bytes().decode())
         made = Decided(evidence.model, statement, relative(file))
-        found.append(_written(run, bound.binding, made, record.entry(statement, who(run))))
+        found.append(_written(run, bound.binding, made, record.entry(statement, _who(run))))
     return found
 
 
@@ -145,9 +145,17 @@ def _file(path: Path) -> str:
     return content.digest(path, {})["sha256"]
 
 
+def _who(run: Run) -> dict[str, Any]:
+    from mlgate.commands._ledger import who  # noqa: PLC0415 -- only where something is written
+
+    return who(run)
+
+
 def _written(run: Run, config: Config, made: Decided, entry: Entry | None) -> Decided:
     if entry is None:
         return made
+    from mlgate.commands._ledger import open_ledger  # noqa: PLC0415 -- only where something is written
+
     try:
         receipt = open_ledger(run, config.ledger, write=True).append(entry)
     except MlgateError as error:
