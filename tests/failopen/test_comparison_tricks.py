@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, roc_auc_score
 
 from builder import reasons
 from jobs import pull_request
@@ -146,3 +146,22 @@ def test_the_column_with_the_groups_is_gone(tmp_path: Path) -> None:
     repo.commit()
     assert pull_request(repo).returncode == 2
     assert "has no column 'sex'" in reasons(repo, "error")
+
+
+# -- numbers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", ["threshold: 0.75", "min_absolute_change: 0.05", "max_absolute_regression: 0.01"])
+def test_a_tolerance_lets_no_rule_be_met_by_rounding(tmp_path: Path, limit: str) -> None:
+    """What is shown and decides is what the rows give, not what the change may write within the tolerance."""
+    rules = f"    auc: {{is: roc_auc, tolerance: 0.1, {limit}}}\n"
+    config = MLGATE[: MLGATE.index("    auc:")] + rules
+    repo = repository(tmp_path / "repo", PERSONS, CHAMPION, config=config)
+    worse = PERSONS.scores(1.5)
+    true = float(roc_auc_score(PERSONS.label, worse))
+    assert true < 0.7
+    repo.put(PERSONS, worse, metrics={"auc": true + 0.09})
+    repo.commit()
+    assert pull_request(repo).returncode == 1
+    [failed] = [c for c in repo.evidence()["checks"] if c["verdict"] == "fail"]
+    assert failed["observed"] == pytest.approx(true)

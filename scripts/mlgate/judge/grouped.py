@@ -72,7 +72,8 @@ def missing(section: str, key: str, by: str, setting: Setting) -> Check:
         group=section,
         title=setting.title(f"{key} by {by}"),
         verdict=Verdict.ERROR,
-        reason=f"The evaluation data have no groups by {by}: a column is missing. Look at compare.{section}.by.",
+        reason=f"The evaluation data have no groups by {by}: a column is missing, or empty in some rows. "
+        f"Look at compare.{section}.by.",
         observed="missing",
         location=setting.locate(key),
     )

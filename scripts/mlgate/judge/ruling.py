@@ -9,7 +9,7 @@ from typing import Any, Literal
 from mlgate import estimators
 from mlgate.config import Config, Rule
 from mlgate.data.rows import Predicted
-from mlgate.judge import rules, statistics
+from mlgate.judge import numbers, rules, statistics
 from mlgate.judge.evaluation import Compared
 from mlgate.judge.measures import Spec, UndefinedError
 from mlgate.judge.numbers import MISSING, NO_SIDE
@@ -118,10 +118,11 @@ class Ruling:
                         self.rule, self.where, spec, everything, side, committed[side], recomputed=found[side]
                     )
                 )
-                if wrong:
+                if wrong or _rounded(committed[side], found[side]):
                     committed[side] = found[side]  # what the rule says of a made-up number is of no interest
                 yield from wrong
-        # The committed numbers decide where they hold, as exactly as they were written.
+        # The committed numbers decide where they are what the rows give, as exactly as they were written. A tolerance
+        # lets rounded ones stand, and no rule be met by rounding.
         paired = found
         if compared.alone is not None:
             paired = {side: estimate.value(spec, compared.rows, getattr(compared.rows, side)) for side in found}
@@ -161,6 +162,14 @@ def _committed(said: Values) -> dict[str, Any]:
 
 def _threshold(check: Check, others: list[Check]) -> Check:
     return next((c for c in others if c.id == check.id), check) if check.id.endswith(".threshold") else check
+
+
+def _rounded(committed: Any, found: float) -> bool:
+    """Whether a committed number is another one than that of the rows, however near."""
+    from mlgate.judge import recompute  # noqa: PLC0415 -- beside the above
+
+    known = committed is not NO_SIDE and not numbers.problem(committed)
+    return known and not recompute.agree(found, numbers.exact(committed))
 
 
 def _has(spec: Spec, side: Predicted) -> bool:
