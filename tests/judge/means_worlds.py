@@ -227,7 +227,7 @@ EQUAL = (
     World("rankings", lambda rng, n: rankings(rng, n, 2.0, 2.0), tuple(samples.RANKING), (300,), 0.0),
     World("weighted classes", weighted(lambda rng, n: binary(rng, n, 0.7, 0.7)), DECISIONS, (1000,), 0.0),
     World(
-        "clustered classes", lambda rng, n: clustered_classes(rng, n, 0.7, 0.7), (*SCORES[:3], *DECISIONS), (150,), 0.0
+        "clustered classes", lambda rng, n: clustered_classes(rng, n, 0.7, 0.7), (*SCORES[:3], *DECISIONS), (300,), 0.0
     ),
-    World("clustered numbers", lambda rng, n: clustered_numbers(rng, n, 0.4, 0.4), ERRORS, (150,), 0.0),
+    World("clustered numbers", lambda rng, n: clustered_numbers(rng, n, 0.4, 0.4), ERRORS, (300,), 0.0),
 )

@@ -106,12 +106,28 @@ def test_a_wider_margin_never_makes_it_worse(lower: float, width: float, margin:
     ],
 )
 def test_the_rows_needed_are_those_of_the_published_formula(discordant: float, margin: float, rows: int) -> None:
-    found = bounds(-1, 1, se=math.sqrt(discordant / 1000), rows=1000)
+    found = settled(se=math.sqrt(discordant / 1000), rows=1000)
     assert decide.needed(found, margin, 0.95) == pytest.approx(rows, rel=3e-4)
 
 
+def settled(se: float, rows: int, wider: float = 1.0) -> Bounds:
+    """Normal bounds at 0.95, or wider ones."""
+    half = wider * se * float(stats.norm.ppf(0.95))
+    return bounds(-half, half, se=se, rows=rows)
+
+
+def test_wider_bounds_need_more_rows_but_not_without_limit() -> None:
+    usual, wider, widest, absurd = (
+        decide.needed(settled(0.02, 400, fold), 0.01, 0.95) or 0 for fold in (1.0, 1.1, 1.25, 50.0)
+    )
+    assert usual == decide.needed(settled(0.02, 400, 0.5), 0.01, 0.95)
+    assert usual < wider < widest == absurd < 1.35 * usual
+    z = stats.norm.ppf(0.95), stats.norm.ppf(0.9)
+    assert wider == math.ceil(400 * (0.02 * (1.1 * z[0] + z[1]) / 0.01) ** 2)
+
+
 def test_rows_needed_grow_with_confidence_and_power() -> None:
-    found = bounds(-1, 1, se=0.02, rows=400)
+    found = settled(se=0.02, rows=400)
     usual = decide.needed(found, 0.01, 0.95)
     assert usual is not None
     assert decide.needed(found, 0.01, 0.99) > usual  # type: ignore[operator]

@@ -96,10 +96,11 @@ def powers(world: World, size: int, times: int) -> list[float]:
 
 def _settled_by(pilots: list[Bounds]) -> float:
     """The margin for which the usual one of these samples says that as many rows as it has are needed."""
-    pilot = sorted(pilots, key=lambda found: found.se)[len(pilots) // 2]
-    margin = pilot.se * (decide.quantile(1 - ALPHA) + decide.quantile(decide.POWER))
-    assert decide.needed(pilot, margin, 1 - ALPHA) == pytest.approx(pilot.rows, abs=1)
-    return margin
+    margins = []
+    for pilot in pilots:
+        margins.append(pilot.se * math.sqrt((decide.needed(pilot, pilot.se, 1 - ALPHA) or math.nan) / pilot.rows))
+        assert decide.needed(pilot, margins[-1], 1 - ALPHA) == pytest.approx(pilot.rows, abs=2)
+    return float(np.median(margins))
 
 
 def test_the_rows_needed_keep_their_promise() -> None:

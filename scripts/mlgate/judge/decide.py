@@ -11,6 +11,7 @@ from mlgate.judge.measures import Bounds
 Outcome = Literal["superior", "non-inferior", "worse", "inconclusive"]
 
 POWER = 0.9  # of a comparison that has as many rows as `needed` says
+_WIDEST = 1.25  # times the normal bounds
 _NORMAL = NormalDist()
 
 
@@ -50,9 +51,13 @@ def relative_margin(bounds: Bounds, ratio: float) -> float:
 def needed(bounds: Bounds, margin: float, confidence: float, power: float = POWER) -> int | None:
     """How many rows like these would show, with that power, that two equally good models are within the margin.
 
+    n * (((z of the confidence) + (z of the power)) * standard error / margin)^2, where bounds that are wider than the
+    normal ones (few clusters, skewed losses) count as wide as they are, up to a limit: with more rows they get nearer.
     None where no number of rows does: a margin of 0, or rows that say nothing of how much the difference varies.
     """
-    spread = bounds.se * (quantile(confidence) + quantile(power))
+    normal = bounds.se * quantile(confidence)
+    width = min(max((bounds.upper - bounds.lower) / 2, normal), _WIDEST * normal)
+    spread = width + bounds.se * quantile(power)
     if not (margin > 0 and 0 < spread < math.inf and bounds.rows > 0):
         return None
     fold = spread / margin

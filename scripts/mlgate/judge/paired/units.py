@@ -5,7 +5,7 @@ sample that holds few of the rare large losses looks less skewed than what it wa
 skewness is therefore taken for larger than it is, the more so the fewer units make up the variance. Of metrics that are
 no means the curvature counts as skewness (DiCiccio and Efron 1992, Biometrika 79, 231-245). Simulations in the tests
 say what this achieves; losses without a finite variance (the squares of errors as wild as Student's t of 4) are beyond
-it, as they are beyond every method. Nothing is drawn at random: the order of the units, and what they are called, cannot matter.
+it, as they are beyond every method. Nothing is drawn at random: the order of the units, and their names, cannot matter.
 """
 
 from __future__ import annotations
