@@ -16,17 +16,16 @@ from typing import Any
 
 from mlgate import __version__
 from mlgate.commands._binding import Bound
+from mlgate.commands._deciding import FOLDER, forget, where
 from mlgate.commands._run import STATE, Run, relative, write_text
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.judge import integrity, record
 from mlgate.judge.record import Facts, Statement
 from mlgate.ledger.kinds import Entry
-from mlgate.model import Event, Evidence, Named
+from mlgate.model import Evidence, Named
 from mlgate.repo import content
 from mlgate.repo.dvc import Pipeline
-
-FOLDER = "decisions"
 
 
 @dataclass(frozen=True)
@@ -74,33 +73,6 @@ def decide(
         made = Decided(evidence.model, statement, relative(file))
         found.append(_written(run, bound.binding, made, record.entry(statement, _who(run))))
     return found
-
-
-def forget(run: Run) -> None:
-    """A record that an earlier run left here must not be taken for this one's."""
-    folder = run.cwd / STATE / FOLDER
-    if not folder.is_symlink() and not folder.parent.is_symlink():
-        for file in folder.glob("*.json"):
-            file.unlink(missing_ok=True)
-
-
-def where(event: Event, head: str) -> str:
-    """What a run judges, where that is not the default branch as it stands there; empty where it is."""
-    words = {
-        "terminal": "a working tree at a terminal",
-        "pull_request": "a pull request",
-        "merge_group": "an entry of a merge queue",
-        "tag": "a tag",
-    }
-    if event.kind in words:
-        return words[event.kind]
-    if event.from_fork:
-        return "a fork"
-    if not event.default_branch or event.ref != event.default_branch:
-        return f"the branch {event.ref or 'without a name'}"
-    if event.sha and head != event.sha:
-        return f"commit {head[:7]}, which is not the one that the event is about"
-    return ""
 
 
 def _facts(run: Run, evidence: Evidence, bound: Bound, place: str, pipeline: Pipeline | None) -> Facts:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlgate.commands._decide import FOLDER
+from mlgate.commands._deciding import FOLDER
 from mlgate.commands._run import STATE, Run, relative
 from mlgate.config import Config
 from mlgate.errors import MlgateError
