@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mlgate.commands import _decide, _options
+from mlgate.commands import _deciding, _options
 from mlgate.commands._binding import Binding, Bound, unique
 from mlgate.commands._entries import entries
 from mlgate.commands._handed import Received
@@ -28,6 +29,9 @@ from mlgate.model import Approval, Check, Evidence, Location, Verdict
 from mlgate.repo.champion import Chosen
 from mlgate.repo.dvc import Pipeline
 from mlgate.repo.git import Snapshot
+
+if TYPE_CHECKING:
+    from mlgate.commands._decide import Decided
 
 
 @click.command("compare")
@@ -96,13 +100,23 @@ def command(
     except MlgateError as error:
         evidences = [failed("compare", file_name(run.patterns[0] if run.patterns else ""), error)]
         return run.finish("compare", evidences, {**_outputs(evidences), **_decided([])})
-    decided = _decide.decide(run, evidences, judge.bounds, judge.besides())
+    decided = _decide(run, evidences, judge)
     code = run.finish("compare", evidences, {**_outputs(evidences), **_decided(decided)})
     _tell(run, decided)
     return code
 
 
-def _decided(found: Sequence[_decide.Decided]) -> dict[str, str]:
+def _decide(run: Run, evidences: list[Evidence], judge: _Judge) -> Sequence[Decided]:
+    """Off the default branch there is nothing to decide."""
+    _deciding.forget(run)
+    if _deciding.where(run.forge.event, run.head):
+        return []
+    from mlgate.commands._decide import decide  # noqa: PLC0415 -- pydantic's models of every kind of entry
+
+    return decide(run, evidences, judge.bounds, judge.besides())
+
+
+def _decided(found: Sequence[Decided]) -> dict[str, str]:
     heads = [one.head for one in found if one.head]
     return {
         "decided": json.dumps([one.model for one in found if one.statement is not None]),
@@ -110,7 +124,7 @@ def _decided(found: Sequence[_decide.Decided]) -> dict[str, str]:
     }
 
 
-def _tell(run: Run, found: Sequence[_decide.Decided]) -> None:
+def _tell(run: Run, found: Sequence[Decided]) -> None:
     """What became of decisions is no part of the evidence, which they name by its digest."""
     for one in found:
         if one.statement is not None:
