@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
-from measured import MLGATE, Measured, Persons, repository
+from measured import MLGATE, Measured, Persons, repository, table
 
 PERSONS = Persons(2000)
 CHAMPION, BETTER = PERSONS.scores(1.0), PERSONS.scores(0.5)
@@ -58,3 +59,67 @@ def test_labels_of_one_class_decide_nothing(tmp_path: Path, label: int) -> None:
     assert judged(repo, 3) == "inconclusive"
     assert "there is only one class" in repo.checks("inconclusive")["rules.auc.undefined"]
     assert "judge.controls" not in repo.checks()
+
+
+# -- what a number means changes with the commit that wrote it -------------------------------------------------------
+
+
+def approved(text: str) -> str:
+    return text + "  policy: {unapproved: warn}\n"
+
+
+def test_another_cut_off_with_the_numbers_that_it_gives(tmp_path: Path) -> None:
+    """Either version judges both models by its own cut-off; a committed number is held to the one of its commit."""
+    decided = BETTER >= 0.45
+    after = approved(MLGATE).replace("cut_off: 0.5", "cut_off: 0.45")
+    repo = repository(tmp_path / "repo", PERSONS, CHAMPION, config=approved(MLGATE))
+    repo.put(PERSONS, BETTER, config=after, metrics={"accuracy": float(accuracy_score(PERSONS.label, decided))})
+    repo.commit("Another cut-off")
+    assert judged(repo, 0) == "warn"
+    assert repo.checks("warn").keys() == {"judge.rules-changed"}
+    before, proposed = (repo.check(f"{at}.accuracy.absolute_regression") for at in ("rules", "proposed"))
+    assert before["observed"] == pytest.approx(accuracy_score(PERSONS.label, BETTER >= 0.5))
+    assert proposed["observed"] == pytest.approx(accuracy_score(PERSONS.label, decided))
+    assert proposed["champion"] == pytest.approx(accuracy_score(PERSONS.label, CHAMPION >= 0.45))
+
+
+def test_another_cut_off_with_numbers_that_it_does_not_give(tmp_path: Path) -> None:
+    after = approved(MLGATE).replace("cut_off: 0.5", "cut_off: 0.45")
+    repo = repository(tmp_path / "repo", PERSONS, CHAMPION, config=approved(MLGATE))
+    repo.put(PERSONS, BETTER, config=after, metrics={"accuracy": 0.99})
+    repo.commit("Another cut-off")
+    assert judged(repo, 2) == "error"
+    assert repo.checks("error").keys() == {"proposed.accuracy.recomputed.challenger"}
+
+
+def test_the_score_has_another_name(tmp_path: Path) -> None:
+    after = approved(MLGATE).replace("score: p_visit", "score: p")
+    repo = repository(tmp_path / "repo", PERSONS, CHAMPION, config=approved(MLGATE))
+    rows = [{"person": i, "p": float(p)} for i, p in enumerate(BETTER)]
+    repo.put(PERSONS, BETTER, config=after, rows=rows)
+    repo.commit("Another name")
+    assert judged(repo, 0) == "warn"
+    assert repo.checks("warn").keys() == {"judge.rules-changed"}
+    assert repo.check("rules.auc.absolute_regression")["outcome"] == "superior"
+
+
+def test_other_labels_for_the_same_rows(tmp_path: Path) -> None:
+    """Corrected labels: the champion's predictions are held against them, its numbers speak of the old ones."""
+    config = approved(MLGATE).replace("    columns:", "    labels: labels.csv\n    columns:")
+    repo = Measured(tmp_path / "repo")
+    wrong = PERSONS.labels()
+    wrong[0]["visited"] = 1 - wrong[0]["visited"]
+    repo.write("labels.csv", table(wrong))
+    truth = [row["visited"] for row in wrong]
+    old = {
+        "auc": float(roc_auc_score(truth, CHAMPION)),
+        "accuracy": float(accuracy_score(truth, CHAMPION >= 0.5)),
+        "log_loss": float(log_loss(truth, CHAMPION)),
+    }
+    repository(repo.path, PERSONS, CHAMPION, config=config, metrics=old)
+    repo.write("labels.csv", table(PERSONS.labels()))
+    repo.put(PERSONS, BETTER)
+    repo.commit("Correct a label")
+    assert judged(repo, 0) == "warn"
+    assert repo.checks("warn").keys() == {"judge.rules-changed"}
+    assert "were held against these labels, too" in repo.checks("pass")["judge.comparable.holdout"]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgate import extras
 from mlgate.commands._run import Run
 from mlgate.config import Config
-from mlgate.config.settings import Rule
+from mlgate.config.settings import Predictions, Rule
 from mlgate.errors import MlgateError
 from mlgate.judge import case as cases
 from mlgate.judge import costs, evaluation, made, wanted
@@ -83,9 +83,7 @@ class Rows:
             if path is not None:
                 paths[role] = path
             else:
-                verdict = Verdict(config.compare.policy.no_credentials)
-                reason = f"{one.named.name} ({role}) could not be had, so {_instead(role, name)}"
-                checks.append(_check(name, role, verdict, reason, file=one.named.name))
+                checks.append(self._lost(config, name, one))
         champion = sides["champion"]
         if (
             champion is not None
@@ -98,6 +96,18 @@ class Rows:
         if any(c.verdict is Verdict.ERROR for c in checks) or not {"labels", "challenger"} <= paths.keys():
             return Measured(checks=tuple(checks), rescored="champion" in again, anchored="anchor" in again)
         return self._read(config, name, _Files(files, paths), checks, again)
+
+    def _lost(self, config: Config, name: str, one: Wanted) -> Check:
+        """A committed file that is not here. After a run job it has to be that job's word that it could not be had."""
+        where, role = one.named.name, one.role
+        policy = Verdict(config.compare.policy.no_credentials)
+        told = self.prepared.checks if self.prepared is not None else []
+        lacking = next((c for c in told if c.id == f"prepare.inputs.{role}.{where}"), None)
+        if self.strict and (lacking is None or lacking.verdict.rank < policy.rank):
+            reason = f"The run job neither handed {where} ({role}) over nor said why it could not."
+            return _check(name, role, Verdict.ERROR, reason, file=where)
+        reason = f"{where} ({role}) could not be had, so {_instead(role, name)}"
+        return _check(name, role, policy, reason, file=where)
 
     def _differs(self, config: Config, name: str, side: cases.Side | None) -> bool:
         return side is not None and bool(evaluation.other_rows(self.case, side, config, name))
@@ -121,6 +131,9 @@ class Rows:
             legacy=one.legacy,
         )
 
+    def _again(self, config: Config, name: str) -> bool:
+        return self._differs(config, name, self.case.champion)
+
     def _connect(self) -> DuckDBPyConnection:
         if self._con is None:
             extras.use("data")
@@ -133,7 +146,13 @@ class Rows:
         con = self._connect()
         from mlgate.data import aligned  # noqa: PLC0415 -- DuckDB and numpy
 
-        found = aligned.read(con, self._asked(config, name, files))
+        asked = self._asked(config, name, files)
+        # What project code says was training data leaves only where the champion was scored again, on test data that
+        # are new and so have to be approved. Else any change could have the rows left out that speak against it.
+        if asked.exclude is not None and not (files.paths.keys() & {"champion"} and self._again(config, name)):
+            checks.append(_stay(name))
+            asked = replace(asked, exclude=None)
+        found = aligned.read(con, asked)
         hidden = (config.evaluate[name].columns.id or "").casefold() in self.case.private
         checks += [_found(name, config, one, number, hidden=hidden) for number, one in enumerate(found.findings, 1)]
         if found.rows is None:
@@ -177,6 +196,7 @@ class Rows:
             positive=columns.positive,
             score=score if isinstance(score, str) or score is None else dict(score),
             decided=predictions.class_,
+            called={side: found for side in SIDES if (found := self._called(config, name, side)) is not None},
             cut_off=None if predictions.cut_off is None else float(predictions.cut_off),
             weight=columns.weight,
             cluster=columns.cluster,
@@ -188,6 +208,15 @@ class Rows:
             exclude=self._exclude(config, name) if {"champion", "anchor"} & files.paths.keys() else None,
             probabilities="probability" in needs,
         )
+
+    def _called(self, config: Config, name: str, side: Side) -> tuple[str | dict[str, str] | None, str | None] | None:
+        """What a side's own version calls its columns, where that says the same of the same classes."""
+        of: cases.Side | None = getattr(self.case, side)
+        own = of.config.evaluate.get(name) if of is not None and of.config is not None else None
+        mine, asked = own.predictions if own is not None else None, config.evaluate[name].predictions
+        if mine is None or asked is None or _shape(mine) != _shape(asked):
+            return None
+        return mine.score if isinstance(mine.score, str) or mine.score is None else dict(mine.score), mine.class_
 
     def _made(
         self, config: Config, name: str, rules: Mapping[str, Rule], files: _Files
@@ -237,6 +266,12 @@ class _Files:
         return File(self.paths[role], shown) if read is None else File(self.paths[role], shown, read)
 
 
+def _shape(one: Predictions) -> tuple[object, bool]:
+    """What predictions say, whatever their columns are called: a score, or one for each class; and a decided class."""
+    score = isinstance(one.score, str) if one.score is None or isinstance(one.score, str) else frozenset(one.score)
+    return score, one.class_ is None
+
+
 def _known(one: Wanted) -> bool:
     return bool(one.named.digest)
 
@@ -251,6 +286,14 @@ def _instead(role: str, name: str) -> str:
     if role in ("champion", "anchor"):
         return f"{name} is held against the {role} by committed metrics alone: without intervals."
     return f"{name} is judged by committed metrics alone: without intervals, and nothing was recomputed."
+
+
+def _stay(name: str) -> Check:
+    reason = (
+        f"The run job says that the champion or anchor was trained on rows of {name}. They stay, since it was measured "
+        "on them when it was committed: it looks better than it is. Evaluate on rows that no model was trained on."
+    )
+    return _check(name, "exclude", Verdict.WARN, reason)
 
 
 def _check(name: str, what: str, verdict: Verdict, reason: str, *, file: str | None = None) -> Check:

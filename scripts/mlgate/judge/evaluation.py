@@ -20,6 +20,7 @@ class Metrics:
 
     def __init__(self, side: Side, config: Config, name: str, evaluation: EvaluationSet) -> None:
         own = side.config.evaluate.get(name) if side.config else None
+        self.own = side.config  # by which that commit measured
         self.paths = [config.path(p) for p in evaluation.metrics]
         moved = side.trusted or not all(path in side.pipeline.snapshot.files for path in self.paths)
         if own is not None and side.config is not None and moved:

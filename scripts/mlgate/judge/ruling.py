@@ -10,7 +10,7 @@ from mlgate import estimators
 from mlgate.config import Config, Rule
 from mlgate.data.rows import Predicted
 from mlgate.judge import numbers, rules, statistics
-from mlgate.judge.evaluation import Compared
+from mlgate.judge.evaluation import Compared, Metrics
 from mlgate.judge.measures import Spec, UndefinedError
 from mlgate.judge.numbers import MISSING, NO_SIDE
 from mlgate.judge.rules import Values, Where
@@ -112,6 +112,8 @@ class Ruling:
             found[side] = estimate.value(spec, everything, predicted)
             own = not self._again(side)  # else what it committed speaks of other rows
             summed = not (spec.column and committed[side] is MISSING)  # values per row need no sum in a metrics file
+            if own and self._otherwise(side) and _rounded(committed[side], found[side]):
+                committed[side] = found[side]  # of another cut-off, say: its own version judges that number
             if own and summed:
                 wrong = list(
                     recompute.check(
@@ -150,6 +152,15 @@ class Ruling:
             return paired[side]
         return found[side] if spec.column and committed in (MISSING, NO_SIDE) else committed
 
+    def _otherwise(self, side: str) -> bool:
+        """Whether a side's own version defines the metric in another way than this one."""
+        metrics: Metrics | None = getattr(self.one, side)
+        if metrics is None or metrics.own is None or metrics.own is self.config:
+            return False
+        key, name = self.where.key, self.one.name
+        theirs, ours = _definition(metrics.own, name, key), _definition(self.config, name, key)
+        return theirs is not None and theirs != ours
+
     def _again(self, side: str) -> bool:
         """Whether a side was scored again, on the challenger's rows."""
         measured = self.one.measured
@@ -162,6 +173,18 @@ def _committed(said: Values) -> dict[str, Any]:
 
 def _threshold(check: Check, others: list[Check]) -> Check:
     return next((c for c in others if c.id == check.id), check) if check.id.endswith(".threshold") else check
+
+
+def _definition(config: Config, name: str, key: str) -> tuple[Any, ...] | None:
+    """All by which one version makes a number of rows; None where it has no such rule."""
+    from mlgate.judge import estimate  # noqa: PLC0415 -- numpy
+
+    one = config.evaluate.get(name)
+    rule = None if one is None else one.rules.get(key) or config.compare.rules.get(key)
+    if one is None or rule is None:
+        return None
+    read = one.predictions.model_dump(exclude={"path"}) if one.predictions else None
+    return one.columns.model_dump(exclude={"id", "cluster"}), read, one.task, estimate.spec_of(key, rule)
 
 
 def _rounded(committed: Any, found: float) -> bool:

@@ -15,6 +15,8 @@ from mlgate.data.aligned.source import Links, RefusedError, Source
 from mlgate.data.rows import Predicted, Rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from duckdb import DuckDBPyConnection
 
 
@@ -55,7 +57,7 @@ def _side(
     findings: list[Finding] = []
     try:
         source = Source.opened(con, asked.predictions[side], side, asked.id, links)
-        found, findings = sides.read(source, asked, labels)
+        found, findings = sides.read(source, _called(asked, source, side), labels)
     except RefusedError as error:
         return None, list(error.findings)
     values = dict(found.values)
@@ -65,6 +67,20 @@ def _side(
         except RefusedError as error:
             findings += error.findings
     return replace(found, values=values), findings
+
+
+def _called(asked: Asked, source: Source, side: Side) -> Asked:
+    """With the names of a side's own version, where it has those columns and not the ones that were asked for."""
+    score, decided = asked.called.get(side, (None, None))
+    own, wanted = _columns(score, decided), _columns(asked.score, asked.decided)
+    if own and own <= source.columns.keys() and not wanted <= source.columns.keys():
+        return replace(asked, score=score, decided=decided)
+    return asked
+
+
+def _columns(score: str | Mapping[str, str] | None, decided: str | None) -> set[str]:
+    scores = {score} if isinstance(score, str) else set((score or {}).values())
+    return scores | ({decided} if decided else set())
 
 
 def _rows(labels: Labels, predicted: dict[Side, Predicted]) -> Rows:

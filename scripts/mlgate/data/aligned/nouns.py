@@ -52,6 +52,8 @@ class Asked:
     positive: Scalar | None = None  # without it: 1 beside 0 or -1, or true beside false
     score: str | Mapping[str, str] | None = None  # column, or class -> column
     decided: str | None = None  # the column with the decided class
+    # What a side's own version calls the score and the decided class, for a file that lacks the columns above.
+    called: Mapping[Side, tuple[str | Mapping[str, str] | None, str | None]] = field(default_factory=dict)
     cut_off: float | None = None  # binary without `decided`: a row is positive from this score on
     weight: str | None = None
     cluster: str | None = None
