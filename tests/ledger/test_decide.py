@@ -14,7 +14,7 @@ from ledger_samples import Forge, edit, entries, segments
 
 from builder import MLGATE, Repo, md5
 from jobs import environ
-from mlgate.commands._decide import where
+from mlgate.commands._deciding import where
 from mlgate.judge import record
 from mlgate.judge.record import Statement
 from mlgate.ledger import chain
