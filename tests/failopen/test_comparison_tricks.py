@@ -12,6 +12,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from builder import reasons
 from jobs import pull_request
 from measured import GROUPS, MLGATE, Measured, Persons, repository, table
+from mlgate.judge import record
+from mlgate.model import Champion, Check, Evidence, Named, Verdict
 
 PERSONS = Persons(2000)
 CHAMPION, BETTER, WORSE = PERSONS.scores(1.0), PERSONS.scores(0.5), PERSONS.scores(2.5)
@@ -165,3 +167,35 @@ def test_a_tolerance_lets_no_rule_be_met_by_rounding(tmp_path: Path, limit: str)
     assert pull_request(repo).returncode == 1
     [failed] = [c for c in repo.evidence()["checks"] if c["verdict"] == "fail"]
     assert failed["observed"] == pytest.approx(true)
+
+
+# -- decisions -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lacks", "says"),
+    [
+        ("judge.rows.extra.challenger", "predictions or labels of extra could not be read"),
+        ("judge.rows.extra.labels", "predictions or labels of extra could not be read"),
+        ("rules.revenue@extra.unmeasured", "could not be measured on the rows"),
+    ],
+)
+def test_one_set_was_measured_and_another_only_said(lacks: str, says: str) -> None:
+    """The numbers of one evaluation set are proven; no decision is made while those of another are only committed."""
+    digest = {"dvc-md5": "e" * 32}
+    evidence = Evidence(
+        kind="compare",
+        model="visits",
+        verdict=Verdict.WARN,
+        statistics="paired",
+        subject=Named(name="models/visits.joblib", digest=digest),
+        champion=Champion(commit="b" * 40, subject=Named(name="models/visits.joblib", digest=digest)),
+        checks=[
+            Check(id="rules.auc@holdout.threshold", title="auc", verdict=Verdict.PASS, method="DeLong"),
+            Check(id=lacks, title="revenue", verdict=Verdict.WARN, reason="It could not be had."),
+        ],
+    )
+    facts = record.Facts(commit="a" * 40, default_branch=True, predictions=("holdout", "extra"))
+    assert any(says in reason for reason in record.against(evidence, facts))
+    whole = evidence.model_copy(update={"checks": evidence.checks[:1]})
+    assert not record.against(whole, facts)

@@ -169,8 +169,18 @@ def _against(evidence: Evidence, facts: Facts) -> Iterator[str]:
     if facts.predictions and evidence.statistics == "none" and evidence.champion is not None:
         sets = ", ".join(facts.predictions[:3])
         yield f"There are predictions ({sets}), and only committed metrics were compared: no interval was computed."
+    if unread := [name for name in facts.predictions if _unread(evidence, name)]:
+        yield f"The predictions or labels of {', '.join(unread[:3])} could not be read: its metrics are only said."
+    if unmeasured := [check.title for check in evidence.checks if check.id.endswith(".unmeasured")]:
+        yield f"{', '.join(unmeasured[:3])} could not be measured on the rows: the committed numbers are only said."
     if not evidence.unchanged and not any(check.group not in {"integrity", "judge"} for check in evidence.checks):
         yield "No rule was judged."
+
+
+def _unread(evidence: Evidence, name: str) -> bool:
+    """Whether the rows of the challenger itself were not at hand, in one set of several."""
+    ids = {f"judge.rows.{name}.{what}" for what in ("challenger", "labels")}
+    return any(check.id in ids and check.verdict is not Verdict.PASS for check in evidence.checks)
 
 
 def _unattested(evidence: Evidence) -> list[str]:
