@@ -141,7 +141,8 @@ APART = re.compile(
     r"|is for regression|ascending order|is empty\. Write|no column of `by`|with itself|same groups twice|own\. Name"
     r"|means nothing for|has to be recomputed|no fairness metric that mlgate knows|lies between 0|keeps to|has no limit"
     r"|contradicts|not stricter|has no rule in|nothing says how|user or password|needs rows|names a column twice"
-    r"|no cost other than|makes no sense for a cost|above the|below which|alone\. Use|outside the repository\. Only|but is `yes`|is `yes`"
+    r"|no cost other than|makes no sense for a cost|above the|below which|alone\. Use"
+    r"|outside the repository\. Only|but is `yes`|is `yes`"
 )
 
 

@@ -90,8 +90,7 @@ class Tally:
         if self._of is None:
             return None
         there = (self._unit @ counted > 0).astype(float)
-        found = np.bincount(self._of, there, minlength=len(self.names)).astype(np.float64)
-        return found
+        return np.asarray(np.bincount(self._of, there, minlength=len(self.names)), dtype=np.float64)
 
 
 def tally(rows: Rows, groups: Groups) -> Tally:
