@@ -158,7 +158,9 @@ class Doctor:
         if spec not in self._bases:
             forge = self.forge.name if self.forge.name in ground.FULL_HISTORY else "none"
             try:
-                chosen = champion.find(self.git, self.forge.event, spec).champion
+                # What a ledger or a registry has is asked when it counts: here, whether there is a base at all.
+                asked = champion.AUTO if spec.startswith(champion.ELSEWHERE) else spec
+                chosen = champion.find(self.git, self.forge.event, asked).champion
                 facts = ground.Base(chosen.commit, chosen.how, shallow=self.git.shallow, forge=forge)
             except MlgateError as error:
                 facts = ground.Base(said=redact(str(error)), shallow=self.git.shallow, forge=forge)
