@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
-from measured import MLGATE, Measured, Persons, repository, table
+from measured import GROUPS, MLGATE, Measured, Persons, repository, table
 
 PERSONS = Persons(2000)
 CHAMPION, BETTER = PERSONS.scores(1.0), PERSONS.scores(0.5)
@@ -123,3 +123,29 @@ def test_other_labels_for_the_same_rows(tmp_path: Path) -> None:
     assert judged(repo, 0) == "warn"
     assert repo.checks("warn").keys() == {"judge.rules-changed"}
     assert "were held against these labels, too" in repo.checks("pass")["judge.comparable.holdout"]
+
+
+@pytest.mark.parametrize(("model", "warns"), [("the same", True), ("another", False)])
+def test_a_champion_is_as_old_as_its_model(tmp_path: Path, model: str, *, warns: bool) -> None:
+    """Commits that leave the model alone do not make it younger."""
+    repo = Measured(tmp_path / "repo")
+    config = PLAIN.replace("champion: main", "champion: main\n  max_age: 90 days")
+    repo.write(".gitignore", "/data/test.csv\n/eval/predictions.csv\n/.dvc/cache\n/.mlgate\n")
+    repo.put(PERSONS, CHAMPION, config=config)
+    repo.git("add", "--all")
+    repo.git("commit", "--quiet", "--message", "A model", GIT_COMMITTER_DATE="2020-01-01T00:00:00Z")
+    if model == "another":
+        repo.put(PERSONS, PERSONS.scores(0.8))
+    repo.write("README.md", "Read me\n")
+    repo.commit("Today")
+    repo.git("checkout", "--quiet", "-b", "change")
+    repo.put(PERSONS, BETTER)
+    repo.commit("A better model")
+    assert judged(repo, 0) == ("warn" if warns else "pass")
+    assert ("judge.champion.age" in repo.checks("warn")) is warns
+
+
+def test_groups_alone_are_rules(tmp_path: Path) -> None:
+    repo = changed(tmp_path, MLGATE[: MLGATE.index("  rules:")] + GROUPS)
+    assert judged(repo, 0) == "pass"
+    assert "judge.no-rules" not in repo.checks()

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from mlgate.config import Config, Rule
-from mlgate.judge import costs, edits, integrity, rules, wanted
+from mlgate.judge import costs, edits, integrity, rules, standing, wanted
 from mlgate.judge.bias import Bias
 from mlgate.judge.case import Case, Side, finding
 from mlgate.judge.evaluation import Compared, Metrics, compare_set
@@ -46,7 +46,7 @@ def compare(case: Case) -> Comparison:
         approval = case.approval(config.compare.approval.label) if case.approval is not None else None
         found.append(edits.check(edited, case, approval))
     overtaken = sorted(case.behind & (integrity.gated(own, now) | integrity.gated(config, now)))
-    unchanged = not overtaken and _unchanged(case)
+    unchanged = not overtaken and same(case)
     controls = Controls(passed=0, total=0)
     not_run = integrity.not_compared(own, now)
     shown = _Shown()
@@ -56,7 +56,8 @@ def compare(case: Case) -> Comparison:
         reason = "Model, metrics and evaluation data are the champion's: nothing to compare."
         found.append(Check(id="judge.unchanged", group="judge", title="unchanged", verdict=Verdict.PASS, reason=reason))
     else:
-        if not (config.compare.rules or any(one.rules for one in config.evaluate.values())):
+        groups = config.compare.slices or config.compare.fairness or config.compare.costs
+        if not (config.compare.rules or groups or any(one.rules for one in config.evaluate.values())):
             found.append(_no_rules(config))
         found += _age(case, config)
         sets, seen = _sets(case, config)
@@ -269,7 +270,7 @@ def _age(case: Case, config: Config) -> Iterator[Check]:
     if most is None or case.champion is None:
         return
     snapshot = case.champion.pipeline.snapshot
-    age = days(snapshot.git.committed_at(snapshot.commit), case.now)
+    age = days(standing.since(case.champion, config), case.now)
     if age is not None and age > float(most) / 86_400:
         reason = f"The champion {snapshot.commit[:7]} is {age:.0f} days old; compare.max_age is {most / 86_400:f} days."
         yield finding("judge.champion.age", "the champion's age", Verdict.WARN, reason)
@@ -323,7 +324,7 @@ def _unknown_test_set(case: Case, config: Config, sets: Sequence[Compared]) -> l
 # -- the document ----------------------------------------------------------------------------------------------------
 
 
-def _unchanged(case: Case) -> bool:
+def same(case: Case) -> bool:
     """The same model, the same metrics files and the same test sets on both sides."""
     then, own = case.champion, case.challenger.config
     if then is None or then.config is None or own is None:

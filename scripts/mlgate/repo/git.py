@@ -313,6 +313,11 @@ class Git:
         out = self.run("ls-files", "--full-name", "--cached", *options, "-z", "--", *specs)
         return sorted({_name(p) for p in out.split(b"\0") if p})
 
+    def touched(self, commit: str, path: str, most: int) -> list[str]:
+        """The last commits of a branch that changed a file or folder, newest first, merges as one change."""
+        done = self.try_run("rev-list", "--first-parent", f"--max-count={most}", commit, "--", f":(top,literal){path}")
+        return done.stdout.decode().split() if done.returncode == 0 else []
+
     def count_between(self, old: str, new: str) -> int | None:
         """Commits reachable from `new` and not from `old`; None where a shallow clone hides some."""
         if self.shallow:
