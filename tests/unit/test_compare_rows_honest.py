@@ -149,3 +149,16 @@ def test_groups_alone_are_rules(tmp_path: Path) -> None:
     repo = changed(tmp_path, MLGATE[: MLGATE.index("  rules:")] + GROUPS)
     assert judged(repo, 0) == "pass"
     assert "judge.no-rules" not in repo.checks()
+
+
+def test_a_bias_report_of_an_earlier_run_does_not_stay(tmp_path: Path) -> None:
+    repo = changed(tmp_path, MLGATE + GROUPS)
+    judged(repo, 0)
+    report = repo.path / ".mlgate/bias/visits/bias_report.json"
+    assert report.exists()
+    repo.put(PERSONS, PERSONS.scores(0.4))
+    repo.commit("Another one, whose predictions are not here")
+    (repo.path / "eval/predictions.csv").unlink()
+    repo.git("clean", "--quiet", "-xfd", ".dvc")
+    judged(repo, 0)
+    assert not report.exists()

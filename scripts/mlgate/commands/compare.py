@@ -23,7 +23,7 @@ from mlgate.forges.nouns import Annotation
 from mlgate.judge import wanted
 from mlgate.judge.bias import Bias
 from mlgate.judge.case import Case, Side, pinned
-from mlgate.judge.comparison import compare
+from mlgate.judge.comparison import compare, same
 from mlgate.judge.integrity import sources
 from mlgate.model import Approval, Check, Evidence, Location, Verdict
 from mlgate.repo.champion import Chosen
@@ -94,6 +94,7 @@ def command(
         )
         return _prepare.every(run, asked)
     run.forget("compare")
+    _forget(run)
     try:
         judge = _Judge(run, champion.strip(), run.cwd / handed if handed else None, run.cwd / inputs)
         evidences = judge.all()
@@ -114,6 +115,14 @@ def _decide(run: Run, evidences: list[Evidence], judge: _Judge) -> Sequence[Deci
     from mlgate.commands._decide import decide  # noqa: PLC0415 -- pydantic's models of every kind of entry
 
     return decide(run, evidences, judge.bounds, judge.besides())
+
+
+def _forget(run: Run) -> None:
+    """Bias reports of an earlier run: beside this one's evidence they would speak of another model."""
+    folder = run.cwd / STATE / "bias"
+    if not folder.is_symlink() and not folder.parent.is_symlink():
+        for file in folder.glob("*/bias_report.*"):
+            file.unlink(missing_ok=True)
 
 
 def _decided(found: Sequence[Decided]) -> dict[str, str]:
@@ -183,9 +192,6 @@ class _Judge:
         champion = self._side(git.at(chosen.commit), file, own) if chosen.commit else None
         if champion is not None and chosen.folder:
             champion = pinned(champion, binding, chosen.folder)
-        notes = bound.notes
-        if self.handed is not None:
-            notes += self.handed.checks(own, bound, self._pipeline(self.now), chosen.commit)
         remembered, challenger = self.bound.remembered, Side(self._pipeline(self.now), own)
         anchored, said = remembered.anchor(binding, own)
         looks, not_run = remembered.looks(binding, challenger)
@@ -204,9 +210,12 @@ class _Judge:
             now=self.run.source().at,
             strict_tree=self.run.in_ci,
             looks=looks,
-            notes=(*notes, *said),
+            notes=(*bound.notes, *said),
             not_run=tuple(not_run),
         )
+        if self.handed is not None:
+            checks = self.handed.checks(own, bound, self._pipeline(self.now), chosen.commit, unchanged=same(case))
+            case = replace(case, notes=(*checks, *case.notes))
         rows = Rows(self.run, case, self.inputs, self._prepared(own.model), strict=self.handed is not None)
         costs = rows.costs(binding) if binding.compare.costs else None
         done = compare(replace(case, measure=rows, costs=costs))
