@@ -19,6 +19,7 @@ PERSONS = Persons(2000)
 CHAMPION, BETTER, WORSE = PERSONS.scores(1.0), PERSONS.scores(0.5), PERSONS.scores(2.5)
 LABELS = "labels.csv"
 LABELLED = MLGATE.replace("    columns:", f"    labels: {LABELS}\n    columns:")
+PLAIN = MLGATE[: MLGATE.index("    accuracy:")]
 ROWS = """\
     predictions: {path: eval/predictions.csv, score: p_visit, cut_off: 0.5}
 """
@@ -137,6 +138,22 @@ def test_only_the_labels_change(labelled: Measured) -> None:
     assert pull_request(labelled).returncode == 2
     assert not labelled.evidence()["unchanged"]
     assert "its predictions and the labels give" in reasons(labelled, "error")
+
+
+def test_a_metric_is_renamed_where_the_champion_is_not_comparable(tmp_path: Path) -> None:
+    """A rule for all sets judges those that measure its metric, and those where the champion did."""
+    extra = "  extra:\n    data: data/other.csv\n    metrics: [metrics/other.json]\ncompare:\n"
+    config = PLAIN.replace("compare:\n", extra) + "  policy: {not_comparable: warn, unapproved: warn}\n"
+    repo = Measured(tmp_path / "repo")
+    repo.write("data/other.csv", "person\n1\n")
+    repo.write("metrics/other.json", {"auc": 0.9})
+    repository(repo.path, PERSONS, CHAMPION, config=config)
+    repo.write("data/other.csv", "person\n2\n")
+    repo.write("metrics/other.json", {"auc_": 0.1})
+    repo.put(PERSONS, BETTER)
+    repo.commit()
+    assert pull_request(repo).returncode == 2
+    assert "auc is missing in the challenger's metrics/other.json" in reasons(repo, "error")
 
 
 # -- groups ----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from mlgate.config import Config, Rule
 from mlgate.judge import costs, edits, integrity, rules, standing, wanted
 from mlgate.judge.bias import Bias
 from mlgate.judge.case import Case, Side, finding
-from mlgate.judge.evaluation import Compared, Metrics, compare_set
+from mlgate.judge.evaluation import Compared, compare_set
 from mlgate.judge.rules import Where
 from mlgate.judge.ruling import Ruling
 from mlgate.model import Champion, Change, Check, Controls, Evidence, Figure, Location, Moved, Named, Verdict, worst
@@ -176,7 +176,7 @@ def ruled(config: Config, sets: Sequence[Compared]) -> Iterator[tuple[str, Rule,
     """Each rule with each evaluation set that it judges: its own rules, and those for all sets that it measures."""
     for key, rule in config.compare.rules.items():
         left = [one for one in sets if key not in config.evaluate[one.name].rules]
-        for one in [s for s in left if _has(s.challenger, key) or _has(s.champion, key)] or left:
+        for one in [s for s in left if key in s.challenger.values or key in s.before] or left:
             yield key, rule, one
     for one in sets:
         yield from ((key, rule, one) for key, rule in config.evaluate[one.name].rules.items())
@@ -196,10 +196,6 @@ def _as_proposed(case: Case, config: Config) -> Iterator[Check]:
 def _proposed(check: Check) -> Check:
     """Told apart from what the binding version says of the same thing."""
     return check.model_copy(update={"id": f"proposed.{check.id}", "title": f"{check.title}, as proposed"})
-
-
-def _has(side: Metrics | None, key: str) -> bool:
-    return side is not None and key in side.values
 
 
 def _ruled(side: Side, key: str) -> bool:

@@ -66,6 +66,7 @@ class Compared:
     absent: tuple[Verdict, str]
     measured: Measured = field(default_factory=Measured)
     adrift: tuple[Verdict, str] | None = None  # the same for an anchor that was measured on other rows
+    before: frozenset[str] = frozenset()  # the metrics that the champion has, also where it is not comparable
 
     @property
     def by_id(self) -> bool:
@@ -97,7 +98,8 @@ def compare_set(
     measured = case.measure(config, name)
     champion, absent, checks = _champion(case, config, name, evaluation, measured)
     anchor, adrift, more = _anchor(case, config, name, evaluation, measured)
-    compared = Compared(name, challenger, champion, anchor, absent, measured, adrift)
+    before = frozenset(Metrics(case.champion, config, name, evaluation).values) if case.champion else frozenset()
+    compared = Compared(name, challenger, champion, anchor, absent, measured, adrift, before)
     return compared, [*measured.checks, *checks, *more]
 
 
