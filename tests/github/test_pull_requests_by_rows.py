@@ -1,4 +1,4 @@
-"""Pull requests whose rows decide, through the whole gate: a real runner, a real DVC, a remote, and reviews on the forge.
+"""Pull requests whose rows decide, through the whole gate: a real runner, DVC, a remote, and reviews on the forge.
 
 The run job prepares with the project's own tools; the judge sees a fresh checkout and what was handed over.
 """

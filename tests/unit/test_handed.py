@@ -196,8 +196,12 @@ ALL = ("entry.holdout.regret.challenger", "costs.challenger")
 
 def test_what_was_prepared_for_this_champion_counts(asked: Handed) -> None:
     assert said(asked, prepare=prepared(asked, *ALL)) == {}
-    assert said(asked, prepare=prepared(asked, "unchanged")) == {}, "of an unchanged model nothing new is made"
-    assert said(asked, prepare=prepared(asked, "held-back")) == {}, "whose warning stays"
+    same = replace(asked, unchanged=True)
+    assert said(same, prepare=prepared(asked, "unchanged")) == {}, "of an unchanged model nothing new is made"
+    bad = validated(asked)
+    checks_ = [bad.checks[0].model_copy(update={"verdict": Verdict.FAIL}), bad.checks[1]]
+    bad = bad.model_copy(update={"checks": checks_, "verdict": Verdict.FAIL})
+    assert said(asked, prepare=prepared(asked, "held-back"), validate_data=bad) == {}, "whose failure stays"
     first = replace(asked, champion="")
     assert said(first, prepare=prepared(asked, *ALL, champion="")) == {}
 
@@ -209,6 +213,8 @@ def test_what_was_prepared_for_this_champion_counts(asked: Handed) -> None:
         (ALL, "", "it speaks of no commit as the champion"),
         (ALL[:1], "c" * 40, "1 of 2 things that project code is to make are not in it (costs)"),
         (("costs-of-living",), "c" * 40, "2 of 2 things"),
+        (("unchanged",), "c" * 40, "it says that nothing has changed, and the commits say otherwise"),
+        (("held-back",), "c" * 40, "no project code was run because of the data, and nothing is wrong with them"),
     ],
 )
 def test_what_was_prepared_for_another_or_in_part_counts_as_not_done(

@@ -27,10 +27,12 @@ class Received:
         for one in collect(folder):
             self.by_model.setdefault(one.model, {})[one.kind] = one
 
-    def checks(self, own: Config, bound: Bound, now: Pipeline, champion: str = "") -> tuple[Check, ...]:
+    def checks(
+        self, own: Config, bound: Bound, now: Pipeline, champion: str = "", *, unchanged: bool = False
+    ) -> tuple[Check, ...]:
         """What it fails to show of one model. Raises MlgateError for a contract that cannot be read.
 
-        `champion` is the commit that it is compared with, empty for none.
+        `champion` is the commit that it is compared with, empty for none; `unchanged`: the commits say the same.
         """
         binding = bound.binding
         made = [path for path in integrity.sources(own) if path in now.outs]
@@ -45,6 +47,7 @@ class Received:
             trains=bool(made),
             prepares=_prepares(binding),
             champion=champion,
+            unchanged=unchanged,
             makes=list(_makes(binding)),
         )
         return tuple(handed.checks(want, self.by_model.get(own.model, {})))

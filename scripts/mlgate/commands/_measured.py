@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mlgate.data.aligned import Asked, File, Finding, Made, Side
 
+_MOST_COSTS = 64_000_000  # octets
 _VERDICTS = {"error": Verdict.ERROR, "inconclusive": Verdict.INCONCLUSIVE, "note": Verdict.PASS}
 
 
@@ -243,7 +244,11 @@ class Rows:
         """What the run job measured, if anything. Raises MlgateError for another file than it told."""
         name = made.costs(config.model)
         path = made.find(self.prepared, self.folder, name)
-        return None if path is None else costs.read(path.read_bytes(), name)
+        if path is None:
+            return None
+        if path.stat().st_size > _MOST_COSTS:
+            raise MlgateError("is much larger than what `mlgate compare --prepare` writes.", file=name)
+        return costs.read(path.read_bytes(), name)
 
     def _exclude(self, config: Config, name: str) -> File | None:
         from mlgate.data.aligned import File  # noqa: PLC0415

@@ -40,6 +40,7 @@ class Handed:
     trains: bool = False  # whether there is anything that `train` could attest
     prepares: bool = False  # whether there is anything that the judge is to get from `compare --prepare`
     champion: str = ""  # the commit that it is compared with
+    unchanged: bool = False  # whether model, metrics and evaluation data are the champion's
     makes: Sequence[str] = ()  # what project code has to make: checks of `prepare` without that word
 
 
@@ -52,7 +53,9 @@ def checks(want: Handed, evidence: Mapping[str, Evidence | None]) -> Iterator[Ch
         stopped = data is not None and data.exit_code != 0  # then no project code is run on them
         yield _check(TRAIN, want, list(_training(want, evidence.get(TRAIN), stopped=stopped)))
     if want.prepares:
-        yield _check(PREPARE, want, list(_preparing(want, evidence.get(PREPARE))))
+        data = evidence.get(VALIDATE)
+        stopped = data is not None and data.exit_code != 0
+        yield _check(PREPARE, want, list(_preparing(want, evidence.get(PREPARE), stopped=stopped)))
 
 
 def _check(verb: str, want: Handed, wrong: list[str]) -> Check:
@@ -129,7 +132,7 @@ def _training(want: Handed, evidence: Evidence | None, *, stopped: bool) -> Iter
         yield f"`train.verify` asks for {want.verify}, and it did {done or 'nothing'}."
 
 
-def _preparing(want: Handed, evidence: Evidence | None) -> Iterator[str]:
+def _preparing(want: Handed, evidence: Evidence | None, *, stopped: bool) -> Iterator[str]:
     yield from _either(want, evidence)
     if evidence is None:
         return
@@ -138,7 +141,11 @@ def _preparing(want: Handed, evidence: Evidence | None) -> Iterator[str]:
         meant = want.champion[:7] or "no commit"
         yield f"it speaks of {against[:7] or 'no commit'} as the champion, and {meant} is the one."
     said = {check.id.removeprefix(f"{PREPARE}.") for check in evidence.checks}
-    # Nothing new is made of an unchanged model; and where no code was run, a check says why.
+    # Nothing new is made of an unchanged model; and no code is run on data that break their contract.
+    if "unchanged" in said and not want.unchanged:
+        yield "it says that nothing has changed, and the commits say otherwise."
+    if "held-back" in said and not stopped:
+        yield "it says that no project code was run because of the data, and nothing is wrong with them."
     if said & {"unchanged", "held-back"}:
         return
     lost = [one for one in want.makes if not any(have == one or have.startswith(f"{one}.") for have in said)]

@@ -165,6 +165,8 @@ def _change(check: Check, word: str, rule: Rule, spec: Spec, compared: Compared,
     if outcome == "inconclusive":
         by = abs(1 - ratio) * abs(asked.b) if relative else float(margin)
         needed = decide.needed(asked, by, compared.confidence)
+        if needed is not None and needed <= asked.rows:
+            needed = None  # where so many could not tell, the models are not alike, and that is what it assumes
         update |= {"needed": needed, "verdict": Verdict.INCONCLUSIVE, "reason": _open(check, asked, needed, other)}
     elif outcome == "worse":
         update |= {"verdict": Verdict.FAIL, "reason": check.reason or f"{check.title} is worse than the {other}."}
@@ -209,7 +211,7 @@ def _open(check: Check, bounds: Bounds, needed: int | None, other: str) -> str:
     """Why the rows decide nothing, and what would."""
     if bounds.too_little:
         return f"{check.title} cannot be held against the {other}: {bounds.too_little}."
-    more = f" About {_round(needed)} rows like these would settle it." if needed and needed > bounds.rows else ""
+    more = f" About {_round(needed)} rows like these would settle it." if needed else ""
     return (
         f"{check.title} may be worse than the {other} by more than is allowed, or not: {bounds.rows:,} rows cannot "
         f"tell.{more}"
