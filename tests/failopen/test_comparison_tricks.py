@@ -10,7 +10,7 @@ import yaml
 from sklearn.metrics import log_loss, roc_auc_score
 
 from builder import reasons
-from jobs import pull_request
+from jobs import on_github, pull_request
 from measured import GROUPS, MLGATE, Measured, Persons, repository, table
 from mlgate.judge import record
 from mlgate.model import Champion, Check, Evidence, Named, Verdict
@@ -216,3 +216,20 @@ def test_one_set_was_measured_and_another_only_said(lacks: str, says: str) -> No
     assert any(says in reason for reason in record.against(evidence, facts))
     whole = evidence.model_copy(update={"checks": evidence.checks[:1]})
     assert not record.against(whole, facts)
+
+
+@pytest.mark.parametrize("verify", ["lock", "score"])
+def test_a_decision_without_the_steps_that_were_asked_for(tmp_path: Path, verify: str) -> None:
+    """A job that only compares makes no decision about a model whose training was to be proven."""
+    proof = f"train: {{data: data/train.csv, verify: {verify}}}"
+    repo = repository(
+        tmp_path / "repo", PERSONS, CHAMPION, config=MLGATE.replace("train: {data: data/train.csv}", proof)
+    )
+    before = repo.head
+    repo.git("checkout", "--quiet", "main")
+    repo.put(PERSONS, BETTER)
+    repo.commit()
+    done = on_github(repo, "push", {"before": before, "after": repo.head, "ref": "refs/heads/main"},
+                     GITHUB_REF="refs/heads/main", GITHUB_REF_NAME="main")  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (repo.path / ".mlgate/decisions/visits.json").exists() is (verify == "lock")

@@ -224,11 +224,22 @@ class _Judge:
         return done.evidence
 
     def besides(self) -> dict[str, list[str]]:
-        """What the run job found, by model, where that stops a decision that the comparison alone would make."""
+        """What other steps found, by model, where that stops a decision that the comparison alone would make.
+
+        Where nothing is handed over they are steps of this job, and what mlgate.yaml asks of them has to be here.
+        """
+        received = self.handed or Received(self.run, self.run.cwd / STATE / "evidence")
         found: dict[str, list[str]] = {}
-        for model, by_verb in (self.handed.by_model if self.handed is not None else {}).items():
-            stopped = [e for e in by_verb.values() if e is not None and e.verdict.rank > Verdict.WARN.rank]
-            found[model] = [f"{e.kind} says {e.verdict}: {e.title}" for e in stopped]
+        for model, bound in self.bounds.items():
+            told = [e for e in received.by_model.get(model, {}).values() if e is not None]
+            if self.handed is None:
+                told = [e for e in told if e.source.commit == self.run.head]
+            stopped = [f"{e.kind} says {e.verdict}: {e.title}" for e in told if e.verdict.rank > Verdict.WARN.rank]
+            lacking = _asked(bound.binding) - {e.kind for e in told} if self.handed is None else set()
+            file = bound.binding.file
+            found[model] = stopped + [
+                f"{file} asks for {verb}, which did not look at this commit." for verb in sorted(lacking)
+            ]
         return found
 
     def _private(self, own: Config, bound: Bound) -> frozenset[str]:
@@ -279,6 +290,12 @@ class _Judge:
         now = self._pipeline(self.now)
         gone = [one.binding for one in self.bound.removed()]
         return [_retired(config, now, last=not models) for config in gone if config.model not in models]
+
+
+def _asked(binding: Config) -> set[str]:
+    """The steps whose evidence a decision needs. What a lock attests the judge sees itself."""
+    data = {"validate-data"} if any(entry.contract for entry in binding.data) else set()
+    return data | ({"train"} if binding.train.verify != "lock" else set())
 
 
 def _retired(config: Config, now: Pipeline, *, last: bool) -> Evidence:
