@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from sklearn.metrics import log_loss, roc_auc_score
@@ -12,7 +13,11 @@ from sklearn.metrics import log_loss, roc_auc_score
 from builder import reasons
 from jobs import on_github, pull_request
 from measured import GROUPS, MLGATE, Measured, Persons, repository, table
-from mlgate.judge import record
+from mlgate.config import Policy, Rule
+from mlgate.data.rows import Predicted, Rows
+from mlgate.judge import estimate, record, rules, statistics
+from mlgate.judge.rules import Values, Where
+from mlgate.judge.statistics import Compared
 from mlgate.model import Champion, Check, Evidence, Named, Verdict
 
 PERSONS = Persons(2000)
@@ -233,3 +238,21 @@ def test_a_decision_without_the_steps_that_were_asked_for(tmp_path: Path, verify
                      GITHUB_REF="refs/heads/main", GITHUB_REF_NAME="main")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert (repo.path / ".mlgate/decisions/visits.json").exists() is (verify == "lock")
+
+
+def test_the_same_predictions_with_other_values_of_an_entry_point() -> None:
+    """Their digest says nothing of what the change's own function makes of them."""
+    count = 400
+    label = np.arange(count) % 2.0
+    draw = np.random.default_rng(1)
+    ours, theirs = (Predicted(score=label, values={"a:b": draw.normal(size=count)}) for _ in range(2))
+    rule = Rule.model_validate(
+        {"is": "row_mean", "entry_point": "a:b", "greater_is_better": True, "max_absolute_regression": "0.01"}
+    )
+    spec = estimate.spec_of("revenue", rule)
+    assert spec is not None
+    rows = Rows("binary", label, ours, theirs, classes=("no", "yes"))
+    where = Where("revenue", "rules.revenue", "revenue", "metrics/eval.json")
+    points = rules.check(rule, Values(1.0, 1.0), Policy(), where)
+    [check] = statistics.settle(points, where, rule, spec, Compared(rows, 0.95, frozenset({"champion"})))
+    assert (check.outcome, check.verdict) == ("inconclusive", Verdict.INCONCLUSIVE)
