@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -247,7 +248,7 @@ def test_the_same_predictions_with_other_values_of_an_entry_point() -> None:
     draw = np.random.default_rng(1)
     ours, theirs = (Predicted(score=label, values={"a:b": draw.normal(size=count)}) for _ in range(2))
     rule = Rule.model_validate(
-        {"is": "row_mean", "entry_point": "a:b", "greater_is_better": True, "max_absolute_regression": "0.01"}
+        {"is": "row_mean", "entry_point": "a:b", "greater_is_better": True, "max_absolute_regression": Decimal("0.01")}
     )
     spec = estimate.spec_of("revenue", rule)
     assert spec is not None
