@@ -71,6 +71,30 @@ def test_a_second_model_whose_name_differs_in_case_only(repo: Repo) -> None:
     assert pull_request(repo, "--config", "**/mlgate.yaml").returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (".github/workflows/gate.yml", "jobs: {gate: {uses: mlgate/mlgate/.github/workflows/model-gate.yml@v1}}"),
+        (".gitea/workflows/gate.yml", "jobs: {gate: {uses: mlgate/mlgate/.github/workflows/model-gate.yml@v1}}"),
+        (".gitlab-ci.yml", "include: [{project: mlgate/mlgate, file: /gitlab-templates/ml-pipeline.gitlab-ci.yml}]"),
+        ("ci/gate.yml", "variables: {MLGATE_FAIL_ON: error}"),
+        ("ci/gate.yml", "include: [{project: mlgate/mlgate, inputs: {champion: the-worst}}]"),
+        ("CODEOWNERS", "* @me"),
+    ],
+)
+def test_who_calls_the_gate_is_changed(path: str, text: str, repo: Repo) -> None:
+    """Nobody has approved it, so that a better model does not pass."""
+    repo.git("checkout", "--quiet", "main")
+    repo.write(".gitlab-ci.yml", "include: [ci/gate.yml]\n")
+    repo.commit("Include")
+    repo.git("checkout", "--quiet", "-B", "change")
+    repo.model({"auc": 0.75, "log_loss": 0.55})
+    repo.write(path, f"{text}\n")
+    repo.commit("Call")
+    assert pull_request(repo).returncode == 3
+    assert path in reasons(repo, "inconclusive")
+
+
 # -- other files before the judge ------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,8 @@ from mlgate.repo.dvc import Pipeline
 from mlgate.repo.git import Snapshot
 
 _LISTED = 5
-_CALLERS = re.compile(r"\.github/(workflows|actions)/.+|\.gitlab-ci\.ya?ml|\.gitlab/.+\.ya?ml")
+_CALLERS = re.compile(r"\.(github|gitea|forgejo)/(workflows|actions)/.+|\.gitlab-ci\.ya?ml|\.gitlab/.+\.ya?ml")
+_INCLUDED = re.compile(r"(?!(.*/)?(mlgate|dvc)[^/]*$).+\.ya?ml")  # what .gitlab-ci.yml may include lies anywhere
 _WHO = re.compile(r"(.*/)?CODEOWNERS")
 
 
@@ -90,16 +91,18 @@ def _files(case: Case) -> Iterator[Change]:
         return
     then, now = case.base, case.challenger.pipeline.snapshot
     contracts = {case.binding.path(entry.contract) for entry in case.binding.data if entry.contract}
+    includes = any(path in then.files for path in (".gitlab-ci.yml", ".gitlab-ci.yaml"))
     for path in sorted({*then.files, *now.files}):
         if then.files.get(path) == now.files.get(path):
             continue
-        if path in contracts or _WHO.fullmatch(path) or (_CALLERS.fullmatch(path) and _calls(path, then, now)):
+        caller = _CALLERS.fullmatch(path) or (includes and _INCLUDED.fullmatch(path))
+        if path in contracts or _WHO.fullmatch(path) or (caller and _calls(path, then, now)):
             yield Change(kind="rule", what=path, before=_blob(then, path), after=_blob(now, path))
 
 
 def _calls(path: str, *snapshots: Snapshot) -> bool:
     """Whether a workflow speaks of the gate, in either version."""
-    return any(b"mlgate" in (snapshot.read(path) or b"") for snapshot in snapshots if path in snapshot.files)
+    return any(b"mlgate" in (snapshot.read(path) or b"").lower() for snapshot in snapshots if path in snapshot.files)
 
 
 def _blob(snapshot: Snapshot, path: str) -> str | None:
