@@ -36,6 +36,7 @@ _EXTRAS = {
         "for expectations that DuckDB does not answer",
         {"great_expectations": ("great-expectations", (1, 9)), "pyarrow": ("pyarrow", (20, 0))},
     ),
+    "sign": _Extra("to verify signatures", {"cryptography": ("cryptography", (44, 0))}),
     "track": _Extra("to talk to MLflow", {"mlflow": ("mlflow-skinny", (3, 4))}),
     "track-local": _Extra(
         "for an MLflow store without a server", {"mlflow": ("mlflow", (3, 4)), "sqlalchemy": ("sqlalchemy", (1, 4))}

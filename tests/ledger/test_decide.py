@@ -6,10 +6,13 @@ import base64
 import hashlib
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from ledger_samples import Forge, edit, entries, segments
 
 from builder import MLGATE, Repo, md5
@@ -186,15 +189,32 @@ def test_a_signature_beside_a_record_must_be_of_that_record(main: Main) -> None:
     main.challenger()
     main.judged()
 
-    def sign(payload: bytes) -> None:
-        envelope = {"payloadType": "application/vnd.in-toto+json", "payload": base64.b64encode(payload).decode()}
-        beside = main.file.with_name("visits.json.dsse.json")
-        beside.write_text(json.dumps({**envelope, "signatures": [{"sig": "AA=="}]}))
+    mine, other = (ed25519.Ed25519PrivateKey.generate() for _ in range(2))
 
+    def sign(payload: bytes) -> None:
+        kind = "application/vnd.in-toto+json"
+        signed = mine.sign(f"DSSEv1 {len(kind)} {kind} {len(payload)} ".encode() + payload)
+        envelope = {"payloadType": kind, "payload": base64.b64encode(payload).decode()}
+        beside = main.file.with_name("visits.json.dsse.json")
+        beside.write_text(json.dumps({**envelope, "signatures": [{"sig": base64.b64encode(signed).decode()}]}))
+
+    def verified(key: ed25519.Ed25519PrivateKey) -> subprocess.CompletedProcess[str]:
+        form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        file = main.file.parent.parent.parent / "cosign.pub"
+        file.write_bytes(key.public_key().public_bytes(*form))
+        return main.repo.mlgate("audit", "verify", "--key", str(file))
+
+    unsigned = verified(mine)
+    assert unsigned.returncode == 2
+    assert "it is not signed, and --key asks for that." in unsigned.stdout
     sign(main.file.read_bytes())
     done = main.repo.mlgate("audit", "verify")
     assert done.returncode == 0
-    assert "the signature itself was not verified here" in done.stdout
+    assert "by whom was not verified" in done.stdout
+    assert verified(mine).returncode == 0
+    foreign = verified(other)
+    assert foreign.returncode == 2
+    assert "is not signed with cosign.pub." in foreign.stdout
     sign(b"{}")
     done = main.repo.mlgate("audit", "verify")
     assert done.returncode == 2

@@ -45,6 +45,7 @@ def test_defaults_judge_strictly_and_limit_nothing() -> None:
         "missing_champion": "warn",
         "not_comparable": "inconclusive",
         "unapproved": "inconclusive",
+        "unattested": "undecided",
         "no_credentials": "warn",
     }
     assert (config.compare.confidence, config.compare.max_age) == (Decimal("0.95"), None)

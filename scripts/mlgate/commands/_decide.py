@@ -87,6 +87,7 @@ def _facts(run: Run, evidence: Evidence, bound: Bound, place: str, pipeline: Pip
         evaluation={name: integrity.named(pipeline, path, name) for name, path in data.items() if pipeline},
         predictions=tuple(name for name, one in config.evaluate.items() if one.predictions),
         sha256=_sha256(run, evidence.subject, pipeline) if evidence.subject and pipeline else "",
+        allow_unattested=config.compare.policy.unattested == "decided",
         source=run.source(),
         tool=f"mlgate {__version__}",
     )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +13,12 @@ from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.judge import record
 from mlgate.judge.record import RULES, Statement
+from mlgate.ledger import dsse
 from mlgate.ledger.chain import Record
 from mlgate.ledger.kinds import Decision
 from mlgate.ledger.verify import Report
 
 SIGNED = ".dsse.json"  # beside a record: its DSSE envelope
-_PAYLOAD = "application/vnd.in-toto+json"
 _LARGEST = 10_000_000
 
 
@@ -33,8 +31,11 @@ class Checked:
     said: tuple[str, ...] = ()
 
 
-def check(run: Run, report: Report, files: Sequence[Path]) -> Checked:
-    """Every decision of the ledger, and the files that are named, else those of `.mlgate/decisions`."""
+def check(run: Run, report: Report, files: Sequence[Path], key: Path | None = None) -> Checked:
+    """Every decision of the ledger, and the files that are named, else those of `.mlgate/decisions`.
+
+    With a public `key`, each of these files has to be signed with it. Raises MlgateError where that is no key.
+    """
     made = [(each, each.entry) for each in report.records if isinstance(each.entry, Decision)]
     wrong: list[str] = []
     unread = 0
@@ -58,7 +59,7 @@ def check(run: Run, report: Report, files: Sequence[Path]) -> Checked:
     named = files or sorted((run.cwd / STATE / FOLDER).glob("*.json"))
     named = [path for path in named if not path.name.endswith(SIGNED)]
     for path in named:
-        problems, signed = _file(path, [entry for _, entry in made])
+        problems, signed = _file(path, [entry for _, entry in made], key)
         wrong += [f"{relative(path)}: {each}" for each in problems]
         said.append(f"{relative(path)}: {signed}")
     if made and not named:
@@ -93,7 +94,7 @@ def _rules(run: Run, statement: Statement) -> str | None:
     return ""
 
 
-def _file(path: Path, entries: Sequence[Decision]) -> tuple[list[str], str]:
+def _file(path: Path, entries: Sequence[Decision], key: Path | None) -> tuple[list[str], str]:
     """What is wrong with a record in a file, and what is to be said of its signature."""
     try:
         if path.stat().st_size > _LARGEST:
@@ -112,31 +113,26 @@ def _file(path: Path, entries: Sequence[Decision]) -> tuple[list[str], str]:
         wrong.append(f"the ledger has no decision with this record ({statement.digest[:12]}).")
     else:
         wrong += [f"{each}." for each in record.agrees(statement, entry)]
-    return [*wrong, *_envelope(path, data)], _signature(path)
+    more, signed = _envelope(path, data, key)
+    return [*wrong, *more], signed
 
 
-def _envelope(path: Path, data: bytes) -> Iterator[str]:
-    """Whether an envelope beside the record is about this very record."""
+def _envelope(path: Path, data: bytes, key: Path | None) -> tuple[list[str], str]:
+    """What is wrong with the envelope beside a record, and what is to be said of its signature."""
     beside = path.with_name(path.name + SIGNED)
-    if not beside.is_file():
-        return
     try:
-        envelope = json.loads(beside.read_text("utf-8"))
-        payload = base64.b64decode(envelope["payload"], validate=True)
-        of_type = envelope["payloadType"] == _PAYLOAD
-        signatures = len(envelope["signatures"])
-    except (OSError, ValueError, KeyError, TypeError, binascii.Error, RecursionError):
-        yield f"{beside.name} beside it is no DSSE envelope."
-        return
-    if not of_type or payload != data:
-        yield f"{beside.name} beside it signs something else."
-    if not signatures:
-        yield f"{beside.name} beside it has no signature."
-
-
-def _signature(path: Path) -> str:
-    """Said plainly: mlgate looks at what is signed, and leaves the arithmetic of signatures to who is good at it."""
-    beside = path.with_name(path.name + SIGNED)
-    if not beside.is_file():
-        return "not signed."
-    return f"signed by {beside.name}; the signature itself was not verified here (use `cosign` or `gh attestation`)."
+        envelope = beside.read_bytes()
+    except FileNotFoundError:
+        return (["it is not signed, and --key asks for that."] if key else []), "not signed."
+    except OSError as error:
+        return [f"{beside.name} beside it cannot be read ({error.strerror})."], "not signed, as far as can be told."
+    if wrong := dsse.problem(envelope, data):
+        return [f"{beside.name} beside it {wrong}."], "not signed, as far as can be told."
+    if key is None:
+        return [], f"signed by {beside.name}; by whom was not verified: give `--key`, the public key in PEM form."
+    try:
+        if dsse.is_signed(envelope, data, key.read_bytes()):
+            return [], f"signed with {key.name}."
+    except MlgateError as error:
+        raise MlgateError(error.message, file=key.name, fix=error.fix) from error
+    return [f"{beside.name} beside it is not signed with {key.name}."], "signed with another key."

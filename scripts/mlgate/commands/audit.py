@@ -118,6 +118,12 @@ def log(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A decision record in a file; can be repeated. Default: those of .mlgate/decisions.",
 )
+@click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Public key in PEM form: every record in a file has to be signed with it.",
+)
 @as_json
 def verify(
     config: str,
@@ -126,6 +132,7 @@ def verify(
     head_files: tuple[Path, ...],
     decisions: tuple[Path, ...],
     *,
+    key: Path | None,
     as_json: bool,
     debug: bool,
 ) -> int:
@@ -139,7 +146,7 @@ def verify(
     for path in head_files:
         against += _heads_of(path)
     report = _ledger(run).examine(against)
-    records = _records.check(run, report, decisions)
+    records = _records.check(run, report, decisions, key)
     whole = report.whole and not records.wrong
     verdict = "pass" if whole else "error"
     run.forge.set_outputs({"verdict": verdict, "ledger-head": _tokens(report.heads)})

@@ -319,6 +319,11 @@ class Policy(_Closed):
     no_credentials: Literal["warn", "inconclusive", "error"] = Field(
         default="warn", description="A file could not be read because the run has no credentials for it, as for forks."
     )
+    unattested: Literal["undecided", "decided"] = Field(
+        default="undecided",
+        description="Committed metrics that no stage of a dvc.lock made are a warning. `decided`: their model may still "
+        "get a decision record.",
+    )
 
 
 class Approval(_Closed):
@@ -499,7 +504,7 @@ class Config(_Closed):
         if compare["champion"].startswith("path:"):
             compare["champion"] = f"path:{self.path(compare['champion'].removeprefix('path:'))}"
         _unsaid(compare, {"confidence": Compare().confidence, "costs": {}, "approval": Approval().model_dump()})
-        _unsaid(compare["policy"], {"unapproved": Policy().unapproved})
+        _unsaid(compare["policy"], {"unapproved": Policy().unapproved, "unattested": Policy().unattested})
         for groups in ("slices", "fairness"):
             _unsaid(compare.get(groups, {}), {"edges": {}})
         plain: dict[str, Any] = _spelled(data)
