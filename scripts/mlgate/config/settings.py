@@ -321,8 +321,8 @@ class Policy(_Closed):
     )
     unattested: Literal["undecided", "decided"] = Field(
         default="undecided",
-        description="Committed metrics that no stage of a dvc.lock made are a warning. `decided`: their model may still "
-        "get a decision record.",
+        description="Committed metrics that no stage of a dvc.lock made are a warning. `decided`: the model may "
+        "still get a decision record.",
     )
 
 
