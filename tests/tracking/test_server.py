@@ -280,7 +280,7 @@ class TestSecrets:
         stop.set()
         watcher.join()
         assert logged.problem == ""
-        assert any(b"mlgate.tracking.worker" in line for line in seen), "the worker was seen"
+        assert any(b"told['folder']" in line for line in seen), "the worker was seen"
         assert not any(b"Hunter2" in line for line in seen)
         assert "Hunter2" not in repr(logged)
         assert {headers.get("Authorization", "")[:6] for _, _, headers, _ in door.seen} == {"Basic "}
