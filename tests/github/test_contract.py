@@ -435,7 +435,7 @@ def test_jobs_that_may_comment_ask_for_nothing_and_the_rest_says_what_it_needs()
 
 
 def test_the_judge_runs_none_of_the_project() -> None:
-    """Checkout, artifacts and our own actions; no set-up, no secret of the project; and for a fork not even a checkout."""
+    """Checkout, artifacts and our own actions; no set-up, no secret of the project; for a fork not even a checkout."""
     gate = read(ROOT / ".github/workflows/model-gate.yml")
     judge, fork = gate["jobs"]["judge"], read(ROOT / ".github/workflows/model-gate-fork-report.yml")["jobs"]["report"]
     allowed = ("actions/checkout@", "actions/download-artifact@", "actions/upload-artifact@", "$/actions/")
