@@ -14,8 +14,6 @@ from mlgate.judge import handed, integrity, wanted
 from mlgate.judge.handed import Contracted, Handed
 from mlgate.model import Check, Evidence, Verdict
 from mlgate.repo.dvc import Pipeline
-from mlgate.train.costs import timed
-from mlgate.train.entry import points
 
 
 class Received:
@@ -60,6 +58,9 @@ def _prepares(binding: Config) -> bool:
 
 
 def _makes(binding: Config) -> Iterator[str]:
+    from mlgate.train.costs import timed  # noqa: PLC0415 -- with it comes all that runs project code
+    from mlgate.train.entry import points  # noqa: PLC0415
+
     for name, key, _ in points(binding):
         yield f"entry.{name}.{key}.challenger"
     if timed(binding.compare.costs):
