@@ -22,6 +22,10 @@ VERBS = {
     "validate-data": "Hold the data to its contract, and show the rows that break it.",
     "train": "Prove what the model was made of: by the lock, by scoring it again, or by making it again.",
     "compare": "Judge the challenger against the champion by the rules of mlgate.yaml.",
+    "register": "Give a model that passed its version, in the ledger and in model registries.",
+    "build-image": "Build the image that serves a model that passed, prove it, and push it.",
+    "serve": "Answer requests with a model, as its image does.",
+    "trace": "Follow a version, an image or a prediction back to commit, data and decision.",
     "audit": "Read and verify the ledger: what was decided and done with each model.",
     "report": "Render all evidence: comment, summary, statuses, JUnit, OpenMetrics, HTML.",
 }

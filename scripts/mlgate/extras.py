@@ -36,6 +36,21 @@ _EXTRAS = {
         "for expectations that DuckDB does not answer",
         {"great_expectations": ("great-expectations", (1, 9)), "pyarrow": ("pyarrow", (20, 0))},
     ),
+    "scan": _Extra(
+        "to look for vulnerabilities and write the SBOM",
+        {"pip_audit": ("pip-audit", (2, 9)), "cyclonedx": ("cyclonedx-python-lib", (11, 0))},
+    ),
+    "serve": _Extra(
+        "to answer requests",
+        {
+            "fastapi": ("fastapi", (0, 115)),
+            "uvicorn": ("uvicorn", (0, 34)),
+            "httptools": ("httptools", (0, 6)),
+            "uvloop": ("uvloop", (0, 21)),
+            "orjson": ("orjson", (3, 10)),
+            "prometheus_client": ("prometheus-client", (0, 21)),
+        },
+    ),
     "sign": _Extra("to verify signatures", {"cryptography": ("cryptography", (44, 0))}),
     "track": _Extra("to talk to MLflow", {"mlflow": ("mlflow-skinny", (3, 4))}),
     "track-local": _Extra(

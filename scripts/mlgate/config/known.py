@@ -21,6 +21,20 @@ from mlgate.config.settings import (
     Slices,
     Train,
 )
+from mlgate.config.shipping import (
+    Explain,
+    Governance,
+    Image,
+    Limit,
+    Load,
+    Log,
+    Register,
+    Replay,
+    Scan,
+    Serve,
+    Skew,
+    Sla,
+)
 from mlgate.config.vocabulary import Path, Vocabulary, Where, closest, keys
 
 __all__ = ["CONFIG", "NOT_YET", "SECTIONS", "Path", "closest", "keys", "pattern"]
@@ -46,12 +60,30 @@ SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
     ("compare", "approval"): Approval,
     ("compare", "policy"): Policy,
     ("ledger",): Ledger,
+    ("image",): Image,
+    ("image", "skew"): Skew,
+    ("image", "load"): Load,
+    ("image", "rules", "*"): Limit,
+    ("image", "scan"): Scan,
+    ("serve",): Serve,
+    ("serve", "log"): Log,
+    ("serve", "replay"): Replay,
+    ("register",): Register,
+    ("governance",): Governance,
+    ("governance", "sla"): Sla,
+    ("governance", "explain"): Explain,
 }
 _RULES = frozenset(where[:-1] for where, section in SECTIONS.items() if section is Rule)
 
 # Classes and columns are the user's own names, too.
 _OWN_NAMES: tuple[tuple[str, ...], ...] = (
     ("evaluate", "*", "predictions", "score"),
+    ("image", "rules"),
+    ("image", "secrets"),
+    ("image", "labels"),
+    ("image", "scan", "licences"),
+    ("register", "tags"),
+    ("governance", "tags"),
     ("compare", "slices", "edges"),
     ("compare", "fairness", "edges"),
     *((*rules, "*", "cost_matrix") for rules in _RULES),
@@ -59,7 +91,7 @@ _OWN_NAMES: tuple[tuple[str, ...], ...] = (
 )
 
 # Keys of the format whose work is not built yet. They are refused: a key that does nothing would look like a check.
-NOT_YET: frozenset[tuple[str, ...]] = frozenset({("image",), ("deploy",), ("monitor",), ("notify",), ("governance",)})
+NOT_YET: frozenset[tuple[str, ...]] = frozenset({("deploy",), ("monitor",), ("notify",)})
 
 # What other tools and habits call our words.
 _MEANT: dict[type[BaseModel], dict[str, str]] = {
@@ -178,6 +210,63 @@ _MEANT: dict[type[BaseModel], dict[str, str]] = {
     },
     Policy: {"not_approved": "unapproved", "different_data": "not_comparable"},
     Ledger: {"url": "remote", "repository": "remote", "name": "branch"},
+    Image: {
+        "repository": "name",
+        "registry": "name",
+        "image": "name",
+        "base_image": "base",
+        "from": "base",
+        "file": "dockerfile",
+        "apt": "packages",
+        "system_packages": "packages",
+        "code": "include",
+        "copy": "include",
+        "build_args": "secrets",
+        "limits": "rules",
+        "signing": "sign",
+        "platforms": "platform",
+    },
+    Limit: {
+        "min": "threshold",
+        "max": "threshold",
+        "limit": "threshold",
+        "value": "threshold",
+        "warn": "warn_threshold",
+    },
+    Skew: {"n": "rows", "samples": "rows", "atol": "tolerance", "max_difference": "tolerance"},
+    Load: {"concurrency": "connections", "clients": "connections", "n": "requests", "calls": "requests"},
+    Scan: {
+        "allowlist": "trusted",
+        "trust": "trusted",
+        "ignore_file": "ignore",
+        "pip_audit": "environment",
+        "allowed_licenses": "allow_licences",
+        "allow_licenses": "allow_licences",
+        "deny_licenses": "deny_licences",
+        "licenses": "licences",
+    },
+    Serve: {"timeout": "timeout_seconds", "drain": "drain_seconds", "max_body": "max_body_mb", "max_batch": "max_rows"},
+    Log: {"columns": "features", "hash": "hashed", "file": "path", "output": "to", "sink": "to", "rotate": "keep"},
+    Replay: {"rate": "sample", "share": "sample", "retention": "hours", "file": "path"},
+    Register: {"registries": "to", "registry": "to", "model": "name", "labels": "tags"},
+    Governance: {
+        "model_card": "card",
+        "datasheet": "data_sheet",
+        "owner": "owners",
+        "team": "owners",
+        "slo": "sla",
+        "rollback_strategy": "rollback",
+        "retirement_plan": "retirement",
+        "explainability": "explain",
+        "checks": "require",
+    },
+    Sla: {
+        "p95_ms": "latency_p95_ms",
+        "p99_ms": "latency_p99_ms",
+        "throughput": "throughput_rps",
+        "uptime": "availability",
+    },
+    Explain: {"method": "by", "sample": "rows", "n_repeats": "repeats", "file": "report"},
 }
 
 # Values that other gates use for the same setting.

@@ -12,9 +12,11 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import BeforeValidator, Field, PrivateAttr
 
 from mlgate import estimators
+from mlgate.config.base import Closed, as_list, one_or_more, section
+from mlgate.config.shipping import Governance, Image, Register, Serve
 from mlgate.config.values import (
     Amount,
     Boolean,
@@ -43,24 +45,7 @@ from mlgate.model import FailOn, Location, Mode
 Scalar = str | int | float | bool
 
 
-def _section(value: Any) -> Any:
-    """A section whose keys are all commented out reads as nothing, and means an empty one."""
-    return {} if value is None else value
-
-
-def _list(value: Any) -> Any:
-    return [] if value is None else value
-
-
-def _one_or_more(value: Any) -> Any:
-    return [value] if isinstance(value, str) else _list(value)
-
-
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Read(_Closed):
+class Read(Closed):
     """How a data file is read, where it does not say so itself."""
 
     format: Literal["csv", "parquet", "jsonl"] | None = Field(
@@ -70,25 +55,25 @@ class Read(_Closed):
     quote: Character | None = Field(default=None, description="What values of a CSV file are quoted with.")
     encoding: Literal["utf-8", "utf-16", "latin-1"] = Field(default="utf-8", description="Encoding of a CSV file.")
     header: Boolean = Field(default=True, description="Whether the first line of a CSV file names its columns.")
-    nulls: Annotated[list[NullWord], BeforeValidator(_list)] = Field(
+    nulls: Annotated[list[NullWord], BeforeValidator(as_list)] = Field(
         default_factory=lambda: [""], description="What a CSV file writes for a missing value."
     )
 
 
-class DataFile(_Closed):
+class DataFile(Closed):
     """One data file the model is trained or judged with."""
 
     path: RepoPath = Field(description="The file, folder or glob, or what its DVC pointer or stage tracks.")
     contract: RepoPath | None = Field(
         default=None, description="What the data must be: a Great Expectations suite, or the shorter spelling of one."
     )
-    read: Annotated[Read, BeforeValidator(_section)] = Field(
+    read: Annotated[Read, BeforeValidator(section)] = Field(
         default_factory=Read, description="How the file is read, where it does not say so itself."
     )
     id: Names | None = Field(
         default=None, description="The column, or columns, that tell one row from another: to say which rows changed."
     )
-    apart_from: Annotated[list[RepoPath], BeforeValidator(_one_or_more)] = Field(
+    apart_from: Annotated[list[RepoPath], BeforeValidator(one_or_more)] = Field(
         default_factory=list,
         description="Data of which no row may be in this file, such as the training data in evaluation data.",
     )
@@ -100,7 +85,7 @@ class DataFile(_Closed):
     )
 
 
-class Train(_Closed):
+class Train(Closed):
     """How the model is made."""
 
     data: RepoPath | None = Field(default=None, description="The data the model is fitted to.")
@@ -111,17 +96,17 @@ class Train(_Closed):
         default="lock",
         description="How results are proven: `lock` by digests, `score` by scoring again, `reproduce` by `dvc repro`.",
     )
-    stages: Annotated[list[Text], BeforeValidator(_list)] = Field(
+    stages: Annotated[list[Text], BeforeValidator(as_list)] = Field(
         default_factory=list, description="The stages that make the model. Without it: all that its files depend on."
     )
     tolerance: Amount = Field(
         default=Decimal("0.000001"), description="How far a number that was made again may be from the committed one."
     )
-    environment: Annotated[list[EnvName], BeforeValidator(_list)] = Field(
+    environment: Annotated[list[EnvName], BeforeValidator(as_list)] = Field(
         default_factory=list,
         description="Variables that project code may see although they look like credentials. It sees no other such.",
     )
-    requirements: Annotated[list[RepoPath], BeforeValidator(_list)] = Field(
+    requirements: Annotated[list[RepoPath], BeforeValidator(as_list)] = Field(
         default_factory=list,
         description="The locked dependencies, such as requirements.txt: a champion is scored again with its own.",
     )
@@ -131,7 +116,7 @@ class Train(_Closed):
     )
 
 
-class Predictions(_Closed):
+class Predictions(Closed):
     """The model's predictions for the evaluation data, a DVC output; rows are joined to the data by `columns.id`."""
 
     path: RepoPath = Field(description="The file with the predictions.")
@@ -150,7 +135,7 @@ class Predictions(_Closed):
     )
 
 
-class Columns(_Closed):
+class Columns(Closed):
     """What the columns of the evaluation data are."""
 
     id: Text | None = Field(default=None, description="The column that tells one row from another.")
@@ -163,7 +148,7 @@ class Columns(_Closed):
     query: Text | None = Field(default=None, description="The column whose rows are ranked against each other.")
 
 
-class Latency(_Closed):
+class Latency(Closed):
     """How the time to score is measured for `compare.costs`."""
 
     rows: Count = Field(default=1, description="How many rows are scored in one call.")
@@ -175,7 +160,7 @@ class Latency(_Closed):
     )
 
 
-class Rule(_Closed):
+class Rule(Closed):
     """What one metric must keep to. A boundary value passes. No limit has a default."""
 
     is_: Text | None = Field(
@@ -265,7 +250,7 @@ PARAMETERS = ("average", "beta", "k", "quantile", "bins", "cost_matrix", "column
 LIMITS = tuple(name for name in Rule.model_fields if name not in {*_HOW, *PARAMETERS})
 
 
-class EvaluationSet(_Closed):
+class EvaluationSet(Closed):
     """One named set of rows that champion and challenger are measured on."""
 
     data: RepoPath | None = Field(
@@ -275,7 +260,7 @@ class EvaluationSet(_Closed):
         min_length=1, description="Metrics files committed to git: JSON, YAML, TOML or CSV."
     )
     predictions: Predictions | None = Field(default=None, description="The model's predictions for these rows.")
-    columns: Annotated[Columns, BeforeValidator(_section)] = Field(
+    columns: Annotated[Columns, BeforeValidator(section)] = Field(
         default_factory=Columns, description="What the columns of the evaluation data are."
     )
     score: Text | None = Field(
@@ -289,16 +274,16 @@ class EvaluationSet(_Closed):
     task: Literal["binary", "multiclass", "regression", "ranking"] | None = Field(
         default=None, description="What is predicted, where the estimators and columns do not say so."
     )
-    latency: Annotated[Latency, BeforeValidator(_section)] = Field(
+    latency: Annotated[Latency, BeforeValidator(section)] = Field(
         default_factory=Latency, description="How the time to score is measured for `compare.costs`."
     )
-    rules: Annotated[dict[str, Rule], BeforeValidator(_section)] = Field(
+    rules: Annotated[dict[str, Rule], BeforeValidator(section)] = Field(
         default_factory=dict,
         description="Rules for this evaluation set, instead of those of the same key for all sets.",
     )
 
 
-class Policy(_Closed):
+class Policy(Closed):
     """The verdict when something cannot be judged."""
 
     missing_metric: Literal["error", "fail", "inconclusive", "warn"] = Field(
@@ -326,13 +311,13 @@ class Policy(_Closed):
     )
 
 
-class Approval(_Closed):
+class Approval(Closed):
     """What shows that a maintainer has seen that a change edits what it is judged by. An approving review does, too."""
 
     label: Text = Field(default="mlgate-approved", description="The label that a maintainer sets on the head commit.")
 
 
-class Slices(_Closed):
+class Slices(Closed):
     """Groups of rows in which the challenger may not be proven to be worse."""
 
     by: Groupings = Field(
@@ -345,7 +330,7 @@ class Slices(_Closed):
     rules: dict[str, Rule] = Field(min_length=1, description="Rules for each group, by the metric's key.")
 
 
-class Fairness(_Closed):
+class Fairness(Closed):
     """How differently groups of people may be treated. Nothing here is legal advice."""
 
     by: Groupings = Field(
@@ -364,7 +349,7 @@ class Fairness(_Closed):
 COSTS = ("model_mb", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "peak_memory_mb")
 
 
-class Compare(_Closed):
+class Compare(Closed):
     """The challenger against the champion."""
 
     champion: ChampionRef = Field(
@@ -381,10 +366,10 @@ class Compare(_Closed):
     anchor: GitRef | None = Field(
         default=None, description="A git tag or commit that `max_anchor_regression` is measured from."
     )
-    rules: Annotated[dict[str, Rule], BeforeValidator(_section)] = Field(
+    rules: Annotated[dict[str, Rule], BeforeValidator(section)] = Field(
         default_factory=dict, description="One rule per metric, by its dotted key in the metrics file."
     )
-    costs: Annotated[dict[str, Rule], BeforeValidator(_section)] = Field(
+    costs: Annotated[dict[str, Rule], BeforeValidator(section)] = Field(
         default_factory=dict,
         description="Rules for what the model costs: `model_mb`, `latency_p50_ms`, `latency_p95_ms`, `latency_p99_ms`, "
         "`peak_memory_mb`.",
@@ -393,15 +378,15 @@ class Compare(_Closed):
         default=None, description="Groups of rows in which the challenger may not be proven to be worse."
     )
     fairness: Fairness | None = Field(default=None, description="How differently groups of people may be treated.")
-    approval: Annotated[Approval, BeforeValidator(_section)] = Field(
+    approval: Annotated[Approval, BeforeValidator(section)] = Field(
         default_factory=Approval, description="What shows that a maintainer has approved a change of the rules."
     )
-    policy: Annotated[Policy, BeforeValidator(_section)] = Field(
+    policy: Annotated[Policy, BeforeValidator(section)] = Field(
         default_factory=Policy, description="The verdict when something cannot be judged."
     )
 
 
-class Ledger(_Closed):
+class Ledger(Closed):
     """Where decisions are remembered: a branch of its own that nobody edits by hand."""
 
     remote: Text | None = Field(
@@ -411,7 +396,7 @@ class Ledger(_Closed):
     branch: GitRef = Field(default="mlgate-ledger", description="The branch of the ledger.")
 
 
-class Config(_Closed):
+class Config(Closed):
     """One model's mlgate.yaml."""
 
     schema_version: SchemaVersion = Field(alias="schema", description="The version of this file's format.")
@@ -426,19 +411,31 @@ class Config(_Closed):
         default="inconclusive", description="The mildest verdict that fails the build. Milder ones exit with 0."
     )
     artifact: RepoPath | None = Field(default=None, description="The model: a DVC output, either a folder or a file.")
-    data: Annotated[list[DataFile], BeforeValidator(_list)] = Field(
+    data: Annotated[list[DataFile], BeforeValidator(as_list)] = Field(
         default_factory=list, description="The data files the model depends on."
     )
-    train: Annotated[Train, BeforeValidator(_section)] = Field(
+    train: Annotated[Train, BeforeValidator(section)] = Field(
         default_factory=Train, description="How the model is made."
     )
-    evaluate: Annotated[dict[str, EvaluationSet], BeforeValidator(_section)] = Field(
+    evaluate: Annotated[dict[str, EvaluationSet], BeforeValidator(section)] = Field(
         min_length=1, description="The evaluation sets, by a name of your choice."
     )
-    compare: Annotated[Compare, BeforeValidator(_section)] = Field(
+    compare: Annotated[Compare, BeforeValidator(section)] = Field(
         default_factory=Compare, description="The challenger against the champion."
     )
-    ledger: Annotated[Ledger, BeforeValidator(_section)] = Field(
+    image: Annotated[Image, BeforeValidator(section)] = Field(
+        default_factory=Image, description="The image that serves the model: how it is built, proven and audited."
+    )
+    serve: Annotated[Serve, BeforeValidator(section)] = Field(
+        default_factory=Serve, description="How the model answers requests, and what is logged of them."
+    )
+    register_: Annotated[Register, BeforeValidator(section)] = Field(
+        default_factory=Register, alias="register", description="Where a version of the model is registered."
+    )
+    governance: Annotated[Governance, BeforeValidator(section)] = Field(
+        default_factory=Governance, description="The papers that a model in production must show."
+    )
+    ledger: Annotated[Ledger, BeforeValidator(section)] = Field(
         default_factory=Ledger, description="Where decisions are remembered."
     )
 

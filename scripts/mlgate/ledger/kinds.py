@@ -122,6 +122,30 @@ class Decision(_OfModel):
     record: dict[str, Any]  # the statement itself
 
 
+class Image(_OfModel):
+    """An image was built of a model that has a decision, proven, and pushed."""
+
+    kind: Literal["image"] = "image"
+    subject: Digest
+    name: Annotated[Text, StringConstraints(min_length=1)]  # repository it was pushed to, without tag or digest
+    image: Digest
+    decision: Sha256  # of the decision record it was built on
+    statement: Sha256  # of the in-toto statement's bytes: image digest -> model digest
+    record: dict[str, Any]  # the statement itself
+
+
+class Registration(_OfModel):
+    """A model got a version. There is one registration of a model's digest under a name, whoever comes first."""
+
+    kind: Literal["registration"] = "registration"
+    subject: Digest
+    name: Annotated[Text, StringConstraints(min_length=1)]  # in the registries
+    version: Annotated[Text, StringConstraints(min_length=1)]  # v1.2.0
+    registries: dict[Name, Text] = Field(default_factory=dict, max_length=8)  # mlflow -> its own number of the version
+    image: dict[Algorithm, Hex] = Field(default_factory=dict, max_length=8)
+    decision: Sha256
+
+
 class Promotion(_OfModel):
     """A model became the one of an environment."""
 
@@ -197,7 +221,8 @@ class Reset(_OfModel):
 
 
 Any_ = (
-    Genesis | Moved | Comparison | Decision | Promotion | Deployment | Rollback | Reading | Trigger | Reset
+    Genesis | Moved | Comparison | Decision | Image | Registration | Promotion | Deployment | Rollback
+    | Reading | Trigger | Reset
 )  # fmt: skip
 CLASSES: dict[str, type[Entry]] = {cls.model_fields["kind"].default: cls for cls in get_args(Any_)}
 FREQUENT = frozenset({"reading"})  # kinds whose segments are their own
