@@ -333,11 +333,127 @@ TOGETHER = [
 ]
 
 NOT_YET = [
-    ("mode: report", "image: {base: x}", "mlgate.yaml:3: image"),
     ("mode: report", "deploy: {}", "mlgate.yaml:3: deploy"),
     ("mode: report", "monitor: {}", "mlgate.yaml:3: monitor"),
     ("mode: report", "notify: {}", "mlgate.yaml:3: notify"),
-    ("mode: report", "governance: {}", "mlgate.yaml:3: governance"),
+]
+
+# Edits of FULL: what happens to a model that has passed.
+SHIPPED = [
+    (
+        "mode: report",
+        "image: {builder: dockerfile}",
+        "mlgate.yaml:3: image.builder is `dockerfile`, and none is named. Add `dockerfile: <path>`.",
+    ),
+    (
+        "mode: report",
+        "image: {dockerfile: Dockerfile}",
+        "mlgate.yaml:3: image.dockerfile is used by `builder: dockerfile` only. Add that, or remove it.",
+    ),
+    (
+        "mode: report",
+        "image: {builder: kaniko}",
+        "mlgate.yaml:3: image.builder must be `template`, `dockerfile` or `mlflow`, but is `kaniko`.",
+    ),
+    ("mode: report", "image: {base_image: x}", "mlgate.yaml:3: image.base_image is not a key. Did you mean `base`?"),
+    (
+        "mode: report",
+        "image: {name: 'ghcr.io/acme/visits:v1'}",
+        "mlgate.yaml:3: image.name is `ghcr.io/acme/visits:v1`, which names no repository of images. Write it like `ghcr.io/acme/visits`: no tag, no digest; the verb adds them.",
+    ),
+    (
+        "mode: report",
+        "image: {platform: arm}",
+        "mlgate.yaml:3: image.platform is `arm`, which is no platform. Write it like `linux/arm64`.",
+    ),
+    (
+        "mode: report",
+        "image: {packages: ['libgomp1; rm -rf /']}",
+        "mlgate.yaml:3: image.packages[0] is `libgomp1; rm -rf /`, which cannot name a package. Write it like `libgomp1`.",
+    ),
+    (
+        "mode: report",
+        "image: {include: [../code]}",
+        "mlgate.yaml:3: image.include[0] is `../code`, outside the repository. Only files of this repository are read.",
+    ),
+    (
+        "mode: report",
+        "image: {skew: {tolerance: 1}}",
+        "mlgate.yaml:3: image.skew.tolerance is 1 or more: any score would do. Write a small number.",
+    ),
+    (
+        "mode: report",
+        "image: {rules: {image_mb: {}}}",
+        "mlgate.yaml:3: image.rules.image_mb has no limit, so it would check nothing. Add `threshold: <number>`, or remove it.",
+    ),
+    (
+        "mode: report",
+        "image: {rules: {image_mb: {threshold: 0}}}",
+        "mlgate.yaml:3: image.rules.image_mb.threshold is not above 0, and nothing costs less. Write what is allowed.",
+    ),
+    (
+        "mode: report",
+        "image: {rules: {throughput_rps: {threshold: 100, warn_threshold: 90}}}",
+        "mlgate.yaml:3: image.rules.throughput_rps.warn_threshold would never warn: `threshold` comes first. Make it the stricter one.",
+    ),
+    (
+        "mode: report",
+        "image: {rules: {image_mb: {threshold: 100, warn_threshold: 190}}}",
+        "mlgate.yaml:3: image.rules.image_mb.warn_threshold would never warn: `threshold` comes first. Make it the stricter one.",
+    ),
+    (
+        "mode: report",
+        "serve: {port: 80}",
+        "mlgate.yaml:3: serve.port is 80, which a user that is not root cannot open. Use 8080.",
+    ),
+    ("mode: report", "serve: {port: 70000}", "mlgate.yaml:3: serve.port is 70000, and ports end at 65535."),
+    (
+        "mode: report",
+        "serve: {workers: 65}",
+        "mlgate.yaml:3: serve.workers is 65; more than 64 in one container are not started.",
+    ),
+    (
+        "mode: report",
+        "serve: {timeout_seconds: 0}",
+        "mlgate.yaml:3: serve.timeout_seconds is 0, so that nothing would be answered. Write how much is allowed.",
+    ),
+    ("mode: report", "serve: {max_body_mb: 2000}", "mlgate.yaml:3: serve.max_body_mb is 2000; at most 1024 are read."),
+    (
+        "mode: report",
+        "serve: {log: {features: [age], hashed: [age]}}",
+        "mlgate.yaml:3: serve.log.hashed names `age`, whose values `features` logs as they are. Name it in one of the two.",
+    ),
+    (
+        "mode: report",
+        "serve: {log: {to: none, features: [age]}}",
+        "mlgate.yaml:3: serve.log.to is `none`, and columns to log are named. Write `stdout` or `file`.",
+    ),
+    (
+        "mode: report",
+        "serve: {replay: {sample: 0}}",
+        "mlgate.yaml:3: serve.replay.sample must be above 0 and at most 1. Write a share like `1%`, or remove the section.",
+    ),
+    ("mode: report", "serve: {max_batch: 5}", "mlgate.yaml:3: serve.max_batch is not a key. Did you mean `max_rows`?"),
+    (
+        "mode: report",
+        "register: {to: [mlflow, mlflow]}",
+        "mlgate.yaml:3: register.to names the same thing twice. Name each once.",
+    ),
+    (
+        "mode: report",
+        "governance: {sla: {availability: 100%}}",
+        "mlgate.yaml:3: governance.sla.availability must be above 0 and below 1. Write a share like `99.9%`: nothing is always there.",
+    ),
+    (
+        "mode: report",
+        "governance: {model_card: card.yaml}",
+        "mlgate.yaml:3: governance.model_card is not a key. Did you mean `card`?",
+    ),
+    (
+        "mode: report",
+        "governance: {require: [bias, bias]}",
+        "mlgate.yaml:3: governance.require names the same thing twice. Name each once.",
+    ),
 ]
 
 # Edits of WIDE: data, how it is read, training and scoring.
@@ -576,6 +692,13 @@ def test_groups_and_rescoring_need_rows() -> None:
         "Add them to the evaluation set.",
         f"mlgate.yaml:7: compare.slices needs rows: {rows}. Add them, or remove the section.",
     ]
+
+
+@pytest.mark.parametrize(("before", "after", "message"), SHIPPED)
+def test_what_happens_to_a_model_that_has_passed_is_refused_where_it_makes_no_sense(
+    before: str, after: str, message: str
+) -> None:
+    assert str(refusal(edited(before, after))) == message
 
 
 @pytest.mark.parametrize(("before", "after", "message"), NOT_YET)

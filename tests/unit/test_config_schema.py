@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,10 @@ def test_the_page_lists_every_key_with_its_default(section: type[BaseModel], key
         expected = {f"`{default}`"}
     elif default is None:
         expected = {"none", "from the key", "from the estimator"}
+    elif isinstance(default, bool):
+        expected = {f"`{str(default).lower()}`", "see below"}
+    elif isinstance(default, int | Decimal):
+        expected = {f"`{default:f}`" if isinstance(default, Decimal) else f"`{default}`", "see below"}
     else:
         expected = {"empty", "see below"} | ({"required"} if key == "evaluate" else set())
     assert any(len(row) == 4 and row[2] in expected for row in rows)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from mlgate import estimators, parity
-from mlgate.config import grouped, recomputed
+from mlgate.config import grouped, recomputed, shipped
 from mlgate.config.settings import Config, DataFile, Rule
 from mlgate.config.values import SET_NAME_PATTERN
 from mlgate.config.vocabulary import Finding, Path, closest
@@ -35,6 +35,7 @@ def findings(config: Config) -> Iterator[Finding]:
         yield from _strict(("compare", "fairness", "rules", key), rule, greater=known and known.greater_is_better)
     yield from recomputed.findings(config)
     yield from grouped.findings(config)
+    yield from shipped.findings(config)
     yield from _anchor(config)
     yield from _elsewhere(config)
 
@@ -67,6 +68,13 @@ def paths(config: Config) -> Iterator[tuple[Path, str]]:
         ("artifact",): config.artifact,
         ("train", "data"): config.train.data,
         ("train", "requirements"): config.train.requirements,
+        ("image", "dockerfile"): config.image.dockerfile,
+        ("image", "requirements"): config.image.requirements,
+        ("image", "include"): config.image.include,
+        ("image", "scan", "ignore"): config.image.scan.ignore,
+        ("governance", "card"): config.governance.card,
+        ("governance", "data_sheet"): config.governance.data_sheet,
+        ("governance", "explain", "report"): config.governance.explain.report,
         ("compare", "champion"): champion.removeprefix("path:") if champion.startswith("path:") else None,
     }
     for index, file in enumerate(config.data):
