@@ -13,7 +13,7 @@ from typing import TextIO
 from mlgate.errors import MlgateError
 from mlgate.forges import approving, cutting, proposing, sticky
 from mlgate.forges.http import Client, ForgeError, Token
-from mlgate.forges.nouns import Annotation, Opened, Posted, Request, State, When
+from mlgate.forges.nouns import Annotation, ImageRegistry, Opened, Posted, Request, State, When
 from mlgate.model import Approval, Event, Verdict
 from mlgate.repo.push import Identity, PushError, Remote
 
@@ -47,6 +47,10 @@ class Forge(ABC):
         """Where a file or folder that this job leaves behind can be looked at; empty where that is not known yet."""
         del path
         return ""
+
+    def image_registry(self) -> ImageRegistry | None:
+        """The forge's own registry of images; None where it has none, or there is no forge."""
+        return None
 
     @abstractmethod
     def set_outputs(self, outputs: Mapping[str, str]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from mlgate.forges.gitconfig import credentials
 from mlgate.forges.github_approvals import PullApprovals
 from mlgate.forges.github_pulls import SETTING, PullRequests
 from mlgate.forges.http import Client, ForgeError, Token
-from mlgate.forges.nouns import Annotation, Posted, State
+from mlgate.forges.nouns import Annotation, ImageRegistry, Posted, State
 from mlgate.forges.sticky import Comments, Existing, carries
 from mlgate.forges.words import commit_id, on_one_line, short_ref, web_address
 from mlgate.model import Event, EventKind
@@ -71,6 +72,16 @@ class GitHub(PullRequests):
         if not self._token:
             return {}
         return credentials(self._env, self._server, "x-access-token", self._token.value)
+
+    def image_registry(self) -> ImageRegistry | None:
+        """ghcr.io; `containers.<host>` of GitHub Enterprise; of Gitea and Forgejo the server itself."""
+        if not self.project:
+            return None
+        server = urllib.parse.urlsplit(self._server).netloc.rpartition("@")[2]
+        elsewhere = server if self._gitea else f"containers.{server}"
+        host = "ghcr.io" if server == "github.com" else elsewhere
+        repository = f"{host}/{self.project}".lower()  # no registry takes capitals
+        return ImageRegistry(host, repository, self._env.get("GITHUB_ACTOR", ""), self._token.value)
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
         path = self._env.get("GITHUB_OUTPUT", "")

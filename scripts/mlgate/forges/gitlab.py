@@ -16,7 +16,7 @@ from mlgate.forges.gitconfig import credentials
 from mlgate.forges.gitlab_approvals import MergeApprovals
 from mlgate.forges.gitlab_merges import MergeRequests
 from mlgate.forges.http import Client, ForgeError, Token
-from mlgate.forges.nouns import Annotation, Posted, State
+from mlgate.forges.nouns import Annotation, ImageRegistry, Posted, State
 from mlgate.forges.sticky import Comments, Existing, carries
 from mlgate.forges.words import commit_id, on_one_line, web_address
 from mlgate.model import Event, EventKind
@@ -43,12 +43,13 @@ class GitLab(MergeRequests):
     )
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        secret = ("GITLAB_TOKEN", "CI_JOB_TOKEN")
+        secret = ("GITLAB_TOKEN", "CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD")
         env = {key: value for key, value in environ.items() if key not in secret}
         self._env = env
         self.job = environ.get("CI_JOB_ID", "")
         self._token = Token("PRIVATE-TOKEN", "", environ.get("GITLAB_TOKEN", "").strip())
         self._job_token = Token("JOB-TOKEN", "", environ.get("CI_JOB_TOKEN", "").strip())
+        self._registry_password = environ.get("CI_REGISTRY_PASSWORD", "")
         self.project = env.get("CI_PROJECT_ID", "")
         self._client: Client | None = None
         self._user: int | None = None
@@ -64,6 +65,14 @@ class GitLab(MergeRequests):
         if not self._job_token or not server:
             return {}
         return credentials(self._env, server, "gitlab-ci-token", self._job_token.value)
+
+    def image_registry(self) -> ImageRegistry | None:
+        """None where the server or the project has its registry switched off."""
+        env = self._env
+        host, repository = env.get("CI_REGISTRY", ""), env.get("CI_REGISTRY_IMAGE", "").lower()
+        if not host or not repository:
+            return None
+        return ImageRegistry(host, repository, env.get("CI_REGISTRY_USER", ""), self._registry_password)
 
     def artifact_url(self, path: Path) -> str:
         job, project = self._env.get("CI_JOB_URL", ""), self._env.get("CI_PROJECT_DIR", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Level = Literal["error", "warning", "notice"]
@@ -54,3 +54,13 @@ class Opened:
     number: int
     did: Literal["created", "updated", "unchanged"]
     said: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageRegistry:
+    """The registry of images that a forge keeps beside the project, and who this job is there."""
+
+    host: str  # ghcr.io
+    repository: str  # ghcr.io/acme/health: the project's own; images of models go below it
+    user: str = ""
+    password: str = field(default="", repr=False)  # empty where this job has no token
