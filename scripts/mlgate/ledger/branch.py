@@ -2,6 +2,7 @@
 
     ledger = Ledger(git, remote, spool=Path(".mlgate/spool"), by=Identity("mlgate-bot", "..."))
     receipt = ledger.append(Promotion(...))     # durable when it returns: in the branch, or in the spool
+    once = ledger.append_once(decide)           # what `decide` makes of the entries there are, and nothing in between
     receipt.head.token                          # to be kept elsewhere
     ledger.examine(against=[Head.parse(token)]).damages
 
@@ -58,6 +59,20 @@ class Receipt:
         return placed[0] if placed else None
 
 
+@dataclass(frozen=True)
+class Once:
+    """What became of a conditional append. `records` are the events that it was decided on, `written` what came of it
+    in this very call, and `head` the end of the events then (None where there is no ledger)."""
+
+    records: tuple[Record, ...] = ()
+    written: tuple[Entry, ...] = ()
+    head: Head | None = None
+
+
+# From the events as they are, to what is to be written behind them; nothing where it is there already.
+Decide = Callable[[tuple[Record, ...]], Sequence[Entry]]
+
+
 class Ledger:
     """One ledger, seen from one clone. `remote` holds it: an address, and the environment that lets git in."""
 
@@ -102,6 +117,49 @@ class Ledger:
             return Receipt(waiting=len(fresh), said=(self._waits(len(fresh), str(error).rstrip(".")),))
         except PushError as error:
             raise explain(error, self.branch, self.spool.folder) from None
+
+    def append_once(self, decide: Decide, *, limit: float = LIMIT) -> Once:
+        """Write what `decide` makes of the verified events, if no other writer came in between; else ask it again.
+
+        Of several that race, one writes, and the others see what it wrote. Nothing goes through the spool: an entry
+        that waited there would be written later, whatever has happened since. Raises MlgateError where the remote
+        cannot be reached within `limit` seconds or does not take the entry, and whatever `decide` raises; what was to
+        be written is then in the branch or nowhere, and the next call tells which.
+        """
+        deadline, attempt, unreachable = time.monotonic() + limit, 0, 0
+        tried: dict[str, Entry] = {}
+        with self._home.locked(deadline):
+            while True:
+                began, tip = time.monotonic(), ""
+                try:
+                    report = self._whole(self._examined((), (EVENTS,), ""))
+                    records = report.records if report else ()
+                    if mine := [record for record in records if record.entry.id in tried]:
+                        return Once(
+                            records, tuple(record.entry for record in mine), mine[-1].head
+                        )  # its answer was lost
+                    entries = decide(records)
+                    if not entries:
+                        return Once(records, (), records[-1].head if records else None)
+                    state = self._view.to_write(entries, [entry.id for entry in entries], {})
+                    tip = state.tip.commit if state.tip else ""
+                    there = state.heads.get(EVENTS)
+                    if (there.hash if there else "") == (records[-1].hash if records else ""):
+                        tried |= {entry.id: entry for entry in entries}
+                        placed = self._write(state, entries)
+                        return Once(records, tuple(entries), placed[entries[-1].id])
+                except PushError as error:
+                    moved = error.why == "moved" or (error.why == "refused" and bool(tip) and self._store.tip() != tip)
+                    unreachable += error.why == "unreachable"
+                    if not moved and (error.why != "unreachable" or unreachable >= _UNREACHABLE):
+                        raise explain(error, self.branch) from None
+                attempt += 1
+                if time.monotonic() >= deadline:
+                    raise MlgateError(
+                        f"the ledger was not written within {limit:.0f} s: others were quicker each time.",
+                        fix="Run it again.",
+                    )
+                self._sleep(_pause(attempt, time.monotonic() - began))
 
     def flush(self, *, limit: float = LIMIT) -> Receipt:
         """Write what waits in the spool of this clone. Raises like `append`."""
@@ -218,16 +276,18 @@ class Ledger:
 
         `since`: a month, such as 2026-10, before which no segment is fetched.
         """
-        report = self._reading(lambda: self._examined((), chains, since))
-        if report is None:
-            return ()
-        if report.damages:
+        report = self._whole(self._reading(lambda: self._examined((), chains, since)))
+        return report.records if report else ()
+
+    def _whole(self, report: Report | None) -> Report | None:
+        """Raises MlgateError at any damage."""
+        if report and report.damages:
             more = f" ({len(report.damages) - 1} more)" if len(report.damages) > 1 else ""
             raise MlgateError(
                 f"the ledger on {self.branch} cannot be believed: {report.damages[0]}{more}",
                 fix="`mlgate audit verify` names all that is wrong with it.",
             )
-        return report.records
+        return report
 
     def examine(self, against: Iterable[Head] = (), chains: Collection[str] = CHAINS) -> Report:
         """All that is wrong with the ledger, also by what this clone saw of it before. Raises MlgateError when there is

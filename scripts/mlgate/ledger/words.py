@@ -35,10 +35,10 @@ here is edited by hand, merged, rebased or deleted: every entry holds the hash o
 """
 
 
-def explain(error: PushError, branch: str, folder: Path) -> MlgateError:
-    """The refusal of a push, and what to change. What was to be written waits in `folder`."""
+def explain(error: PushError, branch: str, folder: Path | None = None) -> MlgateError:
+    """The refusal of a push, and what to change. What was to be written waits in `folder`; nowhere without one."""
     said = f"the ledger was not written: {branch} was not pushed ({error.said})"
-    kept = f"The entry waits in {folder}."
+    kept = f"The entry waits in {folder}." if folder else "It waits nowhere: run this again, it is written once."
     if error.why in ("protected", "refused"):
         return MlgateError(
             f"{said}: a rule or a hook of the server protects the branch. {kept}",
