@@ -8,13 +8,13 @@ every look at a test set counts. Where the ledger cannot be written, that is sai
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlgate import __version__
+from mlgate.commands import _model
 from mlgate.commands._binding import Bound
 from mlgate.commands._deciding import FOLDER, forget, where
 from mlgate.commands._run import STATE, Run, relative, write_text
@@ -24,7 +24,6 @@ from mlgate.judge import integrity, record
 from mlgate.judge.record import Facts, Statement
 from mlgate.ledger.kinds import Entry
 from mlgate.model import Evidence, Named
-from mlgate.repo import content
 from mlgate.repo.dvc import Pipeline
 
 
@@ -86,36 +85,11 @@ def _facts(run: Run, evidence: Evidence, bound: Bound, place: str, pipeline: Pip
         rules_commit=bound.base.commit if bound.base else run.head,
         evaluation={name: integrity.named(pipeline, path, name) for name, path in data.items() if pipeline},
         predictions=tuple(name for name, one in config.evaluate.items() if one.predictions),
-        sha256=_sha256(run, evidence.subject, pipeline) if evidence.subject and pipeline else "",
+        sha256=_model.sha256_here(run, evidence.subject, pipeline) if evidence.subject and pipeline else "",
         allow_unattested=config.compare.policy.unattested == "decided",
         source=run.source(),
         tool=f"mlgate {__version__}",
     )
-
-
-def _sha256(run: Run, subject: Named, pipeline: Pipeline) -> str:
-    """The model's digest, where the very files that the commit names are at hand; empty on a runner without them."""
-    path = run.git.root / subject.name
-    out = pipeline.outs.get(subject.name)
-    try:
-        if "git-tree-sha256" in subject.digest:
-            inside = pipeline.snapshot.below(subject.name)
-            blobs = {name: pipeline.snapshot.git.blob(entry.blob) for name, entry in inside.items()}
-            return record.model_digest({name: hashlib.sha256(data).hexdigest() for name, data in blobs.items()})
-        if "dvc-md5" not in subject.digest or not path.exists():
-            return subject.digest.get("sha256", "")
-        if not content.is_named(path, subject.digest["dvc-md5"], legacy=out is not None and out.legacy):
-            return ""
-        if path.is_file():
-            return _file(path)
-        files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
-        return record.model_digest({name: _file(file) for name, file in files.items()})
-    except OSError:
-        return ""
-
-
-def _file(path: Path) -> str:
-    return content.digest(path, {})["sha256"]
 
 
 def _who(run: Run) -> dict[str, Any]:

@@ -148,6 +148,11 @@ def _copied(path: Path, target: Path) -> None:
     shutil.copyfile(path, target)
 
 
+def is_lfs(blob: bytes) -> bool:
+    """Whether git has a pointer of Git LFS here, and not the file itself."""
+    return _LFS.match(blob) is not None
+
+
 def caches(root: Path, path: str) -> list[Path]:
     """The folders in which DVC may keep a file of the repository: `cache.dir` of its configuration, and its own."""
     nearest = folder_of(root, os.path.dirname(path))
