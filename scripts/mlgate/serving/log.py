@@ -1,0 +1,192 @@
+"""The prediction log: one JSON line for each predicted row, with the columns that were named and no others.
+
+A request costs the answer one `put`; lines are made and written by a thread of their own.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mlgate.errors import MlgateError
+from mlgate.serving import files
+from mlgate.serving.metrics import Metrics
+from mlgate.serving.settings import Identity, Log
+from mlgate.serving.writer import Writer
+
+KEY = "MLGATE_LOG_KEY"
+_SHORTEST = 16  # characters; the hash of a guessable value is only as good as the key is not guessable
+
+
+@dataclass(slots=True)
+class Answer:
+    """One answered request, by column: `columns`, `predictions` and `scores` hold a value for each row."""
+
+    request_id: str
+    time: float  # seconds since 1970, when the request came
+    seconds: float  # it took
+    columns: Mapping[str, Sequence[Any]]
+    predictions: Sequence[Any]
+    scores: Sequence[Any] | None = None
+
+
+class Sink:
+    """Takes answers, writes lines. `stdout` is the descriptor of standard output that nothing else writes to.
+
+    Raises MlgateError where the settings contradict each other or the key is missing: before anything is answered.
+    """
+
+    def __init__(
+        self,
+        settings: Log,
+        identity: Identity,
+        environment: str,
+        *,
+        metrics: Metrics,
+        environ: Mapping[str, str],
+        shared: Path | None = None,
+        stdout: int = 1,
+        say: Callable[[str], object] | None = None,
+    ) -> None:
+        self._key = _key(settings, environ)
+        self._features, self._hashed = settings.features, settings.hashed
+        self.wanted: tuple[str, ...] = (*settings.features, *settings.hashed)
+        who = {"model": identity.model, "version": identity.version, "digest": identity.digest}
+        who |= {"commit": identity.commit, "environment": environment}
+        self._who = b"," + _json(who)[1:-1] + b',"row":'
+
+        def target() -> files.Target:
+            if settings.to == "file":
+                return files.Rotated(Path(settings.path), octets=settings.max_bytes, keep=settings.keep)
+            return files.Stream(stdout, None if shared is None else shared / "stdout.lock")
+
+        self._writer: Writer[Answer] | None = None
+        if settings.to != "none":
+            self._writer = Writer(
+                "prediction log",
+                target,
+                self._lines,
+                metrics.logged,
+                limit=settings.queue,
+                chunk=min(65_536, settings.max_bytes),
+                say=say,
+            )
+
+    def start(self) -> None:
+        if self._writer is not None:
+            self._writer.start()
+
+    def put(self, answer: Answer) -> None:
+        """Never waits, never raises."""
+        if self._writer is not None:
+            rows = len(answer.predictions)
+            self._writer.put(answer, lines=rows, weight=rows)
+
+    def close(self) -> None:
+        """Writes what waits; what the disk does not take in time is counted as dropped."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _lines(self, answer: Answer) -> Iterator[bytes]:
+        features = _rows(answer.columns, self._features)
+        hashed: Iterator[dict[str, Any]] = repeat({})
+        if self._hashed:
+            values = _rows(answer.columns, self._hashed)
+            hashed = ({name: self._hash(value) for name, value in row.items()} for row in values)
+        scores = repeat(None) if answer.scores is None else _listed(answer.scores)
+        head = b'{"time":"%b","request_id":%b%b' % (stamp(answer.time).encode(), _json(answer.request_id), self._who)
+        tail = b',"latency_ms":%.3f}\n' % (answer.seconds * 1000)
+        rows = zip(_listed(answer.predictions), scores, features, hashed, strict=False)
+        for row, (prediction, score, raw, keyed) in enumerate(rows):
+            body = {"features": raw, "hashed": keyed, "prediction": prediction, "score": score}
+            yield b"%b%d,%b%b" % (head, row, _json(body)[1:-1], tail)
+
+    def _hash(self, value: Any) -> str | None:
+        """The first 16 hexadecimal digits of HMAC-SHA256 over the value's text; a missing value stays missing."""
+        if value is None or value != value:  # noqa: PLR0124 -- NaN
+            return None
+        return hmac.digest(self._key, text(value).encode(errors="surrogatepass"), "sha256")[:8].hex()
+
+
+def text(value: Any) -> str:
+    """What is hashed: a text as it is, anything else as JSON writes it, a whole number without `.0`."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return _json(value).decode()
+
+
+def _key(settings: Log, environ: Mapping[str, str]) -> bytes:
+    if settings.to == "none" or not settings.hashed:
+        return b""
+    both = sorted(set(settings.features) & set(settings.hashed))
+    if both:
+        raise MlgateError(
+            f"{both[0]} is in both features and hashed: its values would be in the log as they are.",
+            key="serve.log",
+            fix="Name it in one of them.",
+        )
+    key = environ.get(KEY, "")
+    if len(key) < _SHORTEST:
+        raise MlgateError(
+            f"serve.log.hashed names {', '.join(settings.hashed)}, and {KEY} "
+            + ("is too short for a key." if key else "is not set."),
+            key="serve.log.hashed",
+            fix=f"Give the server a secret of at least {_SHORTEST} characters in {KEY}, the same wherever it runs.",
+        )
+    return key.encode()
+
+
+def _rows(columns: Mapping[str, Sequence[Any]], names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    found = [name for name in names if name in columns]
+    if not found:
+        return repeat({})
+    # dict(zip()) and no comprehension: both loops run in C.
+    return map(dict, map(zip, repeat(found), zip(*[_listed(columns[name]) for name in found], strict=False)))
+
+
+def _listed(values: Any) -> Sequence[Any]:
+    """Plain values of an array or a Series; a sequence as it is."""
+    if type(values) is list:
+        return values
+    return values.tolist() if hasattr(values, "tolist") else values  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=2)
+def _second(whole: int) -> str:
+    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def stamp(seconds: float) -> str:
+    """`2026-11-21T10:27:59.123Z` for seconds since 1970."""
+    whole = int(seconds)
+    return f"{_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
+
+
+def _json(value: Any) -> bytes:
+    """One line of UTF-8; NaN and infinity become null. What orjson does not take (numbers beyond 64 bits, half of a
+    surrogate pair) the standard library writes, in ASCII."""
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY)
+    except (orjson.JSONEncodeError, UnicodeEncodeError):
+        return json.dumps(_finite(value), default=str, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, dict):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return value.tolist() if hasattr(value, "tolist") else value
