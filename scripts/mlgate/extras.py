@@ -51,7 +51,11 @@ _EXTRAS = {
             "prometheus_client": ("prometheus-client", (0, 21)),
         },
     ),
-    "sign": _Extra("to verify signatures", {"cryptography": ("cryptography", (44, 0))}),
+    "sign": _Extra("to sign and verify signatures", {"cryptography": ("cryptography", (44, 0))}),
+    "sign-model": _Extra(
+        "to sign and verify a model's files",
+        {"model_signing": ("model-signing", (1, 1)), "cryptography": ("cryptography", (44, 0))},
+    ),
     "track": _Extra("to talk to MLflow", {"mlflow": ("mlflow-skinny", (3, 4))}),
     "track-local": _Extra(
         "for an MLflow store without a server", {"mlflow": ("mlflow", (3, 4)), "sqlalchemy": ("sqlalchemy", (1, 4))}

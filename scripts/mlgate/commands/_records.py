@@ -1,4 +1,7 @@
-"""Whether decision records hold: those in the ledger, and those that lie in files."""
+"""Whether decision records hold: those in the ledger, and those that lie in files.
+
+Image statements are looked at in `_images`, by the same functions for files and envelopes.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlgate.commands._deciding import FOLDER
 from mlgate.commands._run import STATE, Run, relative
@@ -26,7 +30,7 @@ _LARGEST = 10_000_000
 class Checked:
     """What was found: `wrong` sentences, and `said` about what holds or could not be checked."""
 
-    decisions: int = 0
+    count: int = 0  # of those in the ledger
     wrong: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
 
@@ -43,7 +47,7 @@ def check(run: Run, report: Report, files: Sequence[Path], key: Path | None = No
         try:
             statement = Statement.parse(entry.record)
         except MlgateError as error:
-            wrong.append(f"{_place(found)}: its record {error}")
+            wrong.append(f"{place(found)}: its record {error}")
             continue
         told = [*record.problems(statement), *record.agrees(statement, entry)]
         known = _rules(run, statement)
@@ -51,13 +55,13 @@ def check(run: Run, report: Report, files: Sequence[Path], key: Path | None = No
             unread += 1
         elif known:
             told.append(known)
-        wrong += [f"{_place(found)}: {each}." for each in told]
-    said = [f"{_count(len(made))}: every record follows its schema and is what the ledger names."]
+        wrong += [f"{place(found)}: {each}." for each in told]
+    said = [f"{count(len(made), 'decision')}: every record follows its schema and is what the ledger names."]
     said = said if made and not wrong else []
     if unread:
-        said.append(f"The rules of {_count(unread)} were not read again: their commits are not in this clone.")
-    named = files or sorted((run.cwd / STATE / FOLDER).glob("*.json"))
-    named = [path for path in named if not path.name.endswith(SIGNED)]
+        rules = f"The rules of {count(unread, 'decision')} were not read again"
+        said.append(f"{rules}: their commits are not in this clone.")
+    named = list(files) or found_in(run)
     for path in named:
         problems, signed = _file(path, [entry for _, entry in made], key)
         wrong += [f"{relative(path)}: {each}" for each in problems]
@@ -67,12 +71,18 @@ def check(run: Run, report: Report, files: Sequence[Path], key: Path | None = No
     return Checked(len(made), tuple(wrong), tuple(said))
 
 
-def _place(found: Record) -> str:
+def found_in(run: Run) -> list[Path]:
+    """The decision records that lie in .mlgate."""
+    files = sorted((run.cwd / STATE / FOLDER).glob("*.json"))
+    return [path for path in files if not path.name.endswith(SIGNED)]
+
+
+def place(found: Record) -> str:
     return f"{found.file}:{found.line}"
 
 
-def _count(number: int) -> str:
-    return "1 decision" if number == 1 else f"{number:,} decisions"
+def count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _rules(run: Run, statement: Statement) -> str | None:
@@ -97,14 +107,10 @@ def _rules(run: Run, statement: Statement) -> str | None:
 def _file(path: Path, entries: Sequence[Decision], key: Path | None) -> tuple[list[str], str]:
     """What is wrong with a record in a file, and what is to be said of its signature."""
     try:
-        if path.stat().st_size > _LARGEST:
-            raise ValueError
-        data = path.read_bytes()
-        statement = Statement.parse(json.loads(data.decode()))
-    except (OSError, ValueError, RecursionError):
-        return ["it cannot be read as a decision record."], "not signed, as far as can be told."
+        data, value = read(path, "a decision record")
+        statement = Statement.parse(value)
     except MlgateError as error:
-        return [str(error)], "not signed, as far as can be told."
+        return [error.message], "not signed, as far as can be told."
     wrong = [f"{each}." for each in record.problems(statement)]
     if data != statement.to_bytes():
         wrong.append("its bytes are not as mlgate writes them.")
@@ -113,11 +119,22 @@ def _file(path: Path, entries: Sequence[Decision], key: Path | None) -> tuple[li
         wrong.append(f"the ledger has no decision with this record ({statement.digest[:12]}).")
     else:
         wrong += [f"{each}." for each in record.agrees(statement, entry)]
-    more, signed = _envelope(path, data, key)
+    more, signed = envelope(path, data, key)
     return [*wrong, *more], signed
 
 
-def _envelope(path: Path, data: bytes, key: Path | None) -> tuple[list[str], str]:
+def read(path: Path, what: str) -> tuple[bytes, Any]:
+    """The bytes of a record in a file, and the JSON they are. Raises MlgateError for what is none."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError
+        data = path.read_bytes()
+        return data, json.loads(data.decode())
+    except (OSError, ValueError, RecursionError):
+        raise MlgateError(f"it cannot be read as {what}.") from None
+
+
+def envelope(path: Path, data: bytes, key: Path | None) -> tuple[list[str], str]:
     """What is wrong with the envelope beside a record, and what is to be said of its signature."""
     beside = path.with_name(path.name + SIGNED)
     try:

@@ -11,11 +11,13 @@ from typing import Any
 
 import click
 
-from mlgate.commands import _options, _records
+from mlgate.commands import _images, _options
+from mlgate.commands._images import Both
 from mlgate.commands._ledger import open_ledger, spool, who
 from mlgate.commands._records import Checked
 from mlgate.commands._reset import reset_anchor
 from mlgate.commands._run import Run, say
+from mlgate.commands._signing import sign
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.ledger import chain, kinds, query
@@ -119,41 +121,77 @@ def log(
     help="A decision record in a file; can be repeated. Default: those of .mlgate/decisions.",
 )
 @click.option(
+    "--image-statement",
+    "images",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An image's statement in a file; can be repeated. Default: those of .mlgate/images.",
+)
+@click.option(
     "--key",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Public key in PEM form: every record in a file has to be signed with it.",
+    help="Public key in PEM form: every record and statement in a file has to be signed with it.",
 )
+@click.option("--registry", is_flag=True, help="Ask the registry too, by cosign: images signed with --key.")
+@click.option(
+    "--attested-by",
+    default="",
+    metavar="REPOSITORY",
+    help="Ask GitHub too, by gh: attestations of owner/name, or of owner/name/.github/workflows/file.yml.",
+)
+@click.option(
+    "--attested-on", default="", metavar="BRANCH", help="The branch they have to be from. Default: the default branch."
+)
+@click.option(
+    "--model-files",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="The model's file or folder: the one of the image, and signed with --key by model-signing.",
+)
+@click.option("--transparency-log", is_flag=True, help="Signatures have to be in the public transparency log.")
+@click.option("--plain-http", is_flag=True, help="The registry has no TLS.")
 @as_json
 def verify(
+    *,
     config: str,
     working_directory: str,
     heads: tuple[str, ...],
     head_files: tuple[Path, ...],
     decisions: tuple[Path, ...],
-    *,
+    images: tuple[Path, ...],
     key: Path | None,
+    registry: bool,
+    attested_by: str,
+    attested_on: str,
+    model_files: Path | None,
+    transparency_log: bool,
+    plain_http: bool,
     as_json: bool,
     debug: bool,
 ) -> int:
-    """Check every entry, the chains, decision records, and heads that were kept elsewhere. Exit code 2 if it fails.
+    """Check every entry, the chains, both statements (of decisions and of images), and heads that were kept elsewhere.
 
-    The chain shows what was changed, dropped, put in or moved. Whoever may rewrite the branch can make a whole new
-    chain: only a head that was kept elsewhere shows that, so give one.
+    Exit code 2 if anything fails. The chain shows what was changed, dropped, put in or moved. Whoever may rewrite the
+    branch can make a whole new chain: only a head that was kept elsewhere shows that, so give one.
     """
     run = Run.start(config, working_directory)
     against = [Head.parse(token) for token in heads]
     for path in head_files:
         against += _heads_of(path)
     report = _ledger(run).examine(against)
-    records = _records.check(run, report, decisions, key)
-    whole = report.whole and not records.wrong
+    branch = attested_on or run.forge.event.default_branch or run.git.default_branch()
+    asked = _images.Asked(
+        decisions, images, key, registry, attested_by, branch, model_files, transparency_log, plain_http
+    )
+    checked = _images.both(run, report, asked)
+    whole = report.whole and not checked.wrong
     verdict = "pass" if whole else "error"
     run.forge.set_outputs({"verdict": verdict, "ledger-head": _tokens(report.heads)})
     if as_json:
-        _print(run, json.dumps(_verified(report, against, records), indent=2, ensure_ascii=False))
+        _print(run, json.dumps(_verified(report, against, checked), indent=2, ensure_ascii=False))
     else:
-        _print(run, "\n".join(_said(report, against, records)))
+        _print(run, "\n".join(_said(report, against, checked)))
     return 0 if whole else 2
 
 
@@ -215,6 +253,7 @@ def adopt(config: str, working_directory: str, *, debug: bool) -> int:
 
 
 command.add_command(reset_anchor)
+command.add_command(sign)
 
 
 def _ledger(run: Run, *, write: bool = False) -> Ledger:
@@ -312,24 +351,24 @@ def _tokens(heads: Iterable[Head]) -> str:
     return " ".join(head.token for head in heads)
 
 
-def _said(report: Report, against: Sequence[Head], records: Checked) -> list[str]:
+def _said(report: Report, against: Sequence[Head], checked: Both) -> list[str]:
     lines = [f"Ledger {report.ledger} of {report.repository}"] if report.ledger else []
     for head in report.heads:
         lines.append(f"{head.chain}: {head.seq:,} {'entry' if head.seq == 1 else 'entries'}, head {head.token}")
     lines += [str(damage) for damage in report.damages]
-    lines += [*records.wrong, *report.notes, *records.said]
+    lines += [*checked.wrong, *report.notes, *checked.records.said, *checked.images.said]
     if against:
         lines.append(f"Held against {len(against)} {'head' if len(against) == 1 else 'heads'} kept elsewhere.")
     else:
         lines.append("No head was given, so a new ledger in the place of this one would not be noticed. See --head.")
-    count = len(report.damages) + len(records.wrong)
+    count = len(report.damages) + len(checked.wrong)
     lines.append("pass: every entry is as it was written, and in its place." if not count else f"error: {count} found.")
     return lines
 
 
-def _verified(report: Report, against: Sequence[Head], records: Checked) -> dict[str, Any]:
+def _verified(report: Report, against: Sequence[Head], checked: Both) -> dict[str, Any]:
     return {
-        "verdict": "pass" if report.whole and not records.wrong else "error",
+        "verdict": "pass" if report.whole and not checked.wrong else "error",
         "ledger": report.ledger,
         "repository": report.repository,
         "entries": len(report.records),
@@ -339,6 +378,11 @@ def _verified(report: Report, against: Sequence[Head], records: Checked) -> dict
         "damages": [
             {"kind": each.kind, "file": each.file, "line": each.line, "said": each.said} for each in report.damages
         ],
-        "decisions": {"records": records.decisions, "wrong": list(records.wrong), "said": list(records.said)},
+        "decisions": _records_of("records", checked.records),
+        "images": _records_of("statements", checked.images),
         "notes": list(report.notes),
     }
+
+
+def _records_of(what: str, checked: Checked) -> dict[str, Any]:
+    return {what: checked.count, "wrong": list(checked.wrong), "said": list(checked.said)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlgate import extras
@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 
 TYPE = "application/vnd.in-toto+json"
 Verify = Callable[[bytes, bytes], None]  # signature, signed bytes; raises InvalidSignature
+
+
+def signed(payload: bytes) -> bytes:
+    """The bytes that a signature of this payload is over."""
+    return b"DSSEv1 %d %s %d %s" % (len(TYPE), TYPE.encode(), len(payload), payload)
+
+
+def wrap(payload: bytes, signatures: Sequence[bytes]) -> bytes:
+    """The envelope around a payload, with signatures over `signed(payload)`."""
+    held = {
+        "payload": base64.b64encode(payload).decode(),
+        "payloadType": TYPE,
+        "signatures": [{"sig": base64.b64encode(one).decode()} for one in signatures],
+    }
+    return json.dumps(held, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def problem(envelope: bytes, payload: bytes) -> str:
@@ -47,10 +62,10 @@ def is_signed(envelope: bytes, payload: bytes, key: bytes) -> bool:
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 -- had just now
 
     verify = _key(key)
-    signed = b"DSSEv1 %d %s %d %s" % (len(TYPE), TYPE.encode(), len(payload), payload)
+    over = signed(payload)
     for one in json.loads(envelope)["signatures"]:
         try:
-            verify(base64.b64decode(one["sig"]), signed)
+            verify(base64.b64decode(one["sig"]), over)
         except InvalidSignature:
             continue
         return True
