@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,6 +25,8 @@ from mlgate.serving.settings import Identity, Log
 from mlgate.serving.writer import Writer
 
 KEY = "MLGATE_LOG_KEY"
+_FIRST = itemgetter(0)
+_NOTHING: dict[str, Any] = {}
 _SHORTEST = 16  # characters; the hash of a guessable value is only as good as the key is not guessable
 
 
@@ -97,21 +99,26 @@ class Sink:
         if self._writer is not None:
             self._writer.close()
 
-    def _lines(self, answer: Answer) -> Iterator[bytes]:
+    def _lines(self, answer: Answer) -> Iterable[bytes]:
         predictions = _listed(answer.predictions)
         many = len(predictions)
         features = self._features.rows(answer.columns, many)
-        hashed: Iterable[dict[str, Any]] = repeat({}, many)
+        hashed: Iterable[dict[str, Any]] = repeat(_NOTHING, many)
         if self._hashed:
             rows = self._hashed.rows(answer.columns, many)
-            hashed = ({name: self._hash(value) for name, value in row.items()} for row in rows)
+            hashed = [{name: self._hash(value) for name, value in row.items()} for row in rows]
         scores = repeat(None, many) if answer.scores is None else _listed(answer.scores)
-        head = b'{"time":"%b","request_id":%b%b' % (stamp(answer.time).encode(), _json(answer.request_id), self._who)
-        tail = b',"latency_ms":%.3f}\n' % (answer.seconds * 1000)
+        when, name, taken = stamp(answer.time), _json(answer.request_id), answer.seconds * 1000
         # Strict: a column of another length is an error that is counted, not a few lines that nobody misses.
-        for row, (prediction, score, raw, keyed) in enumerate(zip(predictions, scores, features, hashed, strict=True)):
-            body = {"features": raw, "hashed": keyed, "prediction": prediction, "score": score}
-            yield b"%b%d,%b%b" % (head, row, _json(body)[1:-1], tail)
+        return (
+            b'{"time":"%b","request_id":%b%b%d,%b,"latency_ms":%.3f}\n' % (
+                when, name, self._who, row,
+                _json({"features": raw, "hashed": keyed, "prediction": prediction, "score": score})[1:-1], taken,
+            )
+            for row, prediction, score, raw, keyed in zip(
+                range(many), predictions, scores, features, hashed, strict=True
+            )
+        )  # fmt: skip
 
     def _hash(self, value: Any) -> str | None:
         """The first 16 hexadecimal digits of HMAC-SHA256 over the value's text; a missing value stays missing."""
@@ -188,7 +195,10 @@ class _Named:
             names = tuple(name for name in names if name in columns)
             found = tuple(columns[name] for name in names)
         if many == 1:
-            return (dict(zip(names, [(one if type(one) is list else _listed(one))[0] for one in found], strict=True)),)
+            try:
+                return (dict(zip(names, map(_FIRST, found), strict=True)),)
+            except (TypeError, KeyError):
+                pass  # a Series has a first value, but not by that name
         values = zip(*map(_listed, found), strict=True) if found else repeat((), many)
         return map(dict, map(zip, repeat(names), values))
 
@@ -200,15 +210,20 @@ def _listed(values: Any) -> Sequence[Any]:
     return values.tolist() if hasattr(values, "tolist") else values  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=2)
-def _second(whole: int) -> str:
-    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def stamp(seconds: float) -> str:
+def stamp(seconds: float) -> bytes:
     """`2026-11-21T10:27:59.123Z` for seconds since 1970."""
-    whole = int(seconds)
-    return f"{_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
+    return _stamp(int(seconds * 1000))
+
+
+@lru_cache(maxsize=1000)
+def _stamp(thousandths: int) -> bytes:
+    whole, rest = divmod(thousandths, 1000)
+    return b"%b.%03dZ" % (_second(whole), rest)
+
+
+@lru_cache(maxsize=2)
+def _second(whole: int) -> bytes:
+    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
 
 
 def _json(value: Any) -> bytes:

@@ -76,7 +76,7 @@ class Replay:
             self._writer.close()
 
     def _line(self, request: _Request) -> Iterator[bytes]:
-        line = {"time": stamp(request.time), "request_id": request.request_id, "route": request.route}
+        line = {"time": stamp(request.time).decode(), "request_id": request.request_id, "route": request.route}
         line |= {"content_type": request.content_type}
         try:
             line["body"] = request.body.decode()

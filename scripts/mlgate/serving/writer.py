@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from mlgate.serving.files import Target
 
-PAUSE = 0.02  # seconds that lines are gathered: a write for each would cost the requests more than the lines do
+PAUSE = 0.05  # seconds that lines are gathered: a write for each would cost the requests more than the lines do
 RETRY = 0.5  # seconds after which what could not be written is tried again
 TEND = 10.0  # seconds between looks at what has grown old
 QUIET = 60.0  # seconds between lines on stderr
