@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 
 from engine import base, machine
+from engine.building import SKLEARN, Builder, Image, locked, sklearn_model
 from engine.registry import Registry, start, stop
 from mlgate.image.engine import Engine
+from mlgate.image.plan import Plan
 
 
 @pytest.fixture(scope="session")
@@ -129,3 +131,26 @@ def containers(engine: Engine) -> Iterator[Callable[..., str]]:
     yield run
     if started:
         subprocess.run([engine.command, "rm", "--force", "--volumes", *started], capture_output=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def builder(engine: Engine, registry: Registry, base_image: str, shared: Path) -> Builder:
+    """`builder.image(builder.plan(model, [requirements]))` builds once for all tests that ask for the same."""
+    return Builder(engine, registry, base_image, machine.build_secrets(), shared)
+
+
+@pytest.fixture(scope="session")
+def sklearn_plan(builder: Builder, shared: Path) -> Plan:
+    """The template's plan for a small model of scikit-learn (columns: age, income, visits; two classes)."""
+    with machine.once("sklearn", shared):
+        model, requirements = shared / "sklearn" / "model.joblib", shared / "sklearn" / "requirements.txt"
+        if not requirements.exists():
+            sklearn_model(model.parent)
+            requirements.write_text(locked(*SKLEARN), "utf-8")
+    return builder.plan(model, [requirements])
+
+
+@pytest.fixture(scope="session")
+def sklearn_image(builder: Builder, sklearn_plan: Plan) -> Image:
+    """That plan's image; its server is mlgate's."""
+    return builder.image(sklearn_plan)

@@ -153,18 +153,18 @@ def _run(
 
     timer = threading.Timer(seconds, stop)
     timer.start()
-    try:
-        for raw in process.stdout or ():
-            line = clean(raw.decode(errors="replace").rstrip())
-            if line.strip():
-                tail.append(line)
-                progress.note(line, steps)
-        code = process.wait()
-    finally:
-        timer.cancel()
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    with process:
+        try:
+            for raw in process.stdout or ():
+                line = clean(raw.decode(errors="replace").rstrip())
+                if line.strip():
+                    tail.append(line)
+                    progress.note(line, steps)
+            code = process.wait()
+        finally:
+            timer.cancel()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
     if late:
         raise MlgateError(f"the build of the image did not end within {seconds:.0f} seconds.")
     if code:

@@ -27,7 +27,7 @@ def template(
     )
     return env.get_template("Dockerfile.j2").render(
         base=base, buildkit=buildkit, packages=list(packages), hashed=list(hashed), free=list(free),
-        paths=[shlex.quote(path) for path in paths], project=project, port=port, model=json.dumps(model),
+        paths=[shlex.quote(path) for path in paths], project=project, port=port, model=json.dumps(model, ensure_ascii=False).replace("$", "\\$"),
     )  # fmt: skip
 
 

@@ -28,6 +28,9 @@ _NOISE = re.compile(
 def reason(lines: list[str]) -> str:
     """The line of a failed build that says most: pip's or the builder's own error, not the frame around it."""
     bare = [re.sub(r"^#\d+ (?:[\d.]+ )?", "", line).strip() for line in lines]
+    for number in reversed(range(len(bare) - 1)):
+        if bare[number].endswith(":"):  # what it announces is on the next line
+            bare[number] += f" {bare[number + 1]}"
     errors = [line for line in bare if re.match(r"(?:ERROR|E|error):? ", line) and not _NOISE.match(line)]
     errors = [line for line in errors if "executor failed" not in line and "did not complete" not in line] or errors
     said = (
