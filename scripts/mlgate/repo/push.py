@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -62,6 +62,20 @@ def tip(git: Git, remote: Remote, branch: str) -> str:
     ref = f"refs/heads/{branch}"
     out = _try(git, remote, "ls-remote", "--quiet", remote.url, ref)
     return next((line.split("\t")[0] for line in out.splitlines() if line.endswith(f"\t{ref}")), "")
+
+
+def listed(git: Git, remote: Remote, patterns: Sequence[str]) -> str:
+    """What `git ls-remote` says: a line for each ref, and one for what an annotated tag is on. Raises PushError."""
+    return _try(git, remote, "ls-remote", "--quiet", remote.url, *patterns)
+
+
+def push_tag(git: Git, remote: Remote, tag_object: str, name: str) -> None:
+    """Add a tag. Raises PushError; `moved` when there is one of that name already."""
+    ref = f"refs/tags/{name}"
+    _try(
+        git, remote, "push", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed",
+        "--recurse-submodules=no", f"--force-with-lease={ref}:", remote.url, f"{tag_object}:{ref}",
+    )  # fmt: skip
 
 
 def bring(git: Git, remote: Remote, branch: str) -> None:

@@ -1,0 +1,419 @@
+"""One model of one mlgate.yaml registered: the gate asked, the ledger first, then each registry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mlgate.commands import _model
+from mlgate.commands._claiming import PRODUCTION, Claim
+from mlgate.commands._ledger import open_ledger, who
+from mlgate.commands._model import Decided
+from mlgate.commands._named import inside
+from mlgate.commands._registries import GROUP, Asked, Registries, at_hand
+from mlgate.commands._run import STATE, Run, relative
+from mlgate.config import Config
+from mlgate.errors import MlgateError
+from mlgate.ledger import query, registrations
+from mlgate.ledger.branch import Once
+from mlgate.ledger.kinds import clean
+from mlgate.ledger.registrations import Bump, Known
+from mlgate.model import Check, Evidence, Named, Verdict, worst
+from mlgate.repo.dvc import Pipeline
+from mlgate.signing import statement as images
+from mlgate.signing.statement import Statement
+from mlgate.tracking.nouns import Training
+from mlgate.tracking.registering import Alias, Wanted
+
+VERB = "register"
+_LARGEST = 10_000_000
+_RESERVED = ("mlgate.", "gitlab.", "mlflow.")
+_OWN = frozenset({"git_commit", "dvc_md5", "verdict_sha", "image", "image_digest"})
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What the command line says."""
+
+    version: str = ""
+    bump: Bump | None = None
+    alias: Alias = "challenger"
+    name: str = ""
+    image_statement: str = ""  # empty: where build-image leaves it
+    model_path: str = ""
+    inputs: Path = Path()
+    run_name: str = ""
+    registries: Asked = field(default_factory=Asked)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The evidence of one model, and what the outputs say of it; nothing where it was not registered."""
+
+    evidence: Evidence
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    head: str = ""  # of the ledger afterwards, as a token
+
+
+class Registering:
+    """One model. Nothing is written before everything that can be asked without writing was asked."""
+
+    def __init__(self, run: Run, config: Config, asks: Asks) -> None:
+        self.run = run
+        self.config = config
+        self.asks = asks
+        self.name = asks.name or config.register_.name or config.model
+        self.checks: list[Check] = []
+        self.not_run: list[str] = []
+        self.links: dict[str, str] = {}
+
+    def result(self) -> Result:
+        """Raises MlgateError for what stops it before anything is written."""
+        decided = self._decided()
+        image = self._image(decided)
+        registries = Registries(self.run, self.config, self.name, self.asks.registries)
+        tags = self._tags(decided, image)
+        if self.asks.alias == "champion" and not self._may_be_champion():
+            return Result(self._evidence("", f"{self.config.model} is not promoted, and nothing was registered"))
+        claim = self._claim(decided, image, registries)
+        ledger = open_ledger(self.run, self.config.ledger, write=True)
+        once = ledger.append_once(claim.entries)
+        version, created = self._settled(once, claim)
+        versions = registrations.known((*(r.entry for r in once.records), *once.written), self.name)
+        alias = self._alias(versions, version, once)
+        told = self._registries(registries, version, alias, tags, decided)
+        head = once.head
+        registered = {kind: clean(number) for kind, number in told.items() if number}
+        if any(version.registries.get(kind) != number for kind, number in registered.items()):
+            entry = claim.completed(version.version, registered)
+            head = ledger.append_once(lambda records: _new(records, self.name, version, registered, entry)).head or head
+        title = (
+            f"{self.config.model} is {version.version}{'' if self.name == self.config.model else f' of {self.name}'}"
+        )
+        return Result(
+            self._evidence(version.version, title),
+            self._outputs(version, registered, image, decided, created=created, alias=alias, stage=registries.stage),
+            head.token if head else "",
+        )
+
+    # -- what is asked before ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def _pipeline(self) -> Pipeline:
+        return Pipeline(self.run.git.at(self.run.head), lenient=True)
+
+    @cached_property
+    def subject(self) -> Named:
+        """The model that the commit names."""
+        found = _model.named(self.config, self._pipeline)
+        self._pipeline.require([found.name])
+        return found
+
+    def _decided(self) -> Decided:
+        found = _model.decision(self.run, self.config, self.subject)
+        if found is None:
+            name, value = next(iter(self.subject.digest.items()))
+            raise MlgateError(
+                f"the ledger has no passing decision for {self.config.model} with {name} {value[:12]}…, so it was not "
+                "registered.",
+                fix="Decisions are made by `mlgate compare` on the default branch, in the mode enforce.",
+            )
+        decision = found.statement.predicate.decision
+        warned = f" ({len(decision.warns)} warned)" if decision.warns else ""
+        self._add(
+            "decision", "A passing decision for this very model", Verdict.PASS,
+            f"The ledger has the decision {found.statement.digest[:12]} of {found.entry.entry.at[:10]}, made at "
+            f"{found.commit[:7]}: {decision.verdict}{warned}.",
+            observed=decision.verdict,
+        )  # fmt: skip
+        return found
+
+    def _image(self, decided: Decided) -> Statement | None:
+        """The image's statement, held against the decision. Raises MlgateError for one that is about another model."""
+        given = self.asks.image_statement
+        file = self.run.cwd / (given or f"{STATE}/{images.FOLDER}/{self.config.model}.json")
+        shown = relative(file)
+        if not given and not file.exists():
+            reason = f"It is registered without an image: there is no {shown}."
+            if self.config.image.model_fields_set:
+                self._add("image", "The image of this model", Verdict.WARN, reason, fix="Run `mlgate build-image`.")
+            else:
+                self.not_run.append(reason)
+            return None
+        try:
+            if file.stat().st_size > _LARGEST:
+                raise ValueError
+            found = Statement.parse(json.loads(file.read_bytes().decode()))
+        except (OSError, ValueError, RecursionError):
+            raise MlgateError(
+                "cannot be read as the statement about an image.", file=shown,
+                fix="`mlgate build-image` writes it; hand it to this job as an artifact.",
+            ) from None  # fmt: skip
+        except MlgateError as error:
+            raise MlgateError(error.message, file=shown) from None
+        if wrong := [*images.problems(found), *images.joins(found, decided.statement)]:
+            raise MlgateError(
+                f"is not to be believed: {wrong[0]}.", file=shown, fix="Build the image of this very model again."
+            )
+        self._add("image", "The image of this model", Verdict.PASS, f"{found.reference} has it.", observed=found.image)
+        return found
+
+    def _tags(self, decided: Decided, image: Statement | None) -> dict[str, str]:
+        """What every registry says of the version. Raises MlgateError for tags of mlgate.yaml that are mlgate's own."""
+        for section, given in (
+            ("register.tags", self.config.register_.tags),
+            ("governance.tags", self.config.governance.tags),
+        ):
+            for key in given:
+                if key in _OWN or key.startswith(_RESERVED):
+                    raise MlgateError(
+                        f"the tag {key} is mlgate's own to set.", file=self.config.file,
+                        line=self.config.line(f"{section}.{key}") or self.config.line(section), key=f"{section}.{key}",
+                        fix="Give it another name.",
+                    )  # fmt: skip
+        decision, digests = decided.statement.predicate.decision, self._digests(decided)
+        found = {
+            "mlgate.model": self.config.model,
+            "mlgate.commit": decided.commit,
+            "mlgate.model_digest": next(iter(self.subject.digest.values())),
+            "mlgate.model_sha256": digests.get("sha256", ""),
+            "mlgate.decision": decided.statement.digest,
+            "mlgate.verdict": decision.verdict,
+            "mlgate.warns": ", ".join(warned.name for warned in decision.warns),
+            "mlgate.run_url": self.run.forge.event.run_url,
+            "git_commit": decided.commit,
+            "dvc_md5": digests.get("dvc-md5", ""),
+            "verdict_sha": decided.statement.digest,
+            "image": image.reference if image else "",
+            "image_digest": image.image if image else "",
+        }
+        for name, data in decision.evaluation.items():
+            algorithm, value = next(iter(data.digest.items()))
+            found[f"mlgate.dataset.{name}"] = f"{algorithm}:{value}"
+        if self.config.governance.owners:
+            found["owners"] = ", ".join(self.config.governance.owners)
+        found |= {**self.config.governance.tags, **self.config.register_.tags}
+        return {key: value for key, value in found.items() if value}
+
+    def _digests(self, decided: Decided) -> dict[str, str]:
+        """Every digest of the model: what the commit says, and what the decision does."""
+        return {**decided.entry.entry.subject, **self.subject.digest}
+
+    def _may_be_champion(self) -> bool:
+        """Whether its papers let it be the model of production; the checks say why not."""
+        before = len(self.checks)
+        status = {**self.config.governance.tags, **self.config.register_.tags}.get("approval_status", "approved")
+        if status != "approved":
+            self._add(
+                "approval", "approval_status", Verdict.FAIL,
+                f"approval_status is {status}, and only an approved model is promoted.",
+                fix="Set `approval_status: approved` under governance.tags, in a change that a maintainer reviews.",
+                observed=status,
+            )  # fmt: skip
+        if self.config.governance.required:
+            from mlgate.commands._standing import standing  # noqa: PLC0415 -- few registrations are promotions
+
+            self.checks += standing(self.run, self.config)
+        new = self.checks[before:]
+        return all(check.verdict in (Verdict.PASS, Verdict.WARN) for check in new)
+
+    def _claim(self, decided: Decided, image: Statement | None, registries: Registries) -> Claim:
+        seen, asked = registries.seen(), self.asks
+        at = seen.at(decided.commit)
+        subject = self._digests(decided)
+        if image:
+            subject |= {name: value for name, value in image.predicate.digests.items() if name not in subject}
+        return Claim(
+            who=who(self.run, commit=decided.commit),
+            model=self.config.model,
+            name=self.name,
+            subject=subject,
+            decided=decided,
+            image=image,
+            version=registrations.spelled(asked.version) if asked.version else "",
+            bump=asked.bump or self.config.register_.bump,
+            taken=frozenset({*seen.versions, *registries.taken(self._training(decided))}),
+            tagged=at,
+            champion=asked.alias == "champion",
+        )
+
+    # -- what is done ------------------------------------------------------------------------------------------------
+
+    def _settled(self, once: Once, claim: Claim) -> tuple[Known, bool]:
+        """The version that the ledger gave the model, and whether this call wrote it."""
+        before = registrations.of_model(
+            registrations.known((record.entry for record in once.records), self.name), claim.subject
+        )
+        written = {entry.id for entry in once.written}
+        versions = registrations.known((*(r.entry for r in once.records), *once.written), self.name)
+        found = registrations.of_model(versions, claim.subject)
+        assert found is not None  # noqa: S101 -- the claim writes one where there is none
+        created = before is None or before.id in written
+        first = found.first
+        how = "Registered now" if created else f"Registered on {first.at[:10]}, at {first.commit[:7]}"
+        self._add("version", f"A version of {self.name}", Verdict.PASS, f"{how}.", observed=found.version)
+        for entry in once.written:
+            if entry.kind == "promotion":
+                self._add("promotion", "The model of production", Verdict.PASS, "The ledger has it in production now.")
+        return found, created
+
+    def _alias(self, versions: Sequence[Known], version: Known, once: Once) -> Alias:
+        """The alias to set. One that is in production, or older than another, is no challenger."""
+        if self.asks.alias != "challenger":
+            return self.asks.alias
+        now = query.current(once.records, self.config.model, PRODUCTION)
+        if now is not None and query.same_model(now.entry.subject, dict(version.subject)):
+            self.not_run.append(f"{version.version} is in production already, so it was not made the challenger.")
+            return ""
+        if versions[-1].version != version.version:
+            later = versions[-1].version
+            self.not_run.append(f"{later} was registered after {version.version}, which was not made the challenger.")
+            return ""
+        return "challenger"
+
+    def _registries(
+        self, registries: Registries, version: Known, alias: Alias, tags: Mapping[str, str], decided: Decided
+    ) -> dict[str, str]:
+        """Registry -> its own name for the version."""
+        if not registries.names:
+            self.not_run.append(
+                "mlgate.yaml names no registry (`register.to`): the version stands in the ledger alone."
+            )
+        about = f"{self.config.model} {version.version}: {self.subject.name} of {decided.commit[:12]}"
+        proof = f"{_shown(self._digests(decided))}; decision {decided.statement.digest[:12]}"
+        found: dict[str, str] = {}
+        with tempfile.TemporaryDirectory(prefix="mlgate-model-", ignore_cleanup_errors=True) as scratch:
+            training = self._training(decided)
+            if registries.servers:
+                path = self._bytes(Path(scratch))
+                training = at_hand(training, path, Path(scratch), Path(self.subject.name).name)
+            wanted = Wanted(
+                training=training,
+                name=self.name,
+                version=version.version,
+                key=version.id,
+                digests=tuple(dict.fromkeys(self._digests(decided).values())),
+                tags={**tags, "mlgate.version": version.version, "mlgate.registration": version.id},
+                description=f"{about}; {proof}",
+                alias=alias,
+            )
+            for kind in registries.names:
+                told = registries.register(
+                    kind, wanted, commit=decided.commit, at=version.first.at, message=f"Register {about}\n\n{proof}"
+                )
+                self.checks.append(told.check)
+                found[kind] = told.number
+                if told.link:
+                    self.links[kind] = told.link
+                registries.stage = told.tag or registries.stage
+        return found
+
+    def _training(self, decided: Decided) -> Training:
+        """What a registry is told about the run that it may have to make."""
+        return Training(
+            model=self.config.model,
+            folder=self.run.git.root,
+            experiment=self.config.train.experiment or "",
+            run_name=self.asks.run_name,
+            commit=decided.commit,
+            model_digest=next(iter(self.subject.digest.values())),
+            ci_job=self.run.forge.job,
+        )
+
+    def _bytes(self, scratch: Path) -> Path | None:
+        """The model's files, hashed. Raises MlgateError where --model-path is not this model."""
+        if not self.asks.model_path:
+            return _model.find(self.run, self.subject, self._pipeline, scratch, folder=self.asks.inputs)
+        path = self.run.git.root / inside(self.run, self.asks.model_path)
+        if path.exists() and _is(path, self.subject):
+            return path
+        raise MlgateError(
+            f"--model-path {self.asks.model_path} is not the model that {self.subject.name} of the commit is.",
+            fix="Leave it out, or name the file or folder with the committed digest.",
+        )
+
+    # -- what is told ------------------------------------------------------------------------------------------------
+
+    def _add(self, what: str, title: str, verdict: Verdict, reason: str, *, fix: str = "", observed: str = "") -> None:
+        self.checks.append(
+            Check(
+                id=f"register.{what}", group=GROUP, title=title, verdict=verdict, reason=reason, fix=fix,
+                observed=observed or None,
+            )
+        )  # fmt: skip
+
+    def _evidence(self, version: str, title: str) -> Evidence:
+        verdict = worst(check.verdict for check in self.checks)
+        wrong = next((c for c in sorted(self.checks, key=lambda c: -c.verdict.rank) if c.verdict is verdict), None)
+        bad = verdict.rank > Verdict.WARN.rank and wrong is not None
+        return Evidence(
+            kind=VERB,
+            model=self.config.model,
+            title=f"{title}: {wrong.reason}" if bad and wrong else f"{title}.",
+            verdict=verdict,
+            subject=self.subject,
+            checks=self.checks,
+            not_run=self.not_run,
+            links=self.links,
+            facts={"version": version} if version else {},
+        )
+
+    def _outputs(
+        self, version: Known, registered: Mapping[str, str], image: Statement | None, decided: Decided,
+        *, created: bool, alias: Alias, stage: str,
+    ) -> dict[str, Any]:  # fmt: skip
+        """As gto-action names them, and all of it as `registered` has it."""
+        about = self._described()
+        return {
+            "event": "assignment" if alias == "champion" else "registration",
+            "name": self.name,
+            "version": version.version,
+            "stage": "production" if alias == "champion" else "",
+            "type": str(about.get("type", "model")),
+            "path": self.subject.name,
+            "description": str(about.get("desc", "")),
+            "model": self.config.model,
+            "created": created,
+            "alias": alias,
+            "commit": decided.commit,
+            "digest": _shown(self._digests(decided)),
+            "image": image.reference if image else "",
+            "registries": dict(registered),
+            "tags": [tag for tag in (registered.get("git", ""), stage) if tag],
+        }
+
+    def _described(self) -> Mapping[str, Any]:
+        """What `artifacts:` of a dvc.yaml says of the model."""
+        for file, said in self._pipeline.definitions():
+            found = said.get("artifacts")
+            for name, about in found.items() if isinstance(found, dict) else ():
+                at = Path(file).parent / str(about.get("path", "")) if isinstance(about, dict) else Path()
+                if at.as_posix() == self.subject.name or name == self.name:
+                    return about if isinstance(about, dict) else {}
+        return {}
+
+
+def _new(records: Sequence[Any], name: str, version: Known, registered: Mapping[str, str], entry: Any) -> list[Any]:
+    """The entry that completes a registration; nothing where another job has written the same."""
+    versions = registrations.known((record.entry for record in records), name)
+    there = next((one.registries for one in versions if one.version == version.version), {})
+    return [entry] if any(there.get(kind) != number for kind, number in registered.items()) else []
+
+
+def _shown(digests: Mapping[str, str]) -> str:
+    name = "sha256" if "sha256" in digests else next(iter(digests))
+    return f"{name}:{digests[name]}"
+
+
+def _is(path: Path, named: Named) -> bool:
+    from mlgate.repo import content  # noqa: PLC0415
+
+    if "dvc-md5" in named.digest:
+        return content.is_named(path, named.digest["dvc-md5"])
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == named.digest.get("sha256")
