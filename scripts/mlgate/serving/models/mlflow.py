@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from mlgate.errors import MlgateError
-from mlgate.serving.models import Model, files, mlmodel
+from mlgate.serving import mlmodel
+from mlgate.serving.mlmodel import MlModel
+from mlgate.serving.models import Model, files
 from mlgate.serving.models.estimator import Estimator
-from mlgate.serving.models.mlmodel import MlModel
 from mlgate.serving.settings import Settings
 
 _OWN = ("predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba", "score")

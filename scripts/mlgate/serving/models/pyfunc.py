@@ -11,10 +11,10 @@ import numpy as np
 
 from mlgate.errors import MlgateError
 from mlgate.serving.columns import Columns
+from mlgate.serving.mlmodel import MlModel
 from mlgate.serving.models import Predicted
 from mlgate.serving.models.deciding import Decider
 from mlgate.serving.models.files import broken
-from mlgate.serving.models.mlmodel import MlModel
 from mlgate.serving.settings import Settings
 
 
