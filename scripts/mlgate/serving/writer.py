@@ -1,7 +1,7 @@
 """A thread that writes what others hand over without waiting: bounded, so that a slow disk costs lines and not memory.
 
 What cannot be written waits, and is tried again: short troubles lose nothing. What no longer fits is dropped and
-counted, and once a minute a line on stderr says so.
+counted, and a line on stderr says so, at most once a minute.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class Writer(Generic[Item]):
         self._retry = self._tended = 0.0
         self._trouble = ""
         self._encoded = 0
-        self._lost, self._told = 0, float("-inf")
+        self._lost = 0
+        self._told: dict[bool, float] = {}  # when the last line on stderr was, by whether it could not be written
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -165,11 +166,12 @@ class Writer(Generic[Item]):
         self._count(0, lines)
 
     def _tell(self, now: float) -> None:
-        if not (self._lost or self._trouble) or now - self._told < QUIET:
+        """One line a minute for each of the two reasons: a burst must not hide that the disk is full."""
+        if not (self._lost or self._trouble) or now - self._told.get(bool(self._trouble), -QUIET) < QUIET:
             return
         with self._lock:
             lost, self._lost = self._lost, 0
-        self._told = now
+        self._told[bool(self._trouble)] = now
         why = self._trouble or " More came than could be written."
         self._say(f"mlgate: {self._what}: {lost} lines were dropped.{why} The server goes on.\n")
 
