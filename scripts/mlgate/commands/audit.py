@@ -253,6 +253,46 @@ def adopt(config: str, working_directory: str, *, debug: bool) -> int:
 
 
 command.add_command(reset_anchor)
+
+
+@command.command("papers")
+@_options.common
+@click.option(
+    "--explain",
+    envvar="MLGATE_EXPLAIN",
+    type=click.Choice(["auto", "always", "never", "only"]),
+    default="auto",
+    show_default=True,
+    help="When the model is asked which columns it goes by, which runs project code. `only`: that, and nothing else.",
+)
+@_options.pull
+@_options.python
+def papers(
+    *, config: str, working_directory: str, explain: str, python: str, pull: bool, summary: bool, debug: bool
+) -> int:
+    """Write model card, data sheet, explainability and bias report, SLA, rollback and retirement of each model.
+
+    Numbers come from evidence, words from the files that `governance` names. The papers are left in .mlgate/papers.
+    """
+    from mlgate.commands._papers import Writer  # noqa: PLC0415 -- most calls of `audit` need none of it
+
+    run = Run.start(config, working_directory, summary=summary)
+    python = str(run.cwd / python) if "/" in python else python
+    return Writer(run, explain=explain, python=python, pull=pull).papers()
+
+
+@command.command("checklist")
+@_options.common
+def checklist(*, config: str, working_directory: str, summary: bool, debug: bool) -> int:
+    """Check provenance, explainability, bias, security, licences and documentation, each with its evidence.
+
+    What `governance.require` names has to hold before a model becomes champion in a registry or reaches production.
+    """
+    from mlgate.commands._papers import standing  # noqa: PLC0415 -- as above
+
+    return standing(Run.start(config, working_directory, summary=summary))
+
+
 command.add_command(sign)
 
 

@@ -42,6 +42,7 @@ class Measured:
     name: str
     value: float
     champion: float | None
+    change: float | None
     interval: tuple[float, float] | None
     of: str  # "value", "difference", "relative difference", or nothing
     rows: int | None
@@ -167,6 +168,7 @@ def _measured(check: Check, value: float, source: Source) -> Measured:
         name=check.title,
         value=value,
         champion=check.champion if isinstance(check.champion, float) else None,
+        change=check.change,
         interval=check.interval,
         of=of,
         rows=check.rows,

@@ -28,13 +28,20 @@ _NOTHING = re.compile(
 )
 
 
+def mark(text: str) -> str:
+    """Whether a text holds a mark of a template, as `problem` says it. Of values such as `1` or `no` nothing more can be
+    asked."""
+    found = _MARKS.search(text) or _ANGLE.search(text) or _BRACES.search(text)
+    return f"still holds the placeholder `{found[0][:60]}`" if found else ""
+
+
 def problem(text: str, *, prose: bool = True) -> str:
     """Why a text says nothing; empty where it says something. With `prose`, one word is not enough."""
     said = " ".join(text.split())
     if not said:
         return "is empty"
-    if found := _MARKS.search(said) or _ANGLE.search(said) or _BRACES.search(said):
-        return f"still holds the placeholder `{found[0][:60]}`"
+    if why := mark(said):
+        return why
     if _NOTHING.fullmatch(said):
         return f"says only `{said[:40]}`"
     if not re.search(r"[^\W\d_]{2}", said):

@@ -116,7 +116,7 @@ def problems(held: Held) -> Iterator[tuple[str, str, str]]:
     yield from _document(held.rollback, "rollback", "the rollback strategy", "How is the model taken back, by whom?")
     yield from _document(held.retirement, "retirement", "the retirement plan", "When is it taken out of service, how?")
     for key, value in said.tags.items():
-        if why := placeholders.problem(value, prose=False):
+        if why := placeholders.mark(value):
             yield f"governance.tags.{key}", f"the tag {key} {why}", "Give it a value, or remove it."
 
 
