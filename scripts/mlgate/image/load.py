@@ -68,7 +68,7 @@ def measure(
 ) -> Measured:
     """Single rows, in turn. Each answer is held against the one that the same row gets without load.
 
-    Bounded by `seconds`: a slow server is asked less often than was wanted, which `checks` says.
+    Bounded by `seconds`, and a quarter of them to warm up: a slow server is asked less often than was wanted, which `checks` says.
     """
     payloads, expected, errors = [], [], Counter[str]()
     for record in records[:DIFFERENT]:
@@ -81,10 +81,11 @@ def measure(
             errors[str(error)] += 1
     if not payloads or errors:
         return Measured(connections, requests, errors=errors or {"there was no row to send": 1})
-    until = time.monotonic() + seconds
-    warm = _Loop(service.url, payloads, expected, min(WARM, max(connections, requests // 10)), until)
+    warm = _Loop(
+        service.url, payloads, expected, min(WARM, max(connections, requests // 10)), time.monotonic() + seconds / 4
+    )
     warm.run(connections)
-    loop = _Loop(service.url, payloads, expected, requests, until)
+    loop = _Loop(service.url, payloads, expected, requests, time.monotonic() + seconds)
     loop.run(connections)
     return Measured(connections, requests, tuple(sorted(loop.times)), loop.seconds, warm.errors + loop.errors)
 

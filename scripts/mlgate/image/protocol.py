@@ -116,6 +116,8 @@ def read(answer: Answer, rows: int | None) -> Answers:
     found = _plain(data.get("prediction", data.get("predictions")))
     prediction = _rowwise(found, rows, "predictions")
     probability = _plain(data.get("probability"))
+    if rows == 1 and isinstance(probability, list) and len(probability) > 1:
+        probability = [probability]  # one of each class, of a single row
     return Answers(
         prediction,
         None if probability is None else _rowwise(probability, rows, "probabilities"),
@@ -133,8 +135,6 @@ def _plain(value: Any) -> Any:
 
 def _rowwise(value: Any, rows: int | None, what: str) -> list[Any]:
     several = value if isinstance(value, list) else [value]
-    if rows == 1 and len(several) != 1 and not any(isinstance(one, list | dict) for one in several):
-        several = [several]  # the probabilities of a single row
     if rows is not None and len(several) != rows:
         raise AnswerError(f"it gave {len(several):,} {what} for {rows:,} rows")
     if not several:

@@ -160,11 +160,15 @@ def unmoved(before: Answers | None, after: Answer, rows: int | None) -> Check:
         now = protocol.read(after, rows)
     except AnswerError as error:
         return _check("after", title, Verdict.FAIL, _sentence(str(error)))
-    same = before is not None and near(list(before.prediction), list(now.prediction))
+    same = before is not None and near(_values(before), _values(now))
     reason = "" if same else "The same example is answered otherwise than in the beginning: the server remembers."
     if before is None:
         reason = "The example was not answered in the beginning, so there is nothing to hold this against."
     return _check("after", title, Verdict.PASS if same else Verdict.FAIL, reason)
+
+
+def _values(answers: Answers) -> list[Any]:
+    return [list(answers.prediction), None if answers.probability is None else list(answers.probability)]
 
 
 def near(a: Any, b: Any, *, tolerance: float = 1e-6) -> bool:
