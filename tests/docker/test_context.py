@@ -30,9 +30,11 @@ def plan(tmp_path: Path) -> Plan:
     (project / "src" / "features" / "encode.py").write_text("class Encoder: ...\n", "utf-8")
     (project / "src" / "score.py").write_text("", "utf-8")
     (project / "lock.txt").write_text(
-        "numpy==2.4.6 \\\n    --hash=sha256:aa\nmlflow==3.1 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\nscipy==1.17 \\\n    --hash=sha256:dd\n",
+        "numpy==2.4.6 \\\n    --hash=sha256:aa\n"
+        "mlflow==3.1 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
+        "scipy==1.17 \\\n    --hash=sha256:dd\n",
         "utf-8",
-    )  # noqa: E501
+    )
     (project / "serve.txt").write_text("fastapi==1 --hash=sha256:ee\n", "utf-8")
     return Plan(
         model=model, name="visits", base=BASE, settings='{"port": 8080}\n', requirements=(project / "lock.txt",),
@@ -148,7 +150,7 @@ def test_nothing_is_put_outside_the_project(plan: Plan, tmp_path: Path, name: st
 
 def test_a_link_of_the_models_cache_is_followed_and_one_of_code_that_leads_elsewhere_is_not(
     plan: Plan, tmp_path: Path
-) -> None:  # noqa: E501
+) -> None:
     cached = tmp_path / "cache"
     cached.write_bytes(b"the bytes")
     weights = plan.model / "data" / "weights é.bin"

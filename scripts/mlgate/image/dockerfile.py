@@ -27,8 +27,12 @@ def template(
     )
     return env.get_template("Dockerfile.j2").render(
         base=base, buildkit=buildkit, packages=list(packages), hashed=list(hashed), free=list(free),
-        paths=[shlex.quote(path) for path in paths], project=project, port=port, model=json.dumps(model, ensure_ascii=False).replace("$", "\\$"),
+        paths=[shlex.quote(path) for path in paths], project=project, port=port, model=_quoted(model),
     )  # fmt: skip
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("$", "\\$")
 
 
 def pinned_stages(text: str, *, file: str) -> None:
