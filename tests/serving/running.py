@@ -50,6 +50,16 @@ class Odd:
         return x * 2
 """
 
+DUMPS = {
+    "odd": "import joblib, odd_model; joblib.dump(odd_model.Odd(), 'model/odd.joblib')",
+    "linear": """
+import joblib, numpy as np, pandas as pd
+from sklearn.linear_model import LogisticRegression
+table = pd.DataFrame(np.random.default_rng(1).normal(size=(500, 2)), columns=["x", "y"])
+joblib.dump(LogisticRegression().fit(table, (table["x"] > 0).astype(int)), "model/linear.joblib")
+""",
+}
+
 
 class Server:
     """What runs, and a few ways to ask it. `log`: the prediction log; `errors`: what it said on stderr."""
@@ -120,16 +130,21 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    folder: Path, *, log: Log | None = None, workers: int = 1, environ: Mapping[str, str] | None = None, **settings: Any
+    folder: Path,
+    *,
+    kind: str = "odd",
+    log: Log | None = None,
+    workers: int = 1,
+    environ: Mapping[str, str] | None = None,
+    **settings: Any,
 ) -> Iterator[Server]:
-    """Starts it, waits until it is ready, and ends it; the model is Odd."""
+    """Starts it, waits until it is ready, and ends it. `kind`: the model, Odd or scikit-learn's."""
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / "model"
     model.mkdir(exist_ok=True)
     (folder / "odd_model.py").write_text(ODD, encoding="utf-8")
     subprocess.run(
-        [sys.executable, "-c", "import joblib, odd_model; joblib.dump(odd_model.Odd(), 'model/odd.joblib')"],
-        cwd=folder, check=True, env={**os.environ, "PYTHONPATH": str(folder)},
+        [sys.executable, "-c", DUMPS[kind]], cwd=folder, check=True, env={**os.environ, "PYTHONPATH": str(folder)}
     )  # fmt: skip
     path = folder / "logs" / "predictions.jsonl"
     made = Settings(WHO, workers=workers, log=log or Log(to="file", path=str(path), features=("x",)), **settings)
