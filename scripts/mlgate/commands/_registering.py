@@ -75,19 +75,25 @@ class Registering:
 
     def result(self) -> Result:
         """Raises MlgateError for what stops it before anything is written."""
+        with tempfile.TemporaryDirectory(prefix="mlgate-model-", ignore_cleanup_errors=True) as scratch:
+            return self._result(Path(scratch))
+
+    def _result(self, scratch: Path) -> Result:
         decided = self._decided()
         image = self._image(decided)
         registries = Registries(self.run, self.config, self.name, self.asks.registries)
         tags = self._tags(decided, image)
         if self.asks.alias == "champion" and not self._may_be_champion():
             return Result(self._evidence("", f"{self.config.model} is not promoted, and nothing was registered"))
-        claim = self._claim(decided, image, registries)
+        training = self._training(decided, self._bytes(scratch) if registries.servers else None, scratch)
+        claim = self._claim(decided, image, registries, registries.taken(training))
         ledger = open_ledger(self.run, self.config.ledger, write=True)
         once = ledger.append_once(claim.entries)
         version, created = self._settled(once, claim)
         versions = registrations.known((*(r.entry for r in once.records), *once.written), self.name)
         alias = self._alias(versions, version, once)
-        told = self._registries(registries, version, alias, tags, decided)
+        wanted = self._wanted(version, alias, tags, decided, training)
+        told = self._registries(registries, wanted, version, decided)
         head = once.head
         registered = {kind: clean(number) for kind, number in told.items() if number}
         if any(version.registries.get(kind) != number for kind, number in registered.items()):
@@ -223,7 +229,7 @@ class Registering:
         new = self.checks[before:]
         return all(check.verdict in (Verdict.PASS, Verdict.WARN) for check in new)
 
-    def _claim(self, decided: Decided, image: Statement | None, registries: Registries) -> Claim:
+    def _claim(self, decided: Decided, image: Statement | None, registries: Registries, taken: set[str]) -> Claim:
         seen, asked = registries.seen(), self.asks
         at = seen.at(decided.commit)
         subject = self._digests(decided)
@@ -238,7 +244,7 @@ class Registering:
             image=image,
             version=registrations.spelled(asked.version) if asked.version else "",
             bump=asked.bump or self.config.register_.bump,
-            taken=frozenset({*seen.versions, *registries.taken(self._training(decided))}),
+            taken=frozenset({*seen.versions, *taken}),
             tagged=at,
             champion=asked.alias == "champion",
         )
@@ -277,46 +283,40 @@ class Registering:
             return ""
         return "challenger"
 
-    def _registries(
-        self, registries: Registries, version: Known, alias: Alias, tags: Mapping[str, str], decided: Decided
-    ) -> dict[str, str]:
+    def _wanted(
+        self, version: Known, alias: Alias, tags: Mapping[str, str], decided: Decided, training: Training
+    ) -> Wanted:
+        about = f"{self.config.model} {version.version}: {self.subject.name} of {decided.commit[:12]}"
+        return Wanted(
+            training=training,
+            name=self.name,
+            version=version.version,
+            key=version.id,
+            digests=tuple(dict.fromkeys(self._digests(decided).values())),
+            tags={**tags, "mlgate.version": version.version, "mlgate.registration": version.id},
+            description=f"{about}; {_shown(self._digests(decided))}; decision {decided.statement.digest[:12]}",
+            alias=alias,
+        )
+
+    def _registries(self, registries: Registries, wanted: Wanted, version: Known, decided: Decided) -> dict[str, str]:
         """Registry -> its own name for the version."""
         if not registries.names:
             self.not_run.append(
                 "mlgate.yaml names no registry (`register.to`): the version stands in the ledger alone."
             )
-        about = f"{self.config.model} {version.version}: {self.subject.name} of {decided.commit[:12]}"
-        proof = f"{_shown(self._digests(decided))}; decision {decided.statement.digest[:12]}"
         found: dict[str, str] = {}
-        with tempfile.TemporaryDirectory(prefix="mlgate-model-", ignore_cleanup_errors=True) as scratch:
-            training = self._training(decided)
-            if registries.servers:
-                path = self._bytes(Path(scratch))
-                training = at_hand(training, path, Path(scratch), Path(self.subject.name).name)
-            wanted = Wanted(
-                training=training,
-                name=self.name,
-                version=version.version,
-                key=version.id,
-                digests=tuple(dict.fromkeys(self._digests(decided).values())),
-                tags={**tags, "mlgate.version": version.version, "mlgate.registration": version.id},
-                description=f"{about}; {proof}",
-                alias=alias,
-            )
-            for kind in registries.names:
-                told = registries.register(
-                    kind, wanted, commit=decided.commit, at=version.first.at, message=f"Register {about}\n\n{proof}"
-                )
-                self.checks.append(told.check)
-                found[kind] = told.number
-                if told.link:
-                    self.links[kind] = told.link
-                registries.stage = told.tag or registries.stage
+        for kind in registries.names:
+            told = registries.register(kind, wanted, commit=decided.commit, at=version.first.at)
+            self.checks.append(told.check)
+            found[kind] = told.number
+            if told.link:
+                self.links[kind] = told.link
+            registries.stage = told.tag or registries.stage
         return found
 
-    def _training(self, decided: Decided) -> Training:
-        """What a registry is told about the run that it may have to make."""
-        return Training(
+    def _training(self, decided: Decided, path: Path | None, scratch: Path) -> Training:
+        """What a registry is told about the run that it may have to make, with the model's files at `path`."""
+        training = Training(
             model=self.config.model,
             folder=self.run.git.root,
             experiment=self.config.train.experiment or "",
@@ -325,6 +325,7 @@ class Registering:
             model_digest=next(iter(self.subject.digest.values())),
             ci_job=self.run.forge.job,
         )
+        return at_hand(training, path, scratch, Path(self.subject.name).name)
 
     def _bytes(self, scratch: Path) -> Path | None:
         """The model's files, hashed. Raises MlgateError where --model-path is not this model."""

@@ -15,7 +15,7 @@ from mlgate.model import Check, Verdict
 from mlgate.tracking import gto, registering
 from mlgate.tracking.gto import Seen, Tags
 from mlgate.tracking.nouns import Training
-from mlgate.tracking.registering import Alias, Wanted
+from mlgate.tracking.registering import Wanted
 from mlgate.tracking.store import Store
 
 GROUP = "registry"
@@ -77,11 +77,11 @@ class Registries:
         store = self._stores.get("gitlab")
         return set(registering.taken(Wanted(training, self._name, "", ""), store)) if store else set()
 
-    def register(self, kind: str, wanted: Wanted, *, commit: str, at: str, message: str) -> Told:
+    def register(self, kind: str, wanted: Wanted, *, commit: str, at: str) -> Told:
         """One version in one registry. Never raises MlgateError: what went wrong is in the check."""
         try:
             if kind == "git":
-                return self._in_git(wanted.version, wanted.alias, commit=commit, at=at, message=message)
+                return self._in_git(wanted, commit, at)
             return self._in_server(kind, wanted)
         except MlgateError as error:
             stands = f"{wanted.version} stands in the ledger, and running this again completes it."
@@ -105,12 +105,13 @@ class Registries:
         check = _check(kind, verdict, " ".join([*said, *done.notes]), observed=number)
         return Told(check, done.number, done.url)
 
-    def _in_git(self, version: str, alias: Alias, *, commit: str, at: str, message: str) -> Told:
+    def _in_git(self, wanted: Wanted, commit: str, at: str) -> Told:
         assert self._tags is not None  # noqa: S101 -- __init__ has seen to it
+        version, message = wanted.version, f"Register {wanted.description}"
         tag, made = self._tags.register(self._name, version, commit, message, at=at)
         said = [f"The tag {tag} {'was put on' if made else 'is on'} the commit {commit[:7]}."]
         stage = ""
-        if alias == "champion":
+        if wanted.alias == "champion":
             stage, assigned = self._tags.assign(
                 self._name, PRODUCTION, commit, f"Put {self._name} {version} in production"
             )

@@ -22,6 +22,7 @@ from mlgate.tracking.store import Store
 TIMEOUT = 90.0  # seconds for everything after the packages are there
 COMMIT = ("mlgate.commit", "mlflow.source.git.commit")  # tags
 DIGEST = "mlgate.model_digest"
+DECISION = "mlgate.decision"
 _SPEC = re.compile(r"models:/(?P<name>[^\s@/]+)(?:@(?P<alias>[A-Za-z0-9_.-]+)|/(?P<version>[1-9][0-9]*))")
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -127,7 +128,9 @@ def _unreachable(said: str) -> str:
 
 
 def _commit(what: str, state: Mapping[str, Any], store: Store) -> str:
-    found = _tags(state["tags"], COMMIT)
+    # A version that `mlgate register` made is of the commit of its decision; its training may have been on a branch.
+    own = state["tags"][:1] if state["tags"] and state["tags"][0].get(DECISION) else state["tags"]
+    found = _tags(own, COMMIT)
     if not found:
         gone = "its run was removed" if state.get("removed") else f"neither it nor its run has the tag {COMMIT[0]}"
         raise MlgateError(
