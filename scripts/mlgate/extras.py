@@ -105,17 +105,23 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
-def _own(extra: str) -> Path:
-    """The folder of the extra's packages, which is filled first where it has to be."""
+def requirements(extra: str) -> Path:
+    """The file that locks an extra's packages: exact versions, with hashes. Raises MlgateError without one."""
     here = Path(__file__).resolve()
     homes = (here.with_name("requirements"), here.parents[2] / "requirements")  # in a wheel, in a checkout
-    requirements = next((home / f"{extra}.txt" for home in homes if (home / f"{extra}.txt").is_file()), None)
-    if requirements is None:
+    found = next((home / f"{extra}.txt" for home in homes if (home / f"{extra}.txt").is_file()), None)
+    if found is None:
         raise MlgateError(f"the packages of {extra!r} are not installed.", fix=_by_hand(extra))
+    return found
+
+
+def _own(extra: str) -> Path:
+    """The folder of the extra's packages, which is filled first where it has to be."""
+    lock = requirements(extra)
     cache = cache_folder(os.environ)
-    folder = cache / _key(requirements)
+    folder = cache / _key(lock)
     if not folder.is_dir():
-        _install(extra, requirements, cache, folder)
+        _install(extra, lock, cache, folder)
     return folder
 
 
@@ -130,14 +136,14 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     raise MlgateError("there is no folder for mlgate's own packages.", fix="Set MLGATE_CACHE to one.")
 
 
-def _key(requirements: Path) -> str:
+def _key(lock: Path) -> str:
     """The name that run.sh would give: which requirements, which interpreter, which platform."""
-    what = hashlib.sha256(requirements.read_bytes())
+    what = hashlib.sha256(lock.read_bytes())
     what.update((importlib.machinery.EXTENSION_SUFFIXES[0] + os.uname().machine).encode())
     return f"py{sys.version_info[0]}{sys.version_info[1]}-{what.hexdigest()[:20]}"
 
 
-def _install(extra: str, requirements: Path, cache: Path, folder: Path) -> None:
+def _install(extra: str, lock: Path, cache: Path, folder: Path) -> None:
     names = ", ".join(sorted(distribution for distribution, _ in _EXTRAS[extra].needs.values()))
     sys.stderr.write(f"mlgate: installing {names} into {folder}, once, {_EXTRAS[extra].purpose}.\n")
     sys.stderr.flush()
@@ -151,7 +157,7 @@ def _install(extra: str, requirements: Path, cache: Path, folder: Path) -> None:
     try:
         command, environ = _installer(cache, tmp)
         # Not from the folder we are in: a project's files there could speak to pip and uv.
-        said = _run([*command, "--target", str(tmp / "site"), "--requirement", str(requirements)], environ, tmp)
+        said = _run([*command, "--target", str(tmp / "site"), "--requirement", str(lock)], environ, tmp)
         if said is not None:
             raise MlgateError(f"the packages of {extra!r} could not be installed ({said}).", fix=_by_hand(extra))
         try:

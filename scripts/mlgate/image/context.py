@@ -67,7 +67,7 @@ def _common(plan: Plan, folder: Path) -> None:
     requirements = folder / "requirements"
     requirements.mkdir()
     for number, path in enumerate(plan.requirements):
-        (requirements / f"{number}.txt").write_text(_without(_text(path), plan.without), "utf-8")
+        (requirements / f"{number}.txt").write_text(without(_text(path), plan.without), "utf-8")
     if plan.serve is not None:
         shutil.copyfile(plan.serve, requirements / "serve.txt")
 
@@ -148,7 +148,7 @@ def _paths(project: Path) -> list[str]:
     return list(dict.fromkeys((*found, "/opt/mlgate/site")))
 
 
-def _without(text: str, names: tuple[str, ...]) -> str:
+def without(text: str, names: tuple[str, ...]) -> str:
     """Requirements without some distributions. A logical line may go on over several, which end in a backslash."""
     unwanted = {_canonical(name) for name in names}
     if not unwanted:
