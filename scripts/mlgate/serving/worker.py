@@ -15,11 +15,13 @@ from typing import Any
 import uvicorn
 
 from mlgate.serving import app as application
+from mlgate.serving import silence
 from mlgate.serving.limits import Protocol
 from mlgate.serving.settings import Settings
-from mlgate.serving.workers import ALIVE, BEAT, READY, STUCK
+from mlgate.serving.workers import ALIVE, ALL, BEAT, READY, STUCK
 
 _KEEP_ALIVE = 75  # seconds; longer than what load balancers keep, which then are the ones that close
+_HANDSHAKE = 0.05  # seconds in which connections that are half made become whole
 _QUIET = 1.0  # seconds without a connection after which a server that was told to stop does
 
 
@@ -39,12 +41,13 @@ class Server(uvicorn.Server):
         self._busy = 0.0
         self._beat = 0.0
         self._answered = 0
+        self._all = False  # every worker stops, not this one alone
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         loop = asyncio.get_running_loop()
         self._app.replace = lambda: self._say(STUCK)
-        loop.add_reader(self._control.fileno(), self._orphaned)
+        loop.add_reader(self._control.fileno(), self._told_so)
         self._say(READY)
 
     async def on_tick(self, counter: int) -> bool:
@@ -64,6 +67,9 @@ class Server(uvicorn.Server):
         return self.force_exit or now - self._told >= self._linger or now - self._busy >= min(_QUIET, self._linger)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._all:  # a worker that is only replaced leaves the port to the others
+            silence.drop_knocks(self._sock)
+            await asyncio.sleep(_HANDSHAKE)
         self._take_the_last()
         await super().shutdown(sockets)
 
@@ -83,10 +89,11 @@ class Server(uvicorn.Server):
                 connection.setblocking(False)
                 self._last.append(loop.create_task(loop.connect_accepted_socket(protocol, connection)))
 
-    def _orphaned(self) -> None:
-        """Who watched this worker is gone: nobody would stop it any more."""
+    def _told_so(self) -> None:
+        """That all workers stop; or who watched this one is gone, and nobody would stop it any more."""
         with contextlib.suppress(OSError):
-            if self._control.recv(64):
+            if said := self._control.recv(64):
+                self._all = self._all or ALL in said
                 return
         asyncio.get_running_loop().remove_reader(self._control.fileno())
         self.should_exit = True

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from mlgate.errors import MlgateError
 
 READY, ALIVE, STUCK = b"r", b"a", b"s"
+ALL = b"x"  # to a worker: the others stop too
 BEAT = 1.0  # seconds between two signs of life of a worker
 FD, CONTROL = "MLGATE_LISTEN_FD", "MLGATE_CONTROL_FD"  # how a worker finds the port and who watches it
 
@@ -153,6 +154,8 @@ class Supervisor:
             self.stopping = time.monotonic()
             self.sock.close()  # the workers hold it; with the last of them it ends
         for worker in self.workers:
+            with suppress(OSError):
+                worker.control.send(ALL)
             self._tell(worker)
 
     def _look(self, now: float) -> int | None:
