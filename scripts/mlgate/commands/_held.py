@@ -83,7 +83,7 @@ class Gatherer:
             subject=subject,
             evidence=self.evidence(config.model),
             papers=dict(_folder(run.cwd / STATE / PAPERS / config.model)),
-            bias=_read(run.cwd / STATE / "bias" / config.model / "bias_report.json"),
+            bias=plain_file(run.cwd / STATE / "bias" / config.model / "bias_report.json"),
             decision=decided.statement if decided else None,
             decided=_entry(decided),
             no_decision=no_decision,
@@ -107,7 +107,7 @@ class Gatherer:
             return None, f"the ledger does not say: {error}"
 
     def _image(self, model: str) -> ImageStatement | None:
-        data = _read(self.run.cwd / STATE / statement.FOLDER / f"{model}.json")
+        data = plain_file(self.run.cwd / STATE / statement.FOLDER / f"{model}.json")
         if data is None:
             return None
         try:
@@ -220,17 +220,17 @@ def _folder(folder: Path) -> Iterator[tuple[str, bytes]]:
     if folder.is_symlink() or not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
-        data = _read(path)
+        data = plain_file(path)
         if data is not None:
             yield path.name, data
 
 
-def _read(path: Path) -> bytes | None:
+def plain_file(path: Path, most: int = _LARGEST) -> bytes | None:
     """A plain file that no link leads to; None for anything else."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode) or os.fstat(handle).st_size > _LARGEST:
+            if not stat.S_ISREG(os.fstat(handle).st_mode) or os.fstat(handle).st_size > most:
                 return None
             return file.read()
     except OSError:

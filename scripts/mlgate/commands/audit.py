@@ -426,3 +426,25 @@ def _verified(report: Report, against: Sequence[Head], checked: Both) -> dict[st
 
 def _records_of(what: str, checked: Checked) -> dict[str, Any]:
     return {what: checked.count, "wrong": list(checked.wrong), "said": list(checked.said)}
+
+
+@command.command("bundle")
+@_options.common
+@click.option(
+    "--out",
+    envvar="MLGATE_OUT",
+    default=".mlgate/audit-bundle.zip",
+    show_default=True,
+    metavar="FILE",
+    help="Where to write it. The same contents give the same bytes.",
+)
+def bundle(*, config: str, working_directory: str, out: str, summary: bool, debug: bool) -> int:
+    """Put all evidence about each model into one file, with a page to read first.
+
+    Evidence and papers of this commit, decision record, image statement, SBOM, the ledger's chain, and a program that
+    checks all of it.
+    """
+    from mlgate.commands._bundling import Bundler  # noqa: PLC0415 -- as above
+
+    run = Run.start(config, working_directory, summary=summary)
+    return Bundler(run).write(run.cwd / out)

@@ -29,8 +29,10 @@ _NOTHING = re.compile(
 
 
 def mark(text: str) -> str:
-    """Whether a text holds a mark of a template, as `problem` says it. Of values such as `1` or `no` nothing more can be
-    asked."""
+    """Whether a text holds a mark of a template, as `problem` says it.
+
+    Of values such as `1` or `no` nothing more can be asked.
+    """
     found = _MARKS.search(text) or _ANGLE.search(text) or _BRACES.search(text)
     return f"still holds the placeholder `{found[0][:60]}`" if found else ""
 
@@ -47,7 +49,7 @@ def problem(text: str, *, prose: bool = True) -> str:
     if not re.search(r"[^\W\d_]{2}", said):
         return f"holds no words (`{said[:40]}`)"
     if prose:
-        if (found := _ORDER.match(said)) and len(said) < 200 and not re.search(r"[.!] \S", said):
+        if _ORDER.match(said) and len(said) < 200 and not re.search(r"[.!] \S", said):
             return f"is still the instruction of a template (`{said[:60]}`)"
         # Scripts without spaces between words say much in few characters.
         if len(said.split()) < 4 and len(said) < 20 and said.isascii():

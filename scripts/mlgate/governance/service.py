@@ -14,8 +14,8 @@ from mlgate.model import Check
 _WORDS = {
     "latency_p95_ms": ("95th percentile of the time to answer", "ms"),
     "latency_p99_ms": ("99th percentile of the time to answer", "ms"),
-    "throughput_rps": ("requests per second", "1/s"),
-    "availability": ("share of the requests that are answered", ""),
+    "throughput_rps": ("requests that are answered in a second", "per second"),
+    "availability": ("share of all requests that are answered", ""),
 }
 _BETTER = {"throughput_rps", "availability"}  # of which more is better
 _LOAD = ("build-image",)  # whose evidence measures these of the image; `compare` times the model alone

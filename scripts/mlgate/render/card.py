@@ -42,8 +42,12 @@ def markdown(card: Card) -> str:
 
 
 def _section(key: str, text: str) -> str:
-    title = _HEADS.get(key) or key.removeprefix("more.")
-    return f"## {escape.text(title)}\n\n{prose(text)}"
+    return f"## {escape.text(head(key))}\n\n{prose(text)}"
+
+
+def head(key: str) -> str:
+    """Of a section of people's words; not escaped."""
+    return _HEADS.get(key) or key.removeprefix("more.")
 
 
 def _identity(card: Card) -> str:
@@ -51,7 +55,7 @@ def _identity(card: Card) -> str:
     rows = [
         ("Model", escape.code(model["name"])),
         ("Commit", escape.code(model["commit"])),
-        ("Made", escape.text(model["creation_date"][:10])),
+        ("Committed", escape.text(model["creation_date"][:10])),
         *((f"Digest ({escape.text(kind)})", escape.code(value)) for kind, value in model["digest"].items()),
         ("Owners", ", ".join(escape.text(owner) for owner in card.owners)),
         *((escape.text(key), escape.text(value)) for key, value in card.tags.items()),
@@ -88,13 +92,14 @@ def _measured(found: Sequence[Measured], head: str) -> str:
             own = f"{own} ({low} to {high})"
         cells = [escape.text(one.name), own]
         if champion:
-            cells += ["" if one.champion is None else numbers.show(one.champion), _difference(one)]
+            cells += ["" if one.champion is None else numbers.show(one.champion), difference(one)]
         rows = "" if one.rows is None else f"{one.rows:,}"
         lines.append((*cells, rows, escape.text(one.allowed), f"{layout.SYMBOL[writing.verdict(one.verdict)]}"))
     return table(heads, lines)
 
 
-def _difference(one: Measured) -> str:
+def difference(one: Measured) -> str:
+    """From the champion, with both bounds where there are any; not escaped."""
     if one.change is None:
         return ""
     relative, decimals = one.of == "relative difference", 1 if one.of == "relative difference" else 4

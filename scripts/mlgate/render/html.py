@@ -15,7 +15,7 @@ from mlgate.render import curves, details, escape, layout, numbers, sentences
 from mlgate.render.layout import NOWHERE, Links
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
     from jinja2.bccache import Bucket
     from markupsafe import Markup
 
@@ -57,8 +57,13 @@ def page(evidences: Sequence[Evidence], *, links: Links = NOWHERE) -> str:
     )
 
 
-@cache
 def _template() -> Template:
+    return environment().get_template("page.html.j2")
+
+
+@cache
+def environment() -> Environment:
+    """Where the templates of this folder are read: everything in them is escaped, and shows what cannot be seen."""
     from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader  # noqa: PLC0415 -- only here needed
 
     class Compiled(FileSystemBytecodeCache):
@@ -70,7 +75,7 @@ def _template() -> Template:
 
     here = Path(__file__).parent
     compiled = None if sys.dont_write_bytecode else Compiled(str(here / "__pycache__"), "%s.j2c")
-    environment = Environment(
+    made = Environment(
         loader=FileSystemLoader(here),
         bytecode_cache=compiled,
         autoescape=True,
@@ -78,9 +83,9 @@ def _template() -> Template:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters["prose"] = _prose
-    environment.filters["lines"] = _lines
-    return environment.get_template("page.html.j2")
+    made.filters["prose"] = _prose
+    made.filters["lines"] = _lines
+    return made
 
 
 def _shown(value: Any) -> Any:

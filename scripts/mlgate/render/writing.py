@@ -9,7 +9,7 @@ from typing import Any
 from mlgate.model import Verdict
 from mlgate.render import escape
 
-_BULLET = re.compile(r"[-*\u2022] +")
+BULLET = re.compile(r"[-*\u2022] +")
 _LONGEST = 8000
 
 
@@ -25,7 +25,7 @@ def prose(text: str) -> str:
     for block in re.split(r"\n\s*\n", text.strip()):
         lines: list[str] = []
         for line in (line.strip() for line in block.splitlines() if line.strip()):
-            bullet = _BULLET.match(line)
+            bullet = BULLET.match(line)
             shown = escape.text(line[bullet.end() :] if bullet else line, limit=_LONGEST)
             if bullet:
                 lines.append(f"- {shown}")
@@ -50,6 +50,13 @@ def flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]
             yield from flat(value, name)
         else:
             yield name, value
+
+
+def value(found: Any) -> str:
+    """A parameter as people read it; not escaped."""
+    if isinstance(found, list):
+        return ", ".join(value(one) for one in found)
+    return str(found).lower() if isinstance(found, bool) else str(found)
 
 
 def verdict(word: str) -> Verdict:
