@@ -185,6 +185,10 @@ class GitLab:
     def __init__(self, *, folders: bool = True, scope: str = "api") -> None:
         self.folders, self.scope = folders, scope
         self.limits = {"params": 250, "tags": 5000}
+        self.keeps_tags = True  # of a model version: older ones drop them
+        self.models: dict[str, dict[str, Any]] = {}
+        self.versions: list[dict[str, Any]] = []
+        self._one = threading.Lock()
         self.experiments: dict[str, dict[str, Any]] = {}
         self.runs: dict[str, dict[str, Any]] = {}
         self.files: dict[str, bytes] = {}
@@ -214,9 +218,12 @@ class GitLab:
             return _json(200, {"id": 42, "web_url": f"{self.address}/team/churn"})
         if found := re.fullmatch(r"/api/v4/projects/42/packages/ml_models/candidate:(\d+)/files/(.+)", parts.path):
             return self._file(method, *found.groups(), body=body)
-        found = re.fullmatch(r"/api/v4/projects/42/ml/mlflow/api/2\.0/mlflow/(\w+)/([\w-]+)", parts.path)
+        if found := re.fullmatch(r"/api/v4/projects/42/packages/ml_models/(\d+)/files/(.+)", parts.path):
+            return self._file(method, *found.groups(), body=body)
+        found = re.fullmatch(r"/api/v4/projects/42/ml/mlflow/api/2\.0/mlflow/([\w-]+)/([\w-]+)", parts.path)
         name = f"_{found[1]}_{found[2]}".replace("-", "_") if found else ""
-        if not found or not hasattr(self, name):
+        patched = name in ("_registered_models_update", "_model_versions_update")
+        if not found or not hasattr(self, name) or (method == "PATCH") != patched:
             self.problems.append(f"{method} {path}")
             return _json(404, {"error": "404 Not Found"})
         given = json.loads(body) if body else dict(urllib.parse.parse_qsl(parts.query))
@@ -224,6 +231,8 @@ class GitLab:
             return _json(200, getattr(self, name)(given))
         except LookupError:
             return _json(404, {"error_code": "RESOURCE_DOES_NOT_EXIST"})
+        except FileExistsError:
+            return _json(400, {"error_code": "RESOURCE_ALREADY_EXISTS"})
         except ValueError as error:
             return _json(400, {"error_code": "INVALID_PARAMETER_VALUE", "message": str(error)})
 
@@ -308,6 +317,65 @@ class GitLab:
         self._keep(run, "params", given.get("params", []))
         self._keep(run, "tags", given.get("tags", []))
         return {}
+
+    def _registered_models_get(self, given: dict[str, Any]) -> dict[str, Any]:
+        mine = [v for v in self.versions if v["name"] == given["name"]]
+        return {"registered_model": {**self.models[given["name"]], "latest_versions": mine[-1:]}}
+
+    def _registered_models_create(self, given: dict[str, Any]) -> dict[str, Any]:
+        name = given["name"]
+        if name in self.models or any(e["name"] == name for e in self.experiments.values()):
+            raise FileExistsError
+        self._experiments_create({"name": f"[model]{name}"})
+        self.models[name] = {"name": name, "description": "", "tags": []}
+        return {"registered_model": self.models[name]}
+
+    def _registered_models_get_latest_versions(self, given: dict[str, Any]) -> dict[str, Any]:
+        self.models[given["name"]]
+        mine = [v for v in self.versions if v["name"] == given["name"]]
+        highest = sorted(mine, key=lambda v: [int(part) for part in v["aliases"][0].split(".")])[-1:]
+        return {"model_versions": highest}
+
+    def _model_versions_get(self, given: dict[str, Any]) -> dict[str, Any]:
+        """By its semantic version; what it calls `version` itself is a number of its own."""
+        found = [v for v in self.versions if v["name"] == given["name"] and v["aliases"] == [given["version"]]]
+        return {"model_version": found[0]}
+
+    def _model_versions_create(self, given: dict[str, Any]) -> dict[str, Any]:
+        self.models[given["name"]]
+        tags = given.get("tags", [])
+        number = next((tag["value"] for tag in tags if tag["key"] == "gitlab.version"), "")
+        if not re.fullmatch(r"\d+\.\d+\.\d+", number):
+            raise ValueError("Version must be semantic version")
+        if len({tag["key"] for tag in tags}) < len(tags) or not all(tag["value"] for tag in tags):
+            raise ValueError("Validation failed: Name is already taken")
+        if any(len(tag["key"]) > 255 or len(tag["value"]) > 5000 for tag in tags):
+            raise ValueError("Validation failed: Value is too long")
+        with self._one:
+            if any(v["name"] == given["name"] and v["aliases"] == [number] for v in self.versions):
+                raise ValueError("Version has already been taken")
+            experiment = next(e for e in self.experiments.values() if e["name"] == f"[model]{given['name']}")
+            run = self._runs_create({"experiment_id": experiment["experiment_id"]})["run"]
+            own = len(self.versions) + 17
+            run["info"]["artifact_uri"] = f"{self.address}/api/v4/projects/42/packages/ml_models/{own}/files/"
+            made = {
+                "name": given["name"],
+                "version": str(own),
+                "current_stage": "development",
+                "description": given.get("description", ""),
+                "source": f"{self.address}/team/churn/-/ml/models/1/versions/{own}",
+                "run_id": run["info"]["run_id"],
+                "status": "READY",
+                "tags": [{"key": t["key"], "value": t["value"]} for t in tags] if self.keeps_tags else [],
+                "aliases": [number],
+            }
+            self.versions.append(made)
+        return {"model_version": made}
+
+    def _model_versions_update(self, given: dict[str, Any]) -> dict[str, Any]:
+        found = self._model_versions_get(given)["model_version"]
+        found["description"] = given["description"]
+        return {"model_version": found}
 
     def _keep(self, run: dict[str, Any], what: str, given: list[dict[str, str]]) -> None:
         for entry in given:

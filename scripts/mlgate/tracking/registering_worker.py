@@ -63,11 +63,14 @@ class Registrar(Worker):
             if self._code(error) != "RESOURCE_ALREADY_EXISTS":
                 raise
         if (found := self._registered()) is None:  # nor did another job make it just now
-            raise StopError(
-                f"{self.orders['at']} takes no model `{self.name[:100]}`: a model experiment of that name is in the "
-                "way, or the name is not allowed there. Set register.name to another one."
-            )
+            raise self._not_taken()
         return found
+
+    def _not_taken(self) -> StopError:
+        return StopError(
+            f"{self.orders['at']} takes no model `{self.name[:100]}`: a model experiment of that name is in the way, "
+            "or the name is not allowed there. Set register.name to another one."
+        )
 
     def _code(self, error: Exception) -> str:
         """MLflow's own word for what is wrong. Over HTTP only what the answer itself has: any proxy can say 404."""
@@ -212,6 +215,9 @@ class Registrar(Worker):
     def _versions(self) -> list[str]:
         found = self._registered()
         if found is None:
+            # GitLab makes an experiment with each model, and takes no name that one has.
+            if self.client.get_experiment_by_name(self.name) is not None:
+                raise self._not_taken()
             return []
         versions = [*(found.latest_versions or []), *self.client.get_latest_versions(self.name)]
         told = {str(alias) for version in versions for alias in (version.aliases or [])}
