@@ -12,7 +12,7 @@ from mlgate.serving.settings import Decide, Identity, Input, Log, Replay, Settin
 
 if TYPE_CHECKING:
     from mlgate.config.settings import Config
-    from mlgate.data.contract import Contract
+    from mlgate.data.nouns import Contract
 
 _KINDS: Mapping[str, Literal["integer", "number", "string", "boolean", "datetime"]] = {
     "integer": "integer", "number": "number", "text": "string", "boolean": "boolean", "date": "datetime",
@@ -80,7 +80,7 @@ def _inputs(config: Config, model: Path, contract: Contract | None) -> Iterator[
 
 
 class _Rules:
-    """What each row of a column has to be, where breaking it is an error; what is asked of whole columns says nothing."""
+    """What each row of a column has to be, where breaking it is an error. Rules for whole columns say nothing here."""
 
     def __init__(self, contract: Contract | None) -> None:
         self.columns: dict[str, dict[str, Any]] = {}
@@ -106,7 +106,7 @@ class _Rules:
         known = self.columns.get(one.name)
         if known is None or one.shape is not None:
             return one
-        type_ = known.get("type") or "any" if one.type == "any" else one.type
+        type_: Any = (known.get("type") or "any") if one.type == "any" else one.type
         made = replace(one, type=type_, nullable=one.nullable and known.get("nullable", True))
         if type_ in ("integer", "number", "any"):
             made = replace(made, minimum=known.get("minimum"), maximum=known.get("maximum"))

@@ -22,7 +22,7 @@ from mlgate.serving.settings import Identity
 
 if TYPE_CHECKING:
     from mlgate.config import Config
-    from mlgate.data.contract import Contract
+    from mlgate.data.nouns import Contract
 
 _PACKAGES = ("fastapi", "uvicorn", "httptools", "uvloop", "orjson")
 _LOOK = (
@@ -55,7 +55,7 @@ _BOOT = (
 @_options.python
 @_options.pull
 @_options.debug
-def command(
+def command(  # noqa: PLR0917 -- click gives them by name
     config: str, working_directory: str, model: str, host: str, port: int | None, workers: int | None,
     environment: str, python: str, pull: bool, debug: bool,
 ) -> None:  # fmt: skip
@@ -126,7 +126,7 @@ def _contract(run: Run, config: Config) -> Contract | None:
 
     named_by = {config.path(one.path): one.contract for one in config.data if one.contract is not None}
     for one in config.evaluate.values():
-        named = named_by.get(config.path(one.data))
+        named = named_by.get(config.path(one.data)) if one.data is not None else None
         if named is not None:
             file = config.path(named)
             return contracts.load(run.read(file) or b"", file)

@@ -13,13 +13,13 @@ import orjson
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from mlgate.serving import answers, limits, metrics, models, openapi, requestid, v2
+from mlgate.serving import answers, limits, metrics, models, openapi, probing, requestid, v2
 from mlgate.serving.answers import Reply
-from mlgate.serving.inputs import Reader
+from mlgate.serving.inputs import Reader, known
 from mlgate.serving.log import Sink
 from mlgate.serving.refused import RefusedError
 from mlgate.serving.replay import Replay
-from mlgate.serving.routes import Call, Handler, Routes, answer
+from mlgate.serving.routes import Call, Handler, Routes, answer, say
 from mlgate.serving.runner import Runner
 from mlgate.serving.settings import Settings
 
@@ -32,7 +32,7 @@ _ID = b"x-request-id"
 
 
 class App:
-    """ASGI. `draining`: set by who stops the server; it stays alive, is not ready, and closes connections as it answers.
+    """ASGI. `draining`: set by who stops the server; it is alive, not ready, and closes connections as it answers.
 
     `replace`: called when a call of the model has not returned, so that whoever supervises this process replaces it.
     """
@@ -44,8 +44,10 @@ class App:
         self.draining = False
         self.replace: Callable[[], None] = lambda: None
         identity = settings.identity
-        self.reader = Reader(settings.inputs or model.inputs, model.dtypes, settings.max_rows)
-        self.runner = Runner(model, timeout=settings.timeout, waiting=_WAITING, stuck=lambda: self.replace())
+        inputs = known(settings.inputs, model.inputs)
+        self.probed = probing.probe(model, inputs, Reader(inputs, model.dtypes, 1).dtypes)
+        self.reader = Reader(self.probed.inputs, model.dtypes, settings.max_rows)
+        self.runner = Runner(model, timeout=settings.timeout, waiting=_WAITING, stuck=self._hangs)
         name = f"/v2/models/{identity.model}"
         infer = [f"{name}/infer", *([f"{name}/versions/{identity.version}/infer"] if identity.version else [])]
         shared = metrics.shared()
@@ -54,7 +56,7 @@ class App:
         )
         self.sink = Sink(settings.log, identity, environment, metrics=self.metrics, environ=os.environ, shared=shared)
         self.replay = Replay(settings.replay, metrics=self.metrics)
-        routes = Routes(settings, model, self.reader, self.runner, self.sink, self.replay)
+        routes = Routes(settings, model, self.reader, runner=self.runner, sink=self.sink, replay=self.replay)
         # What is asked a thousand times a second is found here; the rest goes through the framework's own routing.
         self._hot: dict[str, tuple[str, Handler]] = {
             "/predict": ("/predict", routes.predict),
@@ -62,6 +64,10 @@ class App:
             **dict.fromkeys(infer, ("/v2/infer", routes.infer)),
         }
         self.api = self._api()
+
+    def _hangs(self) -> None:
+        say(f"the model did not answer within {self.settings.timeout:g} s; its thread is left, and a new one goes on")
+        self.replace()
 
     @property
     def ready(self) -> bool:
@@ -125,12 +131,12 @@ class App:
     def _api(self) -> FastAPI:
         identity = self.settings.identity
         api = FastAPI(title=identity.model, lifespan=self._lifespan, openapi_url=None, docs_url=None, redoc_url=None)
-        document = orjson.dumps(openapi.document(self.settings, self.reader, self.model.kind))
+        document = orjson.dumps(openapi.document(self.settings, self.reader))
         who = {
             "model": identity.model, "version": identity.version, "digest": identity.digest,
             "commit": identity.commit, "decision": identity.decision, "environment": self.environment,
         }  # fmt: skip
-        about = v2.metadata(identity.model, identity.version, self.reader.inputs, self.reader.dtypes, self.model.kind)
+        about = v2.metadata(identity, self.reader, self.model.kind, self.probed.said)
 
         def get(path: str, body: Callable[[], tuple[int, Any]]) -> None:
             async def endpoint() -> Response:

@@ -40,37 +40,41 @@ def decode(body: bytes) -> Any:
 def table(data: Any, names: Sequence[str], required: Collection[str], most: int) -> Table:
     """What the rows are, whichever shape they came in. `names`: the columns that the model knows, if it knows them.
 
-    Raises RefusedError: 400 for a shape that is none of these, 413 for more than `most` rows.
+    `required`: of those; the others may be missing. Raises RefusedError: 400 for a shape that is none of these, 413
+    for more than `most` rows, 422 for a field that is missing or not known.
     """
     single = False
     if isinstance(data, dict):
         key = next(iter(data)) if len(data) == 1 else ""
-        if key in _WRAPPERS and key not in names:
-            inner = data[key]
+        if key == "features" and key not in names:
+            data, single = _features(data[key])
+        elif key in _WRAPPERS and key not in names:
+            data = data[key]
             if key == "dataframe_split":
-                return _split(inner, names, required, most)
-            single = key == "features" and not (isinstance(inner, list) and inner and isinstance(inner[0], list | dict))
-            if single and isinstance(inner, list):
-                return _positional([inner], names, most, single=True)
-            data = [inner] if single else inner
-            if single and not isinstance(inner, dict):
-                raise RefusedError(400, "`features` has to be a list of values or an object.")
+                return _split(data, names, required, most)
         elif "data" in data and "columns" in data and data.keys() <= _SPLIT and not {"data", "columns"} & set(names):
             return _split(data, names, required, most)
     if isinstance(data, dict):
         if data and all(isinstance(value, list) for value in data.values()):
             return _columnar(data, names, required, most)
         data, single = [data], True
-    if not isinstance(data, list):
-        raise RefusedError(400, "The body has to be an object or a list of rows.")
-    if not data:
-        raise RefusedError(400, "The body holds no rows.")
+    if not isinstance(data, list) or not data:
+        raise RefusedError(400, "The body has to be an object or a list of rows, and hold at least one.")
     kinds = set(map(type, data))
     if kinds == {dict}:
         return _records(data, names, required, most, single=single)
     if kinds == {list}:
-        return _positional(data, names, most)
+        return _positional(data, names, most, single=single)
     raise RefusedError(400, "The rows have to be objects, or all of them lists.")
+
+
+def _features(inner: Any) -> tuple[Any, bool]:
+    """One row as a list of its values, which is what `features` is for; or an object, or a list of rows."""
+    if isinstance(inner, list) and inner and not isinstance(inner[0], list | dict):
+        return [inner], True
+    if isinstance(inner, list | dict) and inner:
+        return inner, False
+    raise RefusedError(400, "`features` has to be a list of values, a list of rows, or an object.")
 
 
 def limit(rows: int, most: int) -> None:
@@ -92,9 +96,10 @@ def _records(
             columns = list(zip(*map(itemgetter(*wanted), rows), strict=True))
     except KeyError:
         return _sparse(rows, wanted, set(required) if names else set(wanted), single=single)
-    if not names and any(len(row) != len(wanted) for row in rows):
-        unknown = next((i, name) for i, row in enumerate(rows) for name in row if name not in rows[0])
-        raise invalid([Problem(unknown[1], "is not in the first row", unknown[0])])
+    if (not names or len(required) < len(names)) and set(map(len, rows)) != {len(wanted)}:
+        known = set(wanted)
+        index, name = next((i, name) for i, row in enumerate(rows) for name in row if name not in known)
+        raise invalid([Problem(name, "is no input of this model" if names else "is not in the first row", index)])
     return Table(wanted, columns, len(rows), single)
 
 
@@ -107,10 +112,9 @@ def _sparse(rows: list[dict[str, Any]], names: list[str], required: set[str], *,
         lacks = known - row.keys()
         if lacks:
             lacking |= lacks
-            unknown = sorted(row.keys() - known)
             problems += [Problem(name, "is missing", index) for name in names if name in lacks and name in required]
-            if unknown and not lacks & required:
-                problems.append(Problem(unknown[0], "is no input of this model, and an optional one is missing", index))
+        if required != known and not row.keys() <= known:
+            problems += [Problem(name, "is no input of this model", index) for name in sorted(row.keys() - known)]
         if len(problems) > 100:
             break
     if problems:
@@ -133,13 +137,11 @@ def named(data: Mapping[str, Sequence[Any]], names: Sequence[str], required: Col
     """Whole columns, by name; one that is optional and missing is null in every row."""
     wanted = list(names) or list(data)
     lacking = [name for name in wanted if name not in data]
-    if lacking:
-        problems = [Problem(name, "is missing") for name in lacking if name in required]
-        unknown = sorted(data.keys() - set(wanted))
-        if not problems and unknown:
-            problems = [Problem(unknown[0], "is no input of this model, and an optional one is missing")]
-        if problems:
-            raise invalid(problems)
+    problems = [Problem(name, "is missing") for name in lacking if name in required]
+    if len(required) < len(names):
+        problems += [Problem(name, "is no input of this model") for name in sorted(data.keys() - set(wanted))]
+    if problems:
+        raise invalid(problems)
     nothing = [None] * rows
     return Table(wanted, [data.get(name, nothing) for name in wanted], rows, lacking=lacking)
 

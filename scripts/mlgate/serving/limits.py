@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import TimerHandle, Transport
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -97,7 +97,7 @@ class Protocol(HttpToolsProtocol):
             % (status, words[status], len(body), body)
         )
         # Closing with octets unread would take the answer back: what still comes is read for a moment, and dropped.
-        self.transport.set_protocol(_Rest(cast(Transport, self.transport), self))
+        self.transport.set_protocol(_Rest(self.transport, self))
 
 
 class _Rest(asyncio.Protocol):
@@ -129,7 +129,7 @@ class _Rest(asyncio.Protocol):
 
 
 async def body(headers: dict[bytes, bytes], receive: Receive, *, most: int, seconds: float) -> bytes:
-    """The body of a request. Raises RefusedError: 413 beyond `most` octets, 408 after `seconds`, 400 when it breaks off."""
+    """The body of a request. Raises RefusedError: 413 beyond `most`, 408 after `seconds`, 400 if it breaks off."""
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > most:
         raise _too_large(most)

@@ -1,4 +1,4 @@
-"""What each address answers. Every answer has a request id; what goes wrong inside is in the server's log, not in it."""
+"""What each address answers. Every answer has a request id; what goes wrong inside is in the server's log alone."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Handler = Callable[[Call], Awaitable[Reply]]
 class Routes:
     """The three ways to ask for a prediction, over one model."""
 
-    def __init__(self, settings: Settings, model: Model, reader: Reader, runner: Runner, sink: Sink, replay: Replay):
+    def __init__(self, settings: Settings, model: Model, reader: Reader, *, runner: Runner, sink: Sink, replay: Replay):
         self._settings = settings
         self._model = model
         self._reader = reader
@@ -130,10 +130,9 @@ class Routes:
         predictions = said.prediction
         if not isinstance(predictions, list | tuple | np.ndarray) or len(predictions) != columns.rows:
             predictions = [predictions] * columns.rows  # one answer for all rows
-        given = {} if not self._sink.wanted else columns.mapping()
-        self._sink.put(
-            Answer(call.request_id, call.at, time.perf_counter() - call.started, given, predictions, said.probability)
-        )
+        given = columns.mapping() if self._sink.wanted else {}
+        scores: Any = said.probability
+        self._sink.put(Answer(call.request_id, call.at, time.perf_counter() - call.started, given, predictions, scores))
 
 
 def _require(call: Call, types: tuple[bytes, ...]) -> None:
@@ -150,7 +149,7 @@ def _charset(call: Call) -> None:
 
 
 async def answer(handler: Handler, call: Call, route: str) -> Reply:
-    """What the handler answers; a refusal in the words of its route; or, for what went wrong inside, 500 and no detail."""
+    """What the handler answers; a refusal in the words of its route; for what went wrong inside, 500 and no detail."""
     try:
         return await handler(call)
     except RefusedError as refused:

@@ -1,7 +1,8 @@
-"""The Open Inference Protocol v2 over HTTP, with Triton's binary tensors: what KServe, Seldon and Triton clients speak."""
+"""The Open Inference Protocol v2 over HTTP with binary tensors: what clients of KServe, Seldon and Triton speak."""
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from mlgate.serving.columns import Array, Columns
 from mlgate.serving.inputs import Reader
 from mlgate.serving.models import Predicted
 from mlgate.serving.refused import RefusedError
-from mlgate.serving.settings import Input
+from mlgate.serving.settings import Identity
 
 LENGTH = b"inference-header-content-length"
 _NUMPY = {
@@ -87,42 +88,43 @@ def _tensor(one: dict[str, Any], rest: bytes) -> tuple[str, Array, bytes]:
         raise RefusedError(400, f"The `shape` of the input {name} has to be a list of sizes.")
     if datatype not in _NUMPY and datatype != "BYTES":
         raise RefusedError(400, f"The `datatype` of the input {name} has to be BYTES or one of {', '.join(_NUMPY)}.")
-    count = 1
-    for n in shape:
-        count *= n
+    count = math.prod(shape)
     parameters = one.get("parameters")
     size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
-    if size is not None:
-        if type(size) is not int or not 0 <= size <= len(rest):
-            raise RefusedError(400, f"`binary_data_size` of the input {name} is no size within the body.")
-        values = _binary(name, rest[:size], datatype, count)
-        rest = rest[size:]
-    elif datatype == "BYTES":
-        values = np.fromiter(_flat(one.get("data"), name), object)
+    if size is None:
+        values = _listed(one.get("data"), name, datatype)
+    elif type(size) is not int or not 0 <= size <= len(rest):
+        raise RefusedError(400, f"`binary_data_size` of the input {name} is no size within the body.")
     else:
-        try:
-            values = np.array(list(_flat(one.get("data"), name)))
-            if values.size and (values.dtype.kind == "b") != (datatype == "BOOL"):
-                raise TypeError
-            if datatype.startswith(("INT", "UINT")) and values.dtype.kind == "f":
-                raise TypeError
-            wanted = np.dtype(_NUMPY[datatype])
-            if wanted.kind in "iu" and values.size and values.dtype.kind in "iu":
-                limits = np.iinfo(wanted)
-                if int(values.min()) < limits.min or int(values.max()) > limits.max:
-                    raise OverflowError
-            values = values.astype(wanted)
-        except (TypeError, ValueError, OverflowError):
-            raise RefusedError(400, f"The `data` of the input {name} are not all of the type {datatype}.") from None
+        values, rest = _binary(name, rest[:size], datatype, count), rest[size:]
     if values.size != count:
         raise RefusedError(400, f"The input {name} has {values.size} values; its shape {shape} asks for {count}.")
     return name, values.reshape(shape), rest
 
 
-def _flat(data: Any, name: str) -> list[Any]:
+def _listed(data: Any, name: str, datatype: str) -> Array:
+    """Values in JSON, none of which may be cut or wrapped round by their type."""
+    flat = _flat(data, name)
+    if datatype == "BYTES":
+        return np.fromiter(flat, object, len(flat))
+    kinds, wanted = set(map(type, flat)), np.dtype(_NUMPY[datatype])
+    fit: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}
+    try:
+        if not kinds <= fit[wanted.kind]:
+            raise TypeError
+        values: Array = np.array(flat, wanted)  # raises OverflowError for an integer that does not fit
+        if wanted.kind == "f" and not np.isfinite(values).all():
+            raise OverflowError
+    except (TypeError, ValueError, OverflowError):
+        raise RefusedError(400, f"The `data` of the input {name} are not all of the type {datatype}.") from None
+    return values
+
+
+def _flat(given: Any, name: str) -> list[Any]:
     """Nested lists are allowed; their order is that of rows."""
-    if not isinstance(data, list):
+    if not isinstance(given, list):
         raise RefusedError(400, f"The input {name} has no `data`.")
+    data: list[Any] = given
     while data and set(map(type, data)) == {list}:
         data = [value for part in data for value in part]
     if any(isinstance(value, list | dict) or value is None for value in data):
@@ -198,7 +200,7 @@ def _texts(values: Array) -> list[Any]:
 
 
 def reply(said: Predicted, request: Request, model: str, version: str, request_id: str) -> tuple[bytes, int | None]:
-    """The body, and the length of its JSON where tensors follow it in binary. Raises RefusedError for no such output."""
+    """The body, and the length of its JSON where binary tensors follow. Raises RefusedError for no such output."""
     tensors = _tensors(said)
     for name in request.outputs:
         if name not in tensors:
@@ -254,19 +256,24 @@ def _octets(values: Array) -> bytes:
     return b"".join(struct.pack("<I", len(text)) + text for text in texts)
 
 
-def metadata(name: str, version: str, inputs: Sequence[Input], dtypes: Mapping[str, str], kind: str) -> dict[str, Any]:
-    """What `/v2/models/<name>` says."""
+def metadata(identity: Identity, reader: Reader, kind: str, said: Predicted | None) -> dict[str, Any]:
+    """What `/v2/models/<name>` says. `said`: an answer of the model, which shows what its outputs are."""
+    outputs = _tensors(said) if said is not None else {}
     return {
-        "name": name,
-        "versions": [version] if version else [],
+        "name": identity.model,
+        "versions": [identity.version] if identity.version else [],
         "platform": {"onnx": "onnxruntime_onnx"}.get(kind, kind),
         "inputs": [
             {
                 "name": one.name or "input",
-                "datatype": _TYPES.get(dtypes.get(one.name, ""), _OF_INPUT.get(one.type, "BYTES")),
+                "datatype": _TYPES.get(reader.dtypes.get(one.name, ""), _OF_INPUT.get(one.type, "BYTES")),
                 "shape": list(one.shape or (-1,)),
             }
-            for one in inputs
+            for one in reader.inputs
         ],
-        "outputs": [{"name": "predict", "datatype": "FP64", "shape": [-1]}],
+        "outputs": [
+            {"name": name, "datatype": _TYPES.get(str(values.dtype), "BYTES"), "shape": [-1, *values.shape[1:]]}
+            for name, values in outputs.items()
+        ]
+        or [{"name": "predict", "datatype": "FP64", "shape": [-1]}],
     }

@@ -59,7 +59,7 @@ def _position(classes: list[Any], positive: Any) -> int:
     ]
     if not same:
         raise MlgateError(
-            f"the class that counts as positive is {positive!r}, and the model's are {classes[0]!r} and {classes[1]!r}.",
+            f"the class that counts as positive is {positive!r}; the model's are {classes[0]!r} and {classes[1]!r}.",
             fix="Say the positive class in `evaluate.<set>.columns.positive` as the model spells it.",
         )
     return same[0]

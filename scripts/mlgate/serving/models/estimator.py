@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlgate.errors import MlgateError
-from mlgate.serving.columns import Array, Columns
+from mlgate.serving.columns import Columns
 from mlgate.serving.models import Predicted
 from mlgate.serving.models.deciding import Decider
 from mlgate.serving.settings import Input, Settings
@@ -36,7 +36,7 @@ class Estimator:
         self._proba: Callable[..., Any] | None = getattr(estimator, "predict_proba", None)
         self._decider = Decider(settings.decide, getattr(estimator, "classes_", None))
         self.inputs = inputs or _inputs(estimator)
-        self.dtypes = dict(dtypes or {})
+        self.dtypes: Mapping[str, str] = dict(dtypes or {})
         parts = list(_parts(estimator))
         self.rowwise = all(_home(part) in _ROWWISE and type(part).__name__ not in _WHOLE for part in parts)
         self._by_name = _by_name(parts) or not self.rowwise
@@ -54,7 +54,7 @@ class Estimator:
         given = self._taken(columns)
         if self._proba is None or self._decider.classes is None:
             return self._decider.scored(self._estimator.predict(given))
-        probabilities: Array = self._proba(given)
+        probabilities: Any = self._proba(given)
         if isinstance(probabilities, list):  # several outputs, each with classes of its own
             return Predicted(self._estimator.predict(given))
         return self._decider.classified(probabilities, lambda: self._estimator.predict(given))

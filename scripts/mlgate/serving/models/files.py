@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from mlgate.errors import MlgateError, why
+from mlgate.serving.models import lean
 
 # Libraries whose own types hold numbers and parameters; what else a skops file names has to be trusted by name.
 _KNOWN = ("numpy.", "scipy.", "sklearn.", "pandas.", "xgboost.", "lightgbm.", "catboost.", "builtins.", "collections.")
-_CALLS = ("builtins.eval", "builtins.exec", "builtins.compile", "builtins.open", "builtins.__import__",
-          "builtins.getattr", "builtins.setattr", "builtins.delattr", "builtins.input", "builtins.breakpoint")  # fmt: skip
+_CALLS = frozenset({
+    "builtins.eval", "builtins.exec", "builtins.compile", "builtins.open", "builtins.__import__", "builtins.getattr",
+    "builtins.setattr", "builtins.delattr", "builtins.input", "builtins.breakpoint", "builtins.globals",
+})  # fmt: skip
 
 
 def pickled(path: Path) -> Any:
     """joblib reads its own files and plain pickles. Raises MlgateError when it does not load."""
+    lean.sklearn()
     try:
         return _module("joblib", path).load(path) if path.suffix == ".joblib" else _unpickled(path)
     except MlgateError:
@@ -36,7 +40,11 @@ def _unpickled(path: Path) -> Any:
 
 def skops(path: Path, trusted: Sequence[str]) -> Any:
     """Raises MlgateError for a type that is neither known nor trusted by name, or when it does not load."""
-    io = _module("skops.io", path)
+    lean.sklearn()
+    try:
+        io = lean.skops_io()
+    except ImportError as error:
+        raise _absent("skops", path) from error
     try:
         asked = io.get_untrusted_types(file=path)
         strange = [name for name in asked if name not in trusted and not _known(name)]
@@ -58,10 +66,13 @@ def _module(name: str, path: Path) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise MlgateError(
-            f"cannot be read: {name.split('.', maxsplit=1)[0]} is not installed.", file=str(path),
-            fix=f"Add {name.split('.', maxsplit=1)[0]} to the model's requirements.",
-        ) from error  # fmt: skip
+        raise _absent(name, path) from error
+
+
+def _absent(name: str, path: Path) -> MlgateError:
+    return MlgateError(
+        f"cannot be read: {name} is not installed.", file=str(path), fix=f"Add {name} to the model's requirements."
+    )
 
 
 def broken(path: Path, error: Exception) -> MlgateError:

