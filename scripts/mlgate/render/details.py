@@ -88,7 +88,11 @@ def links(evidences: Sequence[Evidence]) -> dict[str, str]:
 
 def never(evidence: Evidence) -> str:
     """What a model must not be used for."""
-    return "" if evidence.promotable else "This model was made to be thrown away: it can never be promoted."
+    if evidence.promotable:
+        return ""
+    if evidence.kind == "build-image":
+        return "This image is a preview: no deployment takes it."
+    return "This model was made to be thrown away: it can never be promoted."
 
 
 def refuted(evidence: Evidence) -> bool:
