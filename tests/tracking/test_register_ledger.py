@@ -291,6 +291,24 @@ class TestAChampion:
         assert gated.entries("promotion", "registration") == []
         gated.register()  # as a challenger it may wait
 
+    def test_without_its_papers_nothing_is_promoted(self, tmp_path: Path) -> None:
+        gated = Gated(tmp_path, "governance: {owners: [ada], require: [documentation]}\n")
+        gated.challenger()
+        said = gated.register("--alias", "champion", ok=1)
+        assert "is not promoted, and nothing was registered" in gated.evidence()["title"]
+        assert "checklist.documentation" in gated.reasons(), said
+        assert gated.entries("promotion", "registration") == []
+        gated.register()  # a challenger needs none
+        assert len(gated.entries("registration")) == 1
+
+    def test_with_its_papers_it_is(self, tmp_path: Path) -> None:
+        gated = Gated(tmp_path, "governance: {owners: [ada], data_sheet: data_sheet.yaml, require: [provenance]}\n")
+        gated.repo.write("data_sheet.yaml", (ROOT / "example-project/governance/data_sheet.yaml").read_bytes())
+        gated.challenger()
+        gated.register("--alias", "champion")
+        assert gated.reasons()["checklist.provenance"].split(":")[0] in ("pass", "warn")
+        assert len(gated.entries("promotion")) == 1
+
     def test_tags_that_are_mlgates_own(self, tmp_path: Path) -> None:
         gated = Gated(tmp_path, "register: {tags: {mlgate.decision: mine}}\n")
         gated.challenger()
