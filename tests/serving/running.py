@@ -58,6 +58,12 @@ from sklearn.linear_model import LogisticRegression
 table = pd.DataFrame(np.random.default_rng(1).normal(size=(500, 2)), columns=["x", "y"])
 joblib.dump(LogisticRegression().fit(table, (table["x"] > 0).astype(int)), "model/linear.joblib")
 """,
+    "wide": """
+import joblib, numpy as np, pandas as pd
+from sklearn.linear_model import LogisticRegression
+table = pd.DataFrame(np.random.default_rng(1).normal(size=(500, 10)), columns=[f"f{i}" for i in range(10)])
+joblib.dump(LogisticRegression().fit(table, (table["f0"] > 0).astype(int)), "model/wide.joblib")
+""",
 }
 
 
@@ -138,7 +144,7 @@ def serving(
     environ: Mapping[str, str] | None = None,
     **settings: Any,
 ) -> Iterator[Server]:
-    """Starts it, waits until it is ready, and ends it. `kind`: the model, Odd or scikit-learn's."""
+    """Starts it, waits until it is ready, and ends it. `kind`: the model, one of DUMPS."""
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / "model"
     model.mkdir(exist_ok=True)
