@@ -87,14 +87,16 @@ class Bundler:
         missing: list[str] = []
         counted, foreign = self._evidence(held)
         missing += foreign
-        self._add("checklist.json", listed(held).to_json().encode(), "the six checks before production", held)
+        self._add(
+            f"checklist/{held.model}.json", listed(held).to_json().encode(), "the six checks before production", held
+        )
         self._papers(held, missing)
         self._statements(held, missing)
         self._files(held)
         self._sources(held)
         if counted:
             page = html.page(counted)
-            self._add("report.html", page.encode(), "what the gate found, as its report shows it", held)
+            self._add(f"report/{held.model}.html", page.encode(), "what the gate found, as its report shows it", held)
         records = self._records(config, missing)
         history = [record for record in query.in_order(records) if record.entry.model == held.model]
         return Told(
@@ -112,7 +114,7 @@ class Bundler:
         )
 
     def _add(self, name: str, data: bytes, role: str, held: Held) -> None:
-        self.parts.append(Part(f"{held.model}/{name}", data, role, held.model))
+        self.parts.append(Part(name, data, role, held.model))
 
     def _evidence(self, held: Held) -> tuple[list[Evidence], list[str]]:
         """What is about this commit and model goes in; the rest is named."""
@@ -124,7 +126,7 @@ class Bundler:
             if why:
                 left.append(f"Evidence of `{verb}`: it {why if evidence.subject else f'is about {why}'}.")
                 continue
-            self._add(f"evidence/{verb}.json", evidence.to_json().encode(), f"evidence of {verb}", held)
+            self._add(f"evidence/{held.model}/{verb}.json", evidence.to_json().encode(), f"evidence of {verb}", held)
             counted.append(evidence)
         for verb in ("validate-data", "train", "compare", "build-image"):
             if verb not in held.evidence:
@@ -133,7 +135,7 @@ class Bundler:
 
     def _papers(self, held: Held, missing: list[str]) -> None:
         for name, data in sorted(held.papers.items()):
-            self._add(f"{PAPERS}/{name}", data, name.rpartition(".")[0].replace("_", " "), held)
+            self._add(f"{PAPERS}/{held.model}/{name}", data, name.rpartition(".")[0].replace("_", " "), held)
         for name in (CARD, SHEET, EXPLAINED):
             if f"{name}.json" not in held.papers:
                 missing.append(f"The {name.replace('_', ' ')}: `mlgate audit papers` did not write it.")
@@ -142,18 +144,24 @@ class Bundler:
         """Decision and image statement, as bytes that a signature is over, and their signatures."""
         state = self.run.cwd / STATE
         if held.decision is not None:
-            self._add("decision.json", held.decision.to_bytes(), "the decision record (in-toto)", held)
+            self._add(f"decisions/{held.model}.json", held.decision.to_bytes(), "the decision record (in-toto)", held)
             lying = plain_file(state / "decisions" / f"{held.model}.json")
             signed = plain_file(state / "decisions" / f"{held.model}.json{SIGNED}")
             if signed is not None and lying == held.decision.to_bytes():
-                self._add(f"decision.json{SIGNED}", signed, "the signature of the decision record (DSSE)", held)
+                self._add(
+                    f"decisions/{held.model}.json{SIGNED}", signed, "the signature of the decision record (DSSE)", held
+                )
         else:
             missing.append(f"The decision: {held.no_decision or 'the ledger has none about this model'}.")
         if held.image is not None:
-            self._add("image.json", held.image.to_bytes(), "image digest -> model digest (in-toto)", held)
+            self._add(
+                f"images/{held.model}.json", held.image.to_bytes(), "image digest -> model digest (in-toto)", held
+            )
             signed = plain_file(state / "images" / f"{held.model}.json{SIGNED}")
             if signed is not None:
-                self._add(f"image.json{SIGNED}", signed, "the signature of the image statement (DSSE)", held)
+                self._add(
+                    f"images/{held.model}.json{SIGNED}", signed, "the signature of the image statement (DSSE)", held
+                )
         else:
             missing.append("The statement about the image: none was built here.")
 
@@ -178,10 +186,10 @@ class Bundler:
             with suppress(MlgateError):
                 data = now.snapshot.read(name)
                 if data is not None and len(data) <= _MOST:
-                    self._add(f"committed/{name}", data, f"as commit {held.head[:7]} has it", held)
+                    self._add(f"committed/{held.model}/{name}", data, f"as commit {held.head[:7]} has it", held)
         digests = [integrity.named(now, table.path, table.role) for table in held.tables]
         lines = [f"{one.name}\t{one.role}\t{kind}:{value}\n" for one in digests for kind, value in one.digest.items()]
-        self._add("committed/data.tsv", "".join(lines).encode(), "data files by digest", held)
+        self._add(f"committed/{held.model}/data.tsv", "".join(lines).encode(), "data files by digest", held)
 
     # -- the ledger --------------------------------------------------------------------------------------------------
 

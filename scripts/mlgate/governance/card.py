@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mlgate.config.shipping import IMAGE_COSTS
 from mlgate.errors import MlgateError
 from mlgate.governance import claims, words
 from mlgate.governance.nouns import Held
 from mlgate.ledger.query import same_model
-from mlgate.model import Check, Evidence
+from mlgate.model import Check, Evidence, Verdict
 
 CARD_SCHEMA = 1
 _PERFORMANCE, _GROUPS, _FAIRNESS = "rules", "slices", "fairness"
@@ -158,6 +159,12 @@ def _numbers(held: Held, verb: str) -> Iterator[tuple[str, Measured]]:
         if isinstance(check.observed, float) and check.group not in ("data", "integrity", "judge", "proofs", "setup"):
             source = Source(named.name, named.digest["sha256"], check.id)
             yield check.group, _measured(check, check.observed, source)
+    known = {check.title for check in evidence.checks}
+    for name in IMAGE_COSTS if verb == "build-image" else ():
+        value = evidence.facts.get(name)
+        if isinstance(value, float) and name not in known:  # measured, without a limit
+            source = Source(named.name, named.digest["sha256"], f"facts.{name}")
+            yield "image", Measured(name, value, None, None, None, "", None, "", Verdict.PASS.value, source)
 
 
 def _measured(check: Check, value: float, source: Source) -> Measured:

@@ -9,7 +9,6 @@ from typing import Any
 
 from mlgate.governance import placeholders
 from mlgate.governance.nouns import Document, Held
-from mlgate.model import Check
 
 _WORDS = {
     "latency_p95_ms": ("95th percentile of the time to answer", "ms"),
@@ -18,7 +17,7 @@ _WORDS = {
     "availability": ("share of all requests that are answered", ""),
 }
 _BETTER = {"throughput_rps", "availability"}  # of which more is better
-_LOAD = ("build-image",)  # whose evidence measures these of the image; `compare` times the model alone
+_LOAD = "build-image"  # whose evidence measures these of the image; `compare` times the model alone
 
 
 @dataclass(frozen=True)
@@ -80,24 +79,22 @@ def promises(held: Held) -> Iterator[Promise]:
         promised = getattr(held.config.governance.sla, name)
         if promised is None:
             continue
-        found = _measured(held, name)
-        if found is None:
-            yield Promise(name, means, unit, float(promised))
-            continue
-        file, sha256, check = found
-        assert isinstance(check.observed, float)  # noqa: S101 -- `_measured` looked
-        yield Promise(name, means, unit, float(promised), check.observed, file, sha256, check.id)
+        value, file, sha256, check = _measured(held, name)
+        yield Promise(name, means, unit, float(promised), value, file, sha256, check)
 
 
-def _measured(held: Held, name: str) -> tuple[str, str, Check] | None:
-    for verb in _LOAD:
-        evidence, named = held.of_this(verb), held.named(verb)
-        if evidence is None or named is None:
-            continue
-        for check in evidence.checks:
-            if isinstance(check.observed, float) and name in (check.title, *check.id.split(".")):
-                return named.name, named.digest["sha256"], check
-    return None
+def _measured(held: Held, name: str) -> tuple[float | None, str, str, str]:
+    """Value, evidence, its digest, and the check or fact; None where nobody measured it of this very model."""
+    evidence, named = held.of_this(_LOAD), held.named(_LOAD)
+    if evidence is None or named is None:
+        return None, "", "", ""
+    for check in evidence.checks:
+        if isinstance(check.observed, float) and name in (check.title, *check.id.split(".")):
+            return check.observed, named.name, named.digest["sha256"], check.id
+    fact = evidence.facts.get(name)  # what has no limit has no check
+    if isinstance(fact, float):
+        return fact, named.name, named.digest["sha256"], f"facts.{name}"
+    return None, "", "", ""
 
 
 def problems(held: Held) -> Iterator[tuple[str, str, str]]:

@@ -12,11 +12,11 @@ from mlgate.governance.card import Card, Measured
 from mlgate.governance.checklist import TITLES, Item
 from mlgate.governance.explain import Explanation
 from mlgate.governance.nouns import Held
-from mlgate.governance.service import Service
+from mlgate.governance.service import Promise, Service
 from mlgate.governance.sheet import Sheet
 from mlgate.model import Verdict, worst
 from mlgate.render import card as card_page
-from mlgate.render import html, layout, numbers, writing
+from mlgate.render import html, layout, numbers, papers, writing
 
 _MOST = 300  # lines of one table
 _WIDE = 100.0
@@ -82,9 +82,20 @@ def _model(one: Told, number: int) -> dict[str, Any]:
         "card": _card(one.card) if one.card else None,
         "sheet": one.sheet,
         "service": one.service,
+        "promises": [_promise(each) for each in one.service.promises] if one.service else [],
         "explanation": _explained(one.explanation) if one.explanation else None,
         "history": list(one.history)[-_MOST:],
         "missing": one.missing,
+    }
+
+
+def _promise(one: Promise) -> dict[str, Any]:
+    measured = "not measured" if one.measured is None else papers.amount(one.measured, one.unit)
+    return {
+        "means": one.means,
+        "promised": papers.amount(one.promised, one.unit),
+        "measured": measured,
+        "kept": one.kept,
     }
 
 
@@ -94,7 +105,7 @@ def _card(card: Card) -> dict[str, Any]:
         "title": card.words.get("title", ""),
         "words": [(card_page.head(key), text) for key, text in words.items()],
         "tables": [
-            (title, [_line(one) for one in found])
+            (title, [_line(one) for one in found], any(one.champion is not None for one in found))
             for title, found in (
                 ("How well it does", card.performance),
                 ("For groups of rows", card.groups),

@@ -73,7 +73,7 @@ def sheet(found: Sheet) -> str:
 
 
 def service(found: Service) -> str:
-    rows = [(escape.text(one.means), _amount(one.promised, one.unit), *_kept(one)) for one in found.promises]
+    rows = [(escape.text(one.means), amount(one.promised, one.unit), *_kept(one)) for one in found.promises]
     parts = [
         f"# Service: {escape.text(found.model)}",
         table(
@@ -97,10 +97,11 @@ def service(found: Service) -> str:
 def _kept(one: Promise) -> tuple[str, str]:
     if one.measured is None:
         return "not measured", ""
-    return _amount(one.measured, one.unit), "kept" if one.kept else "**broken**"
+    return amount(one.measured, one.unit), "kept" if one.kept else "**broken**"
 
 
-def _amount(value: float, unit: str) -> str:
+def amount(value: float, unit: str) -> str:
+    """`100 ms`, `99.5 %`."""
     if not unit and 0 <= value <= 1:
         return f"{numbers.show(value * 100)}{numbers.THIN}%"
     return f"{numbers.show(value)}{numbers.THIN}{unit}" if unit else numbers.show(value)
