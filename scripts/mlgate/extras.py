@@ -51,10 +51,12 @@ _EXTRAS = {
             "prometheus_client": ("prometheus-client", (0, 21)),
         },
     ),
-    "sign": _Extra("to sign and verify signatures", {"cryptography": ("cryptography", (44, 0))}),
+    "sign": _Extra(
+        "to sign and verify signatures", {"cryptography": ("cryptography", (44, 0)), "nacl": ("pynacl", (1, 5))}
+    ),
     "sign-model": _Extra(
         "to sign and verify a model's files",
-        {"model_signing": ("model-signing", (1, 1)), "cryptography": ("cryptography", (44, 0))},
+        {"model_signing": ("model-signing", (1, 1)), "OpenSSL": ("pyopenssl", (24, 0))},
     ),
     "track": _Extra("to talk to MLflow", {"mlflow": ("mlflow-skinny", (3, 4))}),
     "track-local": _Extra(

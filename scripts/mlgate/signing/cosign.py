@@ -50,13 +50,6 @@ class Cosign:
         except binascii.Error:
             raise MlgateError("`cosign sign-blob` did not answer with a signature.") from None
 
-    def import_key(self, pem: Path, folder: Path, password: str) -> Path:
-        """A private key in PEM form as cosign's own kind of file, in `folder` and locked with `password`."""
-        prefix = folder / "imported"
-        args = ("import-key-pair", "--yes", "--key", str(pem), "--output-key-prefix", str(prefix))
-        self._run(*args, env={PASSWORD: password})
-        return prefix.with_suffix(".key")
-
     # -- images ------------------------------------------------------------------------------------------------------
 
     def sign(self, reference: str, key: str, env: Mapping[str, str]) -> None:

@@ -4,8 +4,8 @@
     key.sign(data)                               # as DSSE wants it: over these bytes
     key.public                                   # PEM, by which it is verified
 
-Keys in PEM form (Ed25519, ECDSA, RSA; PKCS #8, SEC 1) sign in this process. Those that cosign has locked, and those of
-a KMS (`awskms://`, `gcpkms://`, `azurekms://`, `hashivault://`, `k8s://`, `gitlab://`), sign through cosign.
+Keys in PEM form (Ed25519, ECDSA, RSA; PKCS #8, SEC 1, or as cosign locks them) sign in this process. Those of a KMS
+(`awskms://`, `gcpkms://`, `azurekms://`, `hashivault://`, `k8s://`, `gitlab://`) sign through cosign.
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ import binascii
 import os
 import re
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mlgate import extras
 from mlgate.errors import MlgateError
+from mlgate.signing import locked
 from mlgate.signing.cosign import PASSWORD, PRIVATE, Cosign
 
 DEFAULT = f"env://{PRIVATE}"
 _KMS = re.compile(r"(awskms|gcpkms|azurekms|hashivault|k8s|gitlab)://\S+")
 _ENV = re.compile(r"env://([A-Za-z_][A-Za-z0-9_]*)")
-_LOCKED = (b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----", b"-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----")
 _LARGEST = 100_000  # octets of a key
 Find = Callable[[], Cosign]
 
@@ -42,7 +41,7 @@ class Key:
     public: bytes  # PEM
     _sign: Callable[[bytes], bytes] = field(repr=False)
     _tool: Find = field(repr=False)
-    _named: str = field(default="", repr=False)  # as cosign is told it, where cosign holds it
+    _named: str = field(default="", repr=False)  # as cosign is told it, where it is used through cosign
     _env: Mapping[str, str] = field(default_factory=dict, repr=False)
     pem: bytes = field(default=b"", repr=False)
 
@@ -57,12 +56,9 @@ class Key:
         if self._named:
             yield tool, self._named, self._env
             return
-        with tempfile.TemporaryDirectory(prefix="mlgate-key-") as name:  # 0700, and what is left in it is locked
-            folder, password = Path(name), secrets.token_hex(32)
-            plain = folder / "key.pem"
-            with private_file(plain, self.pem):
-                made = tool.import_key(plain, folder, password)
-            yield tool, str(made), {PASSWORD: password}
+        password = secrets.token_hex(32)
+        made = locked.lock(_der(self.pem), password)
+        yield tool, DEFAULT, {PRIVATE: made.decode(), PASSWORD: password}
 
 
 @contextmanager
@@ -87,9 +83,6 @@ def load(spec: str, environ: Mapping[str, str], tool: Find) -> Key:
     if _KMS.fullmatch(spec):
         return _by_cosign(spec, spec, {}, tool)
     data, name = _read(spec, environ)
-    if data.lstrip().startswith(_LOCKED):
-        env = {PRIVATE: data.decode(errors="replace"), PASSWORD: environ.get(PASSWORD, "")}
-        return _by_cosign(DEFAULT, name, env, tool)
     return _local(data, name, environ.get(PASSWORD, ""), tool)
 
 
@@ -121,12 +114,14 @@ def _unfolded(value: str) -> bytes:
     """The key of a variable: as it is, out of base64, or from the file that it names."""
     if "-----BEGIN" in value:
         return value.replace("\\n", "\n").encode() if "\n" not in value else value.encode()
-    if len(value) < 4096 and Path(value).is_file():
-        return _file(Path(value))
-    try:
-        return base64.b64decode("".join(value.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return value.encode()
+    with suppress(binascii.Error, ValueError):
+        decoded = base64.b64decode("".join(value.split()), validate=True)
+        if b"-----BEGIN" in decoded:
+            return decoded
+    with suppress(OSError, ValueError):  # what is no name of a file at all
+        if Path(value).is_file():
+            return _file(Path(value))
+    return value.encode()
 
 
 def _file(path: Path) -> bytes:
@@ -149,17 +144,25 @@ def _local(data: bytes, name: str, password: str, tool: Find) -> Key:
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 -- had just now
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
 
-    locked = b"ENCRYPTED" in data
+    shut = b"ENCRYPTED" in data
     try:
-        key: Any = serialization.load_pem_private_key(data, password.encode() if locked and password else None)
+        key: Any = (
+            serialization.load_der_private_key(locked.unlock(data, password, name), None)
+            if locked.is_locked(data)
+            else serialization.load_pem_private_key(data, password.encode() if shut and password else None)
+        )
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise MlgateError(
-            f"{name} holds no private key in PEM form{' that this password opens' if locked else ''}.",
-            fix=f"Give its password in {PASSWORD}." if locked else "Make one with `cosign generate-key-pair`.",
+            f"{name} holds no private key in PEM form{' that this password opens' if shut else ''}.",
+            fix=f"Give its password in {PASSWORD}." if shut else "Make one with `cosign generate-key-pair`.",
         ) from None
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return Key(name, public, _signer(key), tool, pem=pem)
+
+
+def _der(pem: bytes) -> bytes:
+    return base64.b64decode(b"".join(line for line in pem.splitlines() if not line.startswith(b"-----")))
 
 
 def _signer(key: Any) -> Callable[[bytes], bytes]:

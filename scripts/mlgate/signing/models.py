@@ -1,6 +1,6 @@
 """The model's own files, signed by model-signing (OpenSSF): a bundle that anyone can verify without mlgate.
 
-    model_signing verify key models/visits --signature visits.model.sig --public-key cosign.pub
+    model_signing verify key models/visits --signature visits.model.sig --public_key cosign.pub
 
 It signs every file of a model by its sha256. Keys are ECDSA (P-256, P-384, P-521) in PEM form.
 """
