@@ -94,7 +94,7 @@ def _request(ready: Ready, held: Held, name: str, one: EvaluationSet) -> dict[st
         "apart": apart,
         "positive": positive if isinstance(positive, bool | int | str) or positive is None else float(positive),
         "task": next(iter(tasks)) if len(tasks) == 1 else None,
-        "predict": one.latency.predict or "",
+        "predict": said.predict or one.latency.predict or "",
         "trusted": list(held.config.image.scan.trusted),
         "rows": int(said.rows),
         "repeats": int(said.repeats),

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from mlgate.config.base import Closed, as_list, one_or_more, section
-from mlgate.config.values import Amount, Boolean, Count, EnvName, Number, RepoPath, Share, Text
+from mlgate.config.values import Amount, Boolean, Count, EntryPoint, EnvName, Number, RepoPath, Share, Text
 
 # What an image can cost, measured before it is pushed; of `throughput_rps` more is better, of the others less.
 IMAGE_COSTS = (
@@ -211,6 +211,11 @@ class Explain(Closed):
     rows: Count = Field(default=1000, description="How many rows of the evaluation data are used.")
     repeats: Count = Field(default=5, description="How often each column is shuffled.")
     examples: Count = Field(default=3, description="For how many rows one prediction is explained.")
+    predict: EntryPoint | None = Field(
+        default=None,
+        description="Python function `module:name` that takes the model's path and gives a function of a data frame. "
+        "Without it the model is loaded as its own library does it.",
+    )
     report: RepoPath | None = Field(
         default=None, description="A report of your own (JSON), made by a stage, instead of one made here."
     )

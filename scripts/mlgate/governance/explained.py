@@ -67,12 +67,12 @@ class Model:
                 return self._object(pickle.load(file))
         raise Wrong(
             f"a model like {os.path.basename(path)} is not known here: name a function of yours under "
-            "`evaluate.<name>.latency.predict`, or make a report of your own (`governance.explain.report`)"
+            "`governance.explain.predict`, or make a report of your own (`governance.explain.report`)"
         )
 
     def _mlflow(self, path: str) -> Any:
         if not os.path.exists(os.path.join(path, "MLmodel")):
-            raise Wrong("the folder holds no MLmodel: name a function under `evaluate.<name>.latency.predict`")
+            raise Wrong("the folder holds no MLmodel: name a function of yours under `governance.explain.predict`")
         models: Any = importlib.import_module("mlflow.models")
         info = models.Model.load(path)
         self.libraries += ["mlflow", "mlflow-skinny", "scikit-learn", "skops", "xgboost", "lightgbm", "onnxruntime"]

@@ -3,7 +3,7 @@
     python explainer.py REQUEST
 
 REQUEST is a JSON file. The model is loaded as the project's own libraries load it, or by the project's own function
-(`evaluate.<name>.latency.predict`). Everything random comes from seeds that are made of names, so the same model and
+(`governance.explain.predict`). Everything random comes from seeds that are made of names, so the same model and
 rows give the same numbers.
 """
 
