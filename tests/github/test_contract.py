@@ -50,9 +50,11 @@ RANK = {"none": 0, "read": 1, "write": 2}
 
 def test_there_is_something_to_look_at() -> None:
     assert [p.parent.name for p in ACTIONS] == [
+        "build-image",
         "compare",
         "doctor",
         "init",
+        "register",
         "report",
         "setup",
         "train",
@@ -60,7 +62,7 @@ def test_there_is_something_to_look_at() -> None:
     ]
     assert {p.name for p in REUSABLE} >= {"model-gate.yml", "model-gate-fork-report.yml", "train.yml"}
     assert {p.name for p in OURS} == {".ci.yml", ".release.yml"}
-    assert len(STARTERS) == 4
+    assert len(STARTERS) == 5
 
 
 # -- valid for those who read them
@@ -181,7 +183,8 @@ def test_every_input_is_an_option_of_the_verb(path: Path) -> None:
     command = importlib.import_module(f"mlgate.commands.{verb.replace('-', '_')}").command
     options = {p.envvar: p for p in command.params if isinstance(p, click.Option) and p.envvar}
     inputs = read(path)["inputs"]
-    read_elsewhere = {"GITHUB_TOKEN", "MLGATE_ENV"}  # by forges, and by run.sh
+    # By forges, by run.sh, and a password, which is no option: it would be seen in the list of processes.
+    read_elsewhere = {"GITHUB_TOKEN", "MLGATE_ENV", "MLGATE_REGISTRY_PASSWORD"}
     assert {variable(key) for key in inputs} - read_elsewhere <= options.keys()
     for key, body in inputs.items():
         if option := options.get(variable(key)):
@@ -275,6 +278,13 @@ _FIXED = {
         *("handed", "inputs", "quarantine"),  # folders of its own
         "prepare",  # that is what one job is for, and the other not
     },
+    "model-build.yml": {
+        *("env", "github-token", "registry-user", "registry-password"),  # secrets, and the token of the job
+        *("inputs", "prepare"),  # a folder of its own, and what one job is for
+        *("push", "preview"),  # it is there to push what passed
+        *("version", "bump", "alias", "model-name", "run-name", "gitlab-uri", "push-tags"),  # mlgate.yaml says it
+        *("image-statement", "model-path"),  # as the build left it
+    },
     "train.yml": {
         *("env", "github-token"),
         *("verify", "smoke"),  # what is committed is made from all the data, and proven by that
@@ -287,7 +297,11 @@ _WANTED = {"train.yml": {"push": True, "commit": "pull-request"}}
 
 @pytest.mark.parametrize(
     ("workflow", "verbs"),
-    [("model-gate.yml", ("compare", "report", "doctor", "validate-data", "train")), ("train.yml", ("train",))],
+    [
+        ("model-gate.yml", ("compare", "report", "doctor", "validate-data", "train")),
+        ("train.yml", ("train",)),
+        ("model-build.yml", ("build-image", "register")),
+    ],
 )
 def test_options_of_a_workflow_are_those_of_its_verbs(workflow: str, verbs: tuple[str, ...]) -> None:
     """The same word means the same thing everywhere: inputs of the workflow that actions have too agree on it."""
@@ -318,6 +332,10 @@ def test_a_step_is_given_every_option_that_the_workflow_has(path: Path) -> None:
                 assert not given.keys() & {"pull", "python"}
                 assert given["env"] == "${{ secrets.judge-env }}"  # of its own: for a registry or a ledger elsewhere
                 known = {key: body for key, body in known.items() if key not in {"pull", "python"}}
+            elif path.name == "model-build.yml":  # one job gathers, one builds, one registers
+                gathers = "prepare" in given
+                only = {"image", "tag", "base", "layer-cache"} if gathers else {"python"}
+                known = {key: body for key, body in known.items() if key not in only}
             elif path.name == "train.yml":
                 known = {key: body for key, body in known.items() if key not in {"commit", "commit-branch"}}
             assert {key for key in known if key in inputs} <= given.keys(), step["name"]
@@ -402,6 +420,15 @@ def needs_of_commit(inputs: dict[str, Any]) -> dict[str, str]:
     return {"contents": "write"} | ({"pull-requests": "write"} if how == "pull-request" else {})
 
 
+_BUILD = {"contents": "write", "packages": "write", "id-token": "write", "attestations": "write"}
+
+
+def needs_of_build(inputs: dict[str, Any]) -> dict[str, str]:
+    """What building and registering need by their page, with the forge's own registry and signatures."""
+    del inputs
+    return _BUILD
+
+
 def check_calls(workflow: dict[str, Any]) -> None:
     for job, target in calls(workflow):
         granted = permissions(job, workflow)
@@ -409,7 +436,7 @@ def check_calls(workflow: dict[str, Any]) -> None:
         useful = set()
         for callee in target["jobs"].values():
             declared = permissions(callee, target)
-            needs = needs_of_commit if target["name"] == "Train" else needs_of_judge
+            needs = {"Train": needs_of_commit, "Model build": needs_of_build}.get(target["name"], needs_of_judge)
             needed = needs(job.get("with", {})) if declared is None else declared
             assert lacking(granted, needed) == set(), "it would not start, or not do what it is told to"
             useful |= needed.keys()
@@ -447,6 +474,26 @@ def test_the_judge_runs_none_of_the_project() -> None:
     assert fork["env"]["MLGATE_FROM_FORK"] == "true"
 
 
+def test_only_one_job_of_a_build_runs_the_project() -> None:
+    """The others get its bytes by digest: neither set-up nor its secrets, and what may write never runs any of it."""
+    jobs = read(ROOT / ".github/workflows/model-build.yml")["jobs"]
+    fetch, build, register = (jobs[name] for name in ("fetch", "build", "register"))
+    assert permissions(fetch, {}) == {"contents": "read"}
+    assert set(re.findall(r"secrets\.([\w-]+)", json.dumps(fetch))) == {"env"}
+    assert set(re.findall(r"secrets\.([\w-]+)", json.dumps(build))) == {
+        "build-env",
+        "registry-user",
+        "registry-password",
+    }
+    assert set(re.findall(r"secrets\.([\w-]+)", json.dumps(register))) == {"register-env"}
+    allowed = ("actions/checkout@", "actions/download-artifact@", "actions/upload-artifact@", "$/actions/")
+    for job in (build, register):
+        assert "setup" not in json.dumps(job)
+        assert all(step["uses"].startswith((*allowed, "actions/attest@")) for step in job["steps"] if "uses" in step)
+        assert permissions(job, {}) is None, "what it may do is the caller's choice"
+    assert "needs.build.outputs.passed == 'true'" in register["if"]
+
+
 def test_the_job_that_commits_runs_none_of_the_project() -> None:
     """Checkout, the proposal, our own action; of the secrets only the token that pushes, which training never sees."""
     jobs = read(ROOT / ".github/workflows/train.yml")["jobs"]
@@ -476,7 +523,8 @@ def test_starters_are_short_and_end_in_one_required_job(path: Path) -> None:
         return
     assert workflow["on"].keys() == {"push", "pull_request", "merge_group", "workflow_dispatch"}
     *others, last = workflow["jobs"].items()
-    assert last[1]["needs"] == ",".join(key for key, _ in others)
+    assert last[1]["needs"] == others[0][0]
+    assert all(job["needs"] == others[0][0] for _, job in others[1:]), "what a pull request waits for is the gate"
     assert last[1]["if"] == "always()"
 
 
