@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import sys
 import threading
 import time
 from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 DIGEST = "ab" * 32
@@ -22,7 +27,9 @@ def predicted(row: dict[str, Any]) -> float:
 class Stub:
     """Speaks as mlgate's server does, but for its `faults`."""
 
-    def __init__(self, faults: Iterable[str] = (), *, digest: str = DIGEST) -> None:
+    def __init__(
+        self, faults: Iterable[str] = (), *, digest: str = DIGEST, at: tuple[str, int] = ("127.0.0.1", 0)
+    ) -> None:
         self.faults, self.digest = set(faults), digest
         self.asked = 0
         stub = self
@@ -50,7 +57,7 @@ class Stub:
             def handle_error(self, request: Any, client_address: Any) -> None:
                 """Says nothing of a connection that was closed."""
 
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server(at, Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
 
@@ -144,6 +151,10 @@ class Stub:
         rows = data.get("records", data) if isinstance(data, dict) else None
         if not isinstance(rows, list | dict) or not rows:
             raise ValueError("`records` is no list of rows")
+        if "nameless-columns" in self.faults:
+            if not all(isinstance(row, list) and len(row) == len(COLUMNS) for row in rows):
+                raise ValueError("the input is no list of 2 numbers")
+            rows = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
         self.valid([rows] if isinstance(rows, dict) else rows)
         return rows
 
@@ -165,3 +176,27 @@ def answer(to: Any, status: int, body: Any, headers: dict[str, str] | None = Non
         to.send_header(name, value)
     to.end_headers()
     to.wfile.write(data)
+
+
+def main(*faults: str) -> None:
+    """In a container of a test: with some more ways to be wrong, of a process and not of an answer."""
+    if "dies" in faults:
+        raise SystemExit("MLmodel is not there: password=hunter2")
+    if "silent" in faults:
+        time.sleep(3600)
+    if "writes" in faults:
+        Path("/opt/cache").write_text("x", "utf-8")
+    if "fetches" in faults:
+        socket.create_connection(("192.0.2.1", 443), timeout=5)
+    if "eats" in faults:
+        held = [bytearray(50_000_000) for _ in range(1000)]
+        print(len(held))
+    if "deaf" not in faults:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    with Stub(faults, at=("0.0.0.0", 8080)):  # noqa: S104 -- inside a container
+        while True:
+            time.sleep(1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

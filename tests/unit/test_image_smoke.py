@@ -10,7 +10,7 @@ import pytest
 from answering import DIGEST, Stub
 from mlgate.errors import MlgateError
 from mlgate.image import protocol, smoke
-from mlgate.image.protocol import INVOCATIONS, PREDICT, AnswerError, Example
+from mlgate.image.protocol import INVOCATIONS, POSITIONAL, PREDICT, AnswerError, Example
 from mlgate.image.service import Answer, Service
 from mlgate.model import Verdict, worst
 from mlgate.serving.settings import Input
@@ -94,6 +94,12 @@ def test_a_model_without_a_signature_is_a_warning() -> None:
     seen = run(asked=smoke.Asked(DIGEST))
     assert bad(seen) == {"malformed.fields"}
     assert worst(check.verdict for check in seen.checks) is Verdict.WARN
+
+
+def test_a_model_whose_columns_have_no_names_is_asked_by_their_places() -> None:
+    seen = run("nameless-columns")
+    assert seen.protocol is POSITIONAL
+    assert bad(seen) == {"malformed.fields"}
 
 
 def test_another_server_is_asked_in_mlflows_way() -> None:

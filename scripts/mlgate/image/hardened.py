@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from mlgate.errors import MlgateError
 from mlgate.image.engine import Engine
-from mlgate.image.service import Service
+from mlgate.image.service import Service, last_lines
 from mlgate.model import Check, Verdict
 
 LOG_KEY = "MLGATE_LOG_KEY"  # the server asks for it where it logs hashes; one of these runs is as good as another
@@ -112,7 +112,7 @@ def _started(engine: Engine, run: Run) -> Service:
     service = Service("", engine, run.name, isolated=bool(run.network))
     said = engine.ask("start", run.name)
     if said.code != 0:
-        service.failed = said.last
+        service.failed = last_lines(said.err) or said.last  # the first of its lines says why
         return service
     told: dict[str, Any] = json.loads(engine.run("container", "inspect", run.name))[0]["NetworkSettings"]
     service.url, *others = addresses(told, run.port, endpoint(engine)) or [f"http://127.0.0.1:{run.port}"]

@@ -68,7 +68,8 @@ def measure(
 ) -> Measured:
     """Single rows, in turn. Each answer is held against the one that the same row gets without load.
 
-    Bounded by `seconds`, and a quarter of them to warm up: a slow server is asked less often than was wanted, which `checks` says.
+    Bounded by `seconds`, and a quarter of them to warm up: a slow server is asked less often than was wanted, which
+    `checks` says.
     """
     payloads, expected, errors = [], [], Counter[str]()
     for record in records[:DIFFERENT]:

@@ -52,11 +52,16 @@ class Answers:
 
 @dataclass(frozen=True)
 class Protocol:
+    """`positional`: rows are lists of values, for a model whose columns have no names."""
+
     name: Literal["predict", "invocations"]
     path: str
+    positional: bool = False
 
     def body(self, records: Sequence[Record]) -> bytes:
         """The rows as one request. NaN is written as null: it is no JSON."""
+        if self.positional:
+            return encoded({"records": [list(record.values()) for record in records]})
         if self.name == "predict":
             return encoded({"records": list(records)})
         columns = list(dict.fromkeys(name for record in records for name in record))
@@ -69,14 +74,21 @@ class Protocol:
 
 
 PREDICT = Protocol("predict", "/predict")
+POSITIONAL = Protocol("predict", "/predict", positional=True)
 INVOCATIONS = Protocol("invocations", "/invocations")
 
 
 def find(service: Service, example: Example) -> tuple[Protocol | None, str]:
-    """Which protocol it speaks, and else what it said: the first whose path it knows. Raises UnreachableError."""
+    """Which protocol it speaks, and else what it said: the first whose path it knows. Raises UnreachableError.
+
+    Rows are sent by their columns' names, and by their places only to a server that takes them so and not otherwise.
+    """
     said = []
     for one in (PREDICT, INVOCATIONS):
         answer = service.post(one.path, payload(one, example))
+        if answer.status in {400, 422} and one is PREDICT and example.records:
+            places = service.post(POSITIONAL.path, payload(POSITIONAL, example))
+            return (POSITIONAL if places.status == 200 else one), ""
         if answer.status not in {404, 405}:
             return one, ""
         said.append(f"{one.path} answered {answer.status}")
@@ -202,4 +214,14 @@ def _example(data: Any) -> Example | None:
     return Example([data])
 
 
-__all__ = ["INVOCATIONS", "PREDICT", "AnswerError", "Answers", "Example", "Protocol", "UnreachableError", "find"]
+__all__ = [
+    "INVOCATIONS",
+    "POSITIONAL",
+    "PREDICT",
+    "AnswerError",
+    "Answers",
+    "Example",
+    "Protocol",
+    "UnreachableError",
+    "find",
+]

@@ -96,7 +96,7 @@ def _checks(service: Service, example: Example, asked: Asked, seen: Seen) -> Ite
     yield from _alone(service, example, spoken, seen.answers)
     for one in malformed(example, asked.inputs, spoken):
         yield refused(one, service.post(one.path, one.body, type=one.type))
-    yield from _unspoken(example, asked.inputs)
+    yield from _unspoken(example, () if spoken.positional else asked.inputs)
     yield from _lost(service)
     yield from _addresses(service, asked)
     again = service.post(spoken.path, protocol.payload(spoken, example))
@@ -211,7 +211,7 @@ def malformed(example: Example, inputs: Sequence[Input], spoken: Protocol) -> It
         "none", "no rows", path, spoken.body([]) if spoken.name == "predict" else b'{"dataframe_split": {}}'
     )
     yield Malformed("deep", "lists within lists", path, b"[" * _DEEP + b"]" * _DEEP)
-    if not example.records:
+    if not example.records or spoken.positional:
         return
     record = dict(example.records[0])
     needed = next((one for one in inputs if one.required and one.name in record), None)
@@ -267,7 +267,7 @@ def _unspoken(example: Example, inputs: Sequence[Input]) -> Iterator[Check]:
     if not any(one.required and one.name in names for one in inputs):
         yield _check(
             "malformed.fields", "refuses a row that breaks the signature", Verdict.WARN,
-            "The model has no signature with a column that is needed, so a request that lacks one cannot be refused. "
+            "The model names no column that it needs, so a request that lacks one cannot be refused by its name. "
             "Log the model with a signature, or name a contract for the evaluation data.",
         )  # fmt: skip
 
