@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -51,6 +52,20 @@ class Manifest:
         if not isinstance(found, dict):
             raise MlgateError("the registry's manifest is not a JSON object.")
         return found
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Octets as they come, whose number is known: so that they are sent as they are, and not in chunks."""
+
+    parts: Iterator[bytes]
+    size: int
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.parts
+
+    def __len__(self) -> int:
+        return self.size
 
 
 @dataclass
@@ -106,12 +121,15 @@ class Api:
         answer = self.ask("HEAD", f"/v2/{repository}/blobs/{digest}", repository, push=True)
         return answer.status_code == 200
 
-    def open(self, repository: str, digest: str) -> tuple[Iterator[bytes], int | None]:
-        """The octets of a blob, and how many there are."""
+    @contextmanager
+    def open(self, repository: str, digest: str, size: int) -> Iterator[Stream]:
+        """The octets of a blob, of which there are `size`, as they come."""
         answer = self.ask("GET", f"/v2/{repository}/blobs/{digest}", repository, stream=True)
-        self.must(answer, f"read {self.registry}/{repository}")
-        size = answer.headers.get("Content-Length")
-        return answer.iter_content(CHUNK), int(size) if size else None
+        try:
+            self.must(answer, f"read {self.registry}/{repository}")
+            yield Stream(answer.iter_content(CHUNK), size)
+        finally:
+            answer.close()
 
     def mount(self, repository: str, digest: str, source: str) -> str | None:
         """The blob of another repository of this registry. None when that is done, else where to upload it."""
@@ -124,15 +142,15 @@ class Api:
         self.must(answer, f"write {self.registry}/{repository}")
         return urljoin(self.url + path, answer.headers.get("Location", ""))
 
-    def upload(self, where: str, repository: str, digest: str, octets: Iterator[bytes], size: int | None) -> None:
+    def upload(self, where: str, repository: str, digest: str, octets: Stream) -> None:
         """In one request, as a stream: a layer may be larger than the memory."""
         # Not to hand our token to whoever a Location may name.
         own = urlsplit(where).netloc == urlsplit(self.url).netloc
         joint = "&" if urlsplit(where).query else "?"
-        headers = {"Content-Type": "application/octet-stream", **({"Content-Length": str(size)} if size else {})}
+        auth = self._authorization(self._scopes(repository, push=True)) if own else _with(None)
         answer = self._session.put(
-            f"{where}{joint}digest={digest}", data=octets, timeout=(10, 600),
-            headers=headers, auth=self._authorization(self._scopes(repository, push=True)) if own else _with(None),
+            f"{where}{joint}digest={digest}", data=octets, auth=auth, timeout=(10, 600),
+            headers={"Content-Type": "application/octet-stream"},
         )  # fmt: skip
         self.must(answer, f"write {self.registry}/{repository}")
 

@@ -76,5 +76,5 @@ class _Copying:
         same = self.here is self.there
         where = self.here.mount(self.target.repository, digest, self.source.repository if same else "")
         if where is not None:
-            octets, size = self.there.open(self.source.repository, digest)
-            self.here.upload(where, self.target.repository, digest, octets, size)
+            with self.there.open(self.source.repository, digest, int(blob["size"])) as octets:
+                self.here.upload(where, self.target.repository, digest, octets)
