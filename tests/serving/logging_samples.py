@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mlgate.serving.columns import Columns
 from mlgate.serving.log import Answer, Sink
 from mlgate.serving.metrics import Metrics
 from mlgate.serving.settings import Identity, Log
@@ -30,7 +31,11 @@ def metrics() -> Metrics:
 
 
 def answer(rows: int = 1, request_id: str = "r-1", **columns: Any) -> Answer:
-    return Answer(request_id, 1_767_225_600.5, 0.0125, columns, [1] * rows, [0.75] * rows)
+    return Answer(request_id, 1_767_225_600.5, 0.0125, table(columns), [1] * rows, [0.75] * rows)
+
+
+def table(columns: Mapping[str, Any]) -> Columns:
+    return Columns(list(columns), list(columns.values()), len(next(iter(columns.values()), ())), {})
 
 
 def sink(path: Path, counts: Metrics, *, say: Callable[[str], object] | None = None, **settings: Any) -> Sink:

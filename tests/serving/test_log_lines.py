@@ -17,10 +17,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from logging_samples import KEY, WHO, answer, count, metrics, sink, written
+from logging_samples import KEY, WHO, answer, count, metrics, sink, table, written
 
 from mlgate.errors import MlgateError
 from mlgate.serving import requestid
+from mlgate.serving.lines import Lines
 from mlgate.serving.log import Answer, Sink
 from mlgate.serving.settings import Log
 
@@ -69,7 +70,7 @@ def test_without_names_no_column_is_logged(tmp_path: Path) -> None:
 
 
 def test_a_batch_gives_a_line_a_row(tmp_path: Path) -> None:
-    one = Answer("b", 0.0, 0.1, {"x": np.arange(3), "y": pd.Series(["a", "b", None])}, np.array([1, 0, 1]), None)
+    one = Answer("b", 0.0, 0.1, table({"x": np.arange(3), "y": pd.Series(["a", "b", None])}), np.array([1, 0, 1]), None)
     found = logged(tmp_path, one, features=("x", "y"))
     assert [(line["row"], line["features"]["x"], line["prediction"], line["score"]) for line in found] == [
         (0, 0, 1, None), (1, 1, 0, None), (2, 2, 1, None),
@@ -78,10 +79,21 @@ def test_a_batch_gives_a_line_a_row(tmp_path: Path) -> None:
 
 
 def test_predictions_of_any_shape(tmp_path: Path) -> None:
-    one = Answer("m", 0.0, 0.1, {}, ["cat", [0.5, 1.5]], np.array([[0.25, 0.75], [1.0, 0.0]]))
+    one = Answer("m", 0.0, 0.1, table({}), ["cat", [0.5, 1.5]], np.array([[0.25, 0.75], [1.0, 0.0]]))
     found = logged(tmp_path, one)
     assert [line["prediction"] for line in found] == ["cat", [0.5, 1.5]]
     assert [line["score"] for line in found] == [[0.25, 0.75], [1.0, 0.0]]
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.none() | st.text() | st.integers() | st.floats()),
+    st.lists(st.sampled_from("abcdef"), unique=True),
+    st.integers(0, 6),
+)
+def test_the_quick_way_for_one_row_says_the_same(columns: dict[str, Any], names: list[str], cut: int) -> None:
+    lines = Lines(WHO, "t", names[:cut], names[cut:], b"k" * 20)
+    one = answer(1, **{name: [value] for name, value in columns.items()})
+    assert [lines.one(one)] == list(lines.all(one))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +131,7 @@ def test_a_hash_is_hmac_of_the_value_as_json_has_it(value: str | float | bool) -
     log = Sink(Log(hashed=("x",)), WHO, "t", metrics=metrics(), environ=KEY)
     whole = isinstance(value, float) and value == int(value) and abs(value) < 2**53
     text = value if isinstance(value, str) else json.dumps(int(value) if whole else value)
-    line = json.loads(next(iter(log._lines(answer(x=[value])))))
+    line = json.loads(next(iter(log._lines.all(answer(x=[value])))))
     expected = hmac.new(KEY["MLGATE_LOG_KEY"].encode(), text.encode(errors="surrogatepass"), hashlib.sha256)
     assert line["hashed"]["x"] == expected.hexdigest()[:16]
 
@@ -127,7 +139,7 @@ def test_a_hash_is_hmac_of_the_value_as_json_has_it(value: str | float | bool) -
 def test_a_missing_value_has_no_hash_and_a_long_key_is_a_key(tmp_path: Path) -> None:
     environ = {"MLGATE_LOG_KEY": "k" * 100}
     log = Sink(Log(hashed=("x",)), WHO, "t", metrics=metrics(), environ=environ)
-    found = [json.loads(line)["hashed"]["x"] for line in log._lines(answer(3, x=[None, math.nan, "v"]))]
+    found = [json.loads(line)["hashed"]["x"] for line in log._lines.all(answer(3, x=[None, math.nan, "v"]))]
     assert found == [None, None, hmac.new(b"k" * 100, b"v", hashlib.sha256).hexdigest()[:16]]
 
 

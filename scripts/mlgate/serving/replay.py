@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from mlgate.serving import files
-from mlgate.serving.log import stamp
+from mlgate.serving.lines import stamp
 from mlgate.serving.metrics import Metrics
 from mlgate.serving.settings import Replay as Settings
 from mlgate.serving.writer import Writer

@@ -130,9 +130,9 @@ class Routes:
         predictions = said.prediction
         if not isinstance(predictions, list | tuple | np.ndarray) or len(predictions) != columns.rows:
             predictions = [predictions] * columns.rows  # one answer for all rows
-        given = columns.mapping() if self._sink.wanted else {}
         scores: Any = said.probability
-        self._sink.put(Answer(call.request_id, call.at, time.perf_counter() - call.started, given, predictions, scores))
+        taken = time.perf_counter() - call.started
+        self._sink.put(Answer(call.request_id, call.at, taken, columns, predictions, scores))
 
 
 def _require(call: Call, types: tuple[bytes, ...]) -> None:

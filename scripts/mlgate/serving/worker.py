@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -111,6 +112,9 @@ def run(settings: Settings, model: Path, *, environment: str, log_level: str, li
         one.set_inheritable(False)
     logging.basicConfig(stream=sys.stderr, level=log_level.upper(), format="mlgate: %(message)s")
     app = application.create(settings, model, environment=environment)
+    # What is there now stays: without this the collector looks through all of the model's packages, again and again.
+    gc.collect()
+    gc.freeze()
     config = uvicorn.Config(
         app, http=Protocol, loop="uvloop", ws="none", lifespan="on", access_log=False, log_config=None,
         log_level=log_level, server_header=False, proxy_headers=False, timeout_keep_alive=_KEEP_ALIVE, backlog=2048,

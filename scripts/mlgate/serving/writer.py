@@ -25,7 +25,8 @@ Item = TypeVar("Item")
 
 
 class Writer(Generic[Item]):
-    """`encode` makes lines of an item, in the thread; `count` is told how many were (written, dropped).
+    """`encode` makes lines of an item, in the thread; an item that is octets is a line already. `count` is told how
+    many were (written, dropped).
 
     `limit` is in what `put` calls weight. One item always fits an empty queue, however heavy.
     """
@@ -45,13 +46,13 @@ class Writer(Generic[Item]):
         self._limit, self._chunk = limit, chunk
         self._say = say or sys.stderr.write
         self._lock = threading.Lock()
-        self._queue: list[tuple[Item, int]] = []  # with how many lines it makes
+        self._queue: list[tuple[Item | bytes, int]] = []  # with how many lines it makes
         self._weight = 0
         self._pending: deque[tuple[bytes, int]] = deque()  # encoded, with how many lines they are
         self._target: Target | None = None
         self._wake, self._closing = threading.Event(), threading.Event()
         self._retry = self._tended = 0.0
-        self._trouble = ""
+        self._trouble = self._odd = ""
         self._encoded = 0
         self._lost = 0
         self._told: dict[bool, float] = {}  # when the last line on stderr was, by whether it could not be written
@@ -62,7 +63,7 @@ class Writer(Generic[Item]):
         self._thread = threading.Thread(target=self._run, name=f"mlgate {self._what}", daemon=True)
         self._thread.start()
 
-    def put(self, item: Item, *, lines: int, weight: int) -> None:
+    def put(self, item: Item | bytes, *, lines: int, weight: int) -> None:
         """Never waits for the disk, never raises."""
         with self._lock:
             first = not self._queue
@@ -131,14 +132,14 @@ class Writer(Generic[Item]):
             self._tended = now
             target.tend()
 
-    def _gather(self, queue: list[tuple[Item, int]]) -> Iterator[None]:
+    def _gather(self, queue: list[tuple[Item | bytes, int]]) -> Iterator[None]:
         """Encodes into what is pending, and stops after each chunk."""
         lines: list[bytes] = []
         octets = 0
         for item, expected in queue:
             before = self._encoded
             try:
-                for line in self._encode(item):
+                for line in (item,) if isinstance(item, bytes) else self._encode(item):
                     if lines and octets + len(line) > self._chunk:
                         self._pending.append((b"".join(lines), len(lines)))
                         lines, octets = [], 0
@@ -148,7 +149,7 @@ class Writer(Generic[Item]):
                     self._encoded += 1
             except Exception as error:  # a value that no JSON can say: its lines are lost, not the thread
                 self._lose(expected - (self._encoded - before))
-                self._trouble = f" It cannot be written: {_reason(error)}."
+                self._odd = f" A value cannot be written: {_reason(error)}."
         if lines:
             self._pending.append((b"".join(lines), len(lines)))
             yield
@@ -172,7 +173,7 @@ class Writer(Generic[Item]):
         with self._lock:
             lost, self._lost = self._lost, 0
         self._told[bool(self._trouble)] = now
-        why = self._trouble or " More came than could be written."
+        why, self._odd = self._trouble or self._odd or " More came than could be written.", ""
         self._say(f"mlgate: {self._what}: {lost} lines were dropped.{why} The server goes on.\n")
 
 
