@@ -110,6 +110,11 @@ def test_verify_asks_about_both_statements(project: Project, tmp_path: Path) -> 
     assert said.count("`gh attestation verify` finds none: HTTP 404.") == 2
     project.decision_file.unlink()
     project.image_file.unlink()
+    gh(folder, [answer(project.statement.to_dict()["predicate"])])
+    by_digest = ("verify", "--attested-by", "acme/visits", "--attested-on", "main", "--image", project.statement.image)
+    said = project.audit(*by_digest, **env)
+    assert f"visits-{project.decision.digest[:12]}.json: attested by acme/visits on main." in said
+    assert f"{project.statement.reference}: attested by acme/visits on main." in said
     said = project.audit("verify", "--attested-by", "acme/visits", code=2, **env)
     assert "--attested-by asks about a decision record, and there is none in a file." in said
 

@@ -130,6 +130,19 @@ def test_nothing_is_signed_that_does_not_hold(project: Project) -> None:
     refused("there is nothing to sign in .mlgate/decisions and .mlgate/images.")
 
 
+def test_the_decision_of_an_image_is_brought_from_the_ledger(project: Project) -> None:
+    """The job that decided had no key: the protected one has the image's statement only, and signs both."""
+    private, public = pem()
+    record = project.decision_file.read_bytes()
+    project.decision_file.unlink()
+    said = project.audit("sign", COSIGN_PRIVATE_KEY=private)
+    assert project.decision_file.read_bytes() == record
+    assert "decisions/visits.json: signed, in visits.json.dsse.json." in said
+    project.registered()
+    assert verified(project, project.public(public)).count("signed with cosign.pub.") == 2
+    assert project.audit("sign", COSIGN_PRIVATE_KEY=private).count("signed with this key already.") == 2
+
+
 # -- in the registry -------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +165,29 @@ def test_the_image_is_signed_in_its_registry_with_its_statement(project: Project
     )  # fmt: skip
     told = json.loads(base64.b64decode(json.loads(by_hand.stdout.splitlines()[0])["payload"]))
     assert told["predicate"] == project.statement.to_dict()["predicate"]
+
+
+def test_a_runner_without_files_verifies_an_image_by_ledger_and_registry(project: Project) -> None:
+    private, public = pem()
+    project.audit("sign", "--registry", "true", COSIGN_PRIVATE_KEY=private)
+    project.registered()
+    key = project.public(public)
+    for folder in ("decisions", "images"):
+        for file in (project.repo.path / ".mlgate" / folder).iterdir():
+            file.unlink()
+    for name in (project.statement.image, project.statement.reference, project.statement.image.removeprefix("sha256:")):
+        said = verified(project, key, "--image", name, "--registry")
+        assert f"{project.statement.reference}: signed in its registry with cosign.pub." in said
+    said = verified(project, key, "--image", f"sha256:{'9' * 64}", "--registry", code=2)
+    assert f"the ledger has no image sha256:{'9' * 64}." in said
+    said = verified(project, key, "--image", f"other.test/x@{project.statement.image}", "--registry", code=2)
+    assert "the ledger has no image other.test/x@" in said
+    said = verified(project, key, "--image", project.statement.image, code=2)
+    assert "--key was given, and there is no record in a file to verify with it." in said
+    other = project.public(pem()[1], "other.pub")
+    assert "finds no signature" in verified(
+        project, other, "--image", project.statement.image, "--registry", code=2
+    )  # fmt: skip
 
 
 def test_an_image_that_is_not_signed_in_its_registry_is_found(project: Project) -> None:

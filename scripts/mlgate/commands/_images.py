@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from mlgate.commands._records import SIGNED, Checked, count, envelope, found_in,
 from mlgate.commands._run import STATE, Run, relative
 from mlgate.errors import MlgateError
 from mlgate.judge import record
-from mlgate.ledger.chain import Record
+from mlgate.ledger.chain import Record, canonical
 from mlgate.ledger.kinds import Decision, Image, Registration
 from mlgate.ledger.query import same_model
 from mlgate.ledger.verify import Report
@@ -21,7 +23,7 @@ from mlgate.signing import statement
 from mlgate.signing.statement import FOLDER, PREDICATE, Statement
 
 if TYPE_CHECKING:
-    from mlgate.signing.attestations import By
+    from mlgate.signing.attestations import By, GitHub
 
 PREDICATE_FILE = ".predicate.json"
 
@@ -32,6 +34,7 @@ class Asked:
 
     decisions: Sequence[Path] = ()  # decision records; without any, those of .mlgate/decisions
     files: Sequence[Path] = ()  # image statements; without any, those of .mlgate/images
+    images: Sequence[str] = ()  # pushed images, by digest, whose statements are taken from the ledger
     key: Path | None = None  # public, PEM: each file has to be signed with it
     registry: bool = False  # ask the registry, by cosign and the same key
     attested_by: str = ""  # ask GitHub: owner/name, or its workflow
@@ -57,8 +60,9 @@ def both(run: Run, report: Report, asked: Asked) -> Both:
     """Both statements. Raises MlgateError like `check`."""
     records = _records.check(run, report, asked.decisions, asked.key)
     images = check(run, report, asked)
-    wrong, said = attested(run, asked)
-    if asked.key and not (asked.decisions or asked.files or found_in(run) or found(run)):
+    wrong, said = attested(run, report, asked)
+    looked = asked.decisions or asked.files or found_in(run) or (asked.images and asked.registry) or found(run)
+    if asked.key and not looked:
         wrong.append("--key was given, and there is no record in a file to verify with it.")
     return Both(replace(records, wrong=(*records.wrong, *wrong), said=(*records.said, *said)), images)
 
@@ -84,8 +88,12 @@ def check(run: Run, report: Report, asked: Asked) -> Checked:
     for each in report.records:
         if isinstance(each.entry, Registration):
             wrong += [f"{place(each)}: {told}." for told in _registered(each.entry, decisions, images)]
-    files = list(asked.files) or found(run)
+    files = list(asked.files) or ([] if asked.images else found(run))
     made: list[tuple[Path, Statement]] = []
+    for name in asked.images:
+        named = of_ledger(report, name)
+        wrong += [] if named else [f"the ledger has no image {name}."]
+        made += [(run.cwd / STATE / FOLDER / f"{one.predicate.model}.json", one) for one in named]
     for path in files:
         problems, signed, parsed = _file(path, images, decisions, asked.key)
         wrong += [f"{relative(path)}: {each}" for each in problems]
@@ -94,6 +102,20 @@ def check(run: Run, report: Report, asked: Asked) -> Checked:
             made.append((path, parsed))
     elsewhere, more = _elsewhere(made, asked)
     return Checked(len(images), (*wrong, *elsewhere), (*said, *more))
+
+
+def of_ledger(report: Report, name: str) -> list[Statement]:
+    """The statements of the ledger about an image, named by its digest with or without its repository: each once."""
+    repository, _, digest = name.rpartition("@")
+    told: dict[str, Statement] = {}
+    for each in report.records:
+        entry = each.entry
+        if isinstance(entry, Image) and digest.removeprefix("sha256:") == entry.image.get("sha256"):
+            with suppress(MlgateError):  # what is wrong with it is said where all images are looked at
+                made = Statement.parse(entry.record)
+                if repository in ("", made.name):
+                    told[made.digest] = made
+    return list(told.values())
 
 
 # -- in the ledger ---------------------------------------------------------------------------------------------------
@@ -212,17 +234,35 @@ def _about(value: Mapping[str, object], made: Statement) -> bool:
     return dict(made.subject[0].digest) in named
 
 
-def attested(run: Run, asked: Asked) -> tuple[list[str], list[str]]:
-    """What GitHub's attestations say of the decision records in files: what is wrong, and what holds."""
+def attested(run: Run, report: Report, asked: Asked) -> tuple[list[str], list[str]]:
+    """What GitHub's attestations say of decision records: those in files, or those that the images are built on."""
     if not asked.attested_by:
         return [], []
     from mlgate.signing import attestations  # noqa: PLC0415
 
     by = attestations.By.parse(asked.attested_by, asked.branch)
-    files = list(asked.decisions) or found_in(run)
+    with tempfile.TemporaryDirectory(prefix="mlgate-records-") as folder:
+        files = list(asked.decisions) or ([] if asked.images else found_in(run))
+        if asked.images and not asked.decisions:
+            files = _written(report, asked, Path(folder))
+        return _attested_files(files, by, attestations.find(os.environ))
+
+
+def _written(report: Report, asked: Asked, folder: Path) -> list[Path]:
+    """The records of the decisions that images are built on, as files with the very bytes that were attested."""
+    wanted = {one.predicate.decision for name in asked.images for one in of_ledger(report, name)}
+    files = []
+    for each in report.records:
+        entry = each.entry
+        if isinstance(entry, Decision) and entry.statement in wanted:
+            files.append(folder / f"{entry.model}-{entry.statement[:12]}.json")
+            files[-1].write_bytes(canonical(entry.record))
+    return files
+
+
+def _attested_files(files: Sequence[Path], by: By, tool: GitHub) -> tuple[list[str], list[str]]:
     if not files:
         return ["--attested-by asks about a decision record, and there is none in a file."], []
-    tool = attestations.find(os.environ)
     told = [(path, tool.record(path, by)) for path in files]
     wrong = [f"{relative(path)}: {why}" for path, why in told if why]
     return wrong, [f"{relative(path)}: {_attested(by)}" for path, why in told if not why]

@@ -14,9 +14,10 @@ from pathlib import Path
 import click
 
 from mlgate.commands import _images, _options, _records
+from mlgate.commands._deciding import FOLDER
 from mlgate.commands._ledger import open_ledger
 from mlgate.commands._records import SIGNED
-from mlgate.commands._run import Run, relative, say, write_text
+from mlgate.commands._run import STATE, Run, relative, say, write_text
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.judge import record
@@ -101,8 +102,9 @@ def sign(
 ) -> int:
     """Sign decision records and image statements with a key, each in a DSSE envelope beside it.
 
-    Nothing is signed that does not hold: the ledger has to have the decision, and the image's statement has to be about
-    the model of that decision. What this key has signed already stays as it is.
+    The record of a decision that an image is built on is fetched from the ledger where it is not here. Nothing is
+    signed that does not hold: the ledger has to have the decision, and the image's statement has to be about the model
+    of that decision. What this key has signed already stays as it is.
     """
     run = Run.start(config, working_directory)
     papers = _papers(run, decisions, images)
@@ -150,7 +152,25 @@ def _papers(run: Run, decisions: Sequence[Path], images: Sequence[Path]) -> list
             fix="Run this after `mlgate compare` or `mlgate build-image`, with what they wrote.",
         )
     made = {entry.statement: entry for entry in _decisions(run)}
-    return [*(_decision(path, made) for path in records), *(_image(path, made) for path in statements)]
+    papers = [*(_decision(path, made) for path in records), *(_image(path, made) for path in statements)]
+    return [*papers, *_brought(run, papers, made)]
+
+
+def _brought(run: Run, papers: Sequence[_Paper], made: dict[str, Decision]) -> Iterator[_Paper]:
+    """The decisions that images are built on, from the ledger: the job that decided had no key, so this one signs."""
+    there = {hashlib.sha256(paper.data).hexdigest() for paper in papers}
+    for paper in papers:
+        if paper.image is None or paper.image.predicate.decision in there:
+            continue
+        there.add(paper.image.predicate.decision)
+        entry = made[paper.image.predicate.decision]
+        data = record.Statement.parse(entry.record).to_bytes()
+        folder = run.cwd / STATE / FOLDER
+        path = folder / f"{entry.model}.json"
+        if path.exists():  # another decision for this model, which is not this image's
+            path = folder / f"{entry.model}-{entry.statement[:12]}.json"
+        write_text(path, data.decode())
+        yield _decision(path, made)
 
 
 def _decisions(run: Run) -> list[Decision]:

@@ -128,6 +128,13 @@ def log(
     help="An image's statement in a file; can be repeated. Default: those of .mlgate/images.",
 )
 @click.option(
+    "--image",
+    "pushed",
+    multiple=True,
+    metavar="DIGEST",
+    help="An image in its registry, by digest: its statement is taken from the ledger. Can be repeated.",
+)
+@click.option(
     "--key",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -160,6 +167,7 @@ def verify(
     head_files: tuple[Path, ...],
     decisions: tuple[Path, ...],
     images: tuple[Path, ...],
+    pushed: tuple[str, ...],
     key: Path | None,
     registry: bool,
     attested_by: str,
@@ -182,7 +190,7 @@ def verify(
     report = _ledger(run).examine(against)
     branch = attested_on or run.forge.event.default_branch or run.git.default_branch()
     asked = _images.Asked(
-        decisions, images, key, registry, attested_by, branch, model_files, transparency_log, plain_http
+        decisions, images, pushed, key, registry, attested_by, branch, model_files, transparency_log, plain_http
     )
     checked = _images.both(run, report, asked)
     whole = report.whole and not checked.wrong
