@@ -9,6 +9,7 @@ from typing import Any
 from mlgate.commands._model import Decided
 from mlgate.errors import MlgateError
 from mlgate.ledger import query, registrations
+from mlgate.ledger.branch import Decide
 from mlgate.ledger.chain import Record
 from mlgate.ledger.kinds import Comparison, Entry, Image, Promotion, Registration
 from mlgate.ledger.registrations import Bump, Known
@@ -55,9 +56,16 @@ class Claim:
                 made.append(self._registration(version, image=image))
         return [*made, *self._promotion(records, versions, version)]
 
-    def completed(self, version: str, registries: Mapping[str, str]) -> Registration:
-        """The entry that says where else a version is known now."""
-        return self._registration(version, registries=dict(registries))
+    def completion(self, version: Known, registries: Mapping[str, str]) -> Decide:
+        """What says where else a version is known now; nothing where the ledger, or another job, has said so."""
+        entry = self._registration(version.version, registries=dict(registries))
+
+        def decide(records: Sequence[Record]) -> list[Entry]:
+            versions = registrations.known((record.entry for record in records), self.name)
+            there = next((one.registries for one in versions if one.version == version.version), {})
+            return [entry] if any(there.get(kind) != number for kind, number in registries.items()) else []
+
+        return decide
 
     def _registration(self, version: str, **more: Any) -> Registration:
         return Registration(

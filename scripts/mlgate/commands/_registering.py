@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -11,12 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mlgate.commands import _model
+from mlgate.commands import _labelling, _model
 from mlgate.commands._claiming import PRODUCTION, Claim
+from mlgate.commands._labelling import described, shown
 from mlgate.commands._ledger import open_ledger, who
 from mlgate.commands._model import Decided
 from mlgate.commands._named import inside
-from mlgate.commands._registries import GROUP, Asked, Registries, at_hand
+from mlgate.commands._registries import GROUP, Asked, Registries, at_hand, is_model
 from mlgate.commands._run import STATE, Run, relative
 from mlgate.config import Config
 from mlgate.errors import MlgateError
@@ -33,8 +33,6 @@ from mlgate.tracking.registering import Alias, Wanted
 
 VERB = "register"
 _LARGEST = 10_000_000
-_RESERVED = ("mlgate.", "gitlab.", "mlflow.")
-_OWN = frozenset({"git_commit", "dvc_md5", "verdict_sha", "image", "image_digest"})
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,10 @@ class Registering:
         decided = self._decided()
         image = self._image(decided)
         registries = Registries(self.run, self.config, self.name, self.asks.registries)
-        tags = self._tags(decided, image)
+        tags = _labelling.tags(
+            self.config, subject=self.subject, digests=self._digests(decided), decided=decided, image=image,
+            run_url=self.run.forge.event.run_url,
+        )  # fmt: skip
         if self.asks.alias == "champion" and not self._may_be_champion():
             return Result(self._evidence("", f"{self.config.model} is not promoted, and nothing was registered"))
         training = self._training(decided, self._bytes(scratch) if registries.servers else None, scratch)
@@ -94,11 +95,8 @@ class Registering:
         alias = self._alias(versions, version, once)
         wanted = self._wanted(version, alias, tags, decided, training)
         told = self._registries(registries, wanted, version, decided)
-        head = once.head
         registered = {kind: clean(number) for kind, number in told.items() if number}
-        if any(version.registries.get(kind) != number for kind, number in registered.items()):
-            entry = claim.completed(version.version, registered)
-            head = ledger.append_once(lambda records: _new(records, self.name, version, registered, entry)).head or head
+        head = ledger.append_once(claim.completion(version, registered)).head if registered else once.head
         title = (
             f"{self.config.model} is {version.version}{'' if self.name == self.config.model else f' of {self.name}'}"
         )
@@ -144,9 +142,9 @@ class Registering:
         """The image's statement, held against the decision. Raises MlgateError for one that is about another model."""
         given = self.asks.image_statement
         file = self.run.cwd / (given or f"{STATE}/{images.FOLDER}/{self.config.model}.json")
-        shown = relative(file)
+        name = relative(file)
         if not given and not file.exists():
-            reason = f"It is registered without an image: there is no {shown}."
+            reason = f"It is registered without an image: there is no {name}."
             if self.config.image.model_fields_set:
                 self._add("image", "The image of this model", Verdict.WARN, reason, fix="Run `mlgate build-image`.")
             else:
@@ -158,54 +156,17 @@ class Registering:
             found = Statement.parse(json.loads(file.read_bytes().decode()))
         except (OSError, ValueError, RecursionError):
             raise MlgateError(
-                "cannot be read as the statement about an image.", file=shown,
+                "cannot be read as the statement about an image.", file=name,
                 fix="`mlgate build-image` writes it; hand it to this job as an artifact.",
             ) from None  # fmt: skip
         except MlgateError as error:
-            raise MlgateError(error.message, file=shown) from None
+            raise MlgateError(error.message, file=name) from None
         if wrong := [*images.problems(found), *images.joins(found, decided.statement)]:
             raise MlgateError(
-                f"is not to be believed: {wrong[0]}.", file=shown, fix="Build the image of this very model again."
+                f"is not to be believed: {wrong[0]}.", file=name, fix="Build the image of this very model again."
             )
         self._add("image", "The image of this model", Verdict.PASS, f"{found.reference} has it.", observed=found.image)
         return found
-
-    def _tags(self, decided: Decided, image: Statement | None) -> dict[str, str]:
-        """What every registry says of the version. Raises MlgateError for tags of mlgate.yaml that are mlgate's own."""
-        for section, given in (
-            ("register.tags", self.config.register_.tags),
-            ("governance.tags", self.config.governance.tags),
-        ):
-            for key in given:
-                if key in _OWN or key.startswith(_RESERVED):
-                    raise MlgateError(
-                        f"the tag {key} is mlgate's own to set.", file=self.config.file,
-                        line=self.config.line(f"{section}.{key}") or self.config.line(section), key=f"{section}.{key}",
-                        fix="Give it another name.",
-                    )  # fmt: skip
-        decision, digests = decided.statement.predicate.decision, self._digests(decided)
-        found = {
-            "mlgate.model": self.config.model,
-            "mlgate.commit": decided.commit,
-            "mlgate.model_digest": next(iter(self.subject.digest.values())),
-            "mlgate.model_sha256": digests.get("sha256", ""),
-            "mlgate.decision": decided.statement.digest,
-            "mlgate.verdict": decision.verdict,
-            "mlgate.warns": ", ".join(warned.name for warned in decision.warns),
-            "mlgate.run_url": self.run.forge.event.run_url,
-            "git_commit": decided.commit,
-            "dvc_md5": digests.get("dvc-md5", ""),
-            "verdict_sha": decided.statement.digest,
-            "image": image.reference if image else "",
-            "image_digest": image.image if image else "",
-        }
-        for name, data in decision.evaluation.items():
-            algorithm, value = next(iter(data.digest.items()))
-            found[f"mlgate.dataset.{name}"] = f"{algorithm}:{value}"
-        if self.config.governance.owners:
-            found["owners"] = ", ".join(self.config.governance.owners)
-        found |= {**self.config.governance.tags, **self.config.register_.tags}
-        return {key: value for key, value in found.items() if value}
 
     def _digests(self, decided: Decided) -> dict[str, str]:
         """Every digest of the model: what the commit says, and what the decision does."""
@@ -214,7 +175,7 @@ class Registering:
     def _may_be_champion(self) -> bool:
         """Whether its papers let it be the model of production; the checks say why not."""
         before = len(self.checks)
-        status = {**self.config.governance.tags, **self.config.register_.tags}.get("approval_status", "approved")
+        status = _labelling.asked(self.config).get("approval_status", "approved")
         if status != "approved":
             self._add(
                 "approval", "approval_status", Verdict.FAIL,
@@ -294,7 +255,7 @@ class Registering:
             key=version.id,
             digests=tuple(dict.fromkeys(self._digests(decided).values())),
             tags={**tags, "mlgate.version": version.version, "mlgate.registration": version.id},
-            description=f"{about}; {_shown(self._digests(decided))}; decision {decided.statement.digest[:12]}",
+            description=f"{about}; {shown(self._digests(decided))}; decision {decided.statement.digest[:12]}",
             alias=alias,
         )
 
@@ -332,7 +293,7 @@ class Registering:
         if not self.asks.model_path:
             return _model.find(self.run, self.subject, self._pipeline, scratch, folder=self.asks.inputs)
         path = self.run.git.root / inside(self.run, self.asks.model_path)
-        if path.exists() and _is(path, self.subject):
+        if path.exists() and is_model(path, self.subject):
             return path
         raise MlgateError(
             f"--model-path {self.asks.model_path} is not the model that {self.subject.name} of the commit is.",
@@ -370,7 +331,7 @@ class Registering:
         *, created: bool, alias: Alias, stage: str,
     ) -> dict[str, Any]:  # fmt: skip
         """As gto-action names them, and all of it as `registered` has it."""
-        about = self._described()
+        about = described(self._pipeline, self.name, self.subject.name)
         return {
             "event": "assignment" if alias == "champion" else "registration",
             "name": self.name,
@@ -383,38 +344,8 @@ class Registering:
             "created": created,
             "alias": alias,
             "commit": decided.commit,
-            "digest": _shown(self._digests(decided)),
+            "digest": shown(self._digests(decided)),
             "image": image.reference if image else "",
             "registries": dict(registered),
             "tags": [tag for tag in (registered.get("git", ""), stage) if tag],
         }
-
-    def _described(self) -> Mapping[str, Any]:
-        """What `artifacts:` of a dvc.yaml says of the model."""
-        for file, said in self._pipeline.definitions():
-            found = said.get("artifacts")
-            for name, about in found.items() if isinstance(found, dict) else ():
-                at = Path(file).parent / str(about.get("path", "")) if isinstance(about, dict) else Path()
-                if at.as_posix() == self.subject.name or name == self.name:
-                    return about if isinstance(about, dict) else {}
-        return {}
-
-
-def _new(records: Sequence[Any], name: str, version: Known, registered: Mapping[str, str], entry: Any) -> list[Any]:
-    """The entry that completes a registration; nothing where another job has written the same."""
-    versions = registrations.known((record.entry for record in records), name)
-    there = next((one.registries for one in versions if one.version == version.version), {})
-    return [entry] if any(there.get(kind) != number for kind, number in registered.items()) else []
-
-
-def _shown(digests: Mapping[str, str]) -> str:
-    name = "sha256" if "sha256" in digests else next(iter(digests))
-    return f"{name}:{digests[name]}"
-
-
-def _is(path: Path, named: Named) -> bool:
-    from mlgate.repo import content  # noqa: PLC0415
-
-    if "dvc-md5" in named.digest:
-        return content.is_named(path, named.digest["dvc-md5"])
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == named.digest.get("sha256")

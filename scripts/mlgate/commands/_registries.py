@@ -11,7 +11,8 @@ from mlgate.commands._claiming import PRODUCTION
 from mlgate.commands._run import Run
 from mlgate.config import Config
 from mlgate.errors import MlgateError
-from mlgate.model import Check, Verdict
+from mlgate.model import Check, Named, Verdict
+from mlgate.repo import content
 from mlgate.tracking import gto, registering
 from mlgate.tracking.gto import Seen, Tags
 from mlgate.tracking.nouns import Training
@@ -150,6 +151,14 @@ def _store(config: Config, kind: str, asked: Asked) -> Store:
             fix=f"Write `to: [{other}]`, or set {'MLGATE_GITLAB_URI' if kind == 'gitlab' else 'MLFLOW_TRACKING_URI'}.",
         )  # fmt: skip
     return store
+
+
+def is_model(path: Path, named: Named) -> bool:
+    """Whether a file or folder is the committed model. Raises OSError."""
+    like = {name: value for name, value in named.digest.items() if name in ("dvc-md5", "sha256")}
+    if "dvc-md5" in like:
+        return content.is_named(path, like["dvc-md5"])
+    return bool(like) and content.digest(path, {}) == like
 
 
 def at_hand(training: Training, path: Path | None, scratch: Path, name: str) -> Training:

@@ -12,9 +12,11 @@ from mlgate.ledger.kinds import (
     Deployment,
     Entry,
     Genesis,
+    Image,
     Moved,
     Promotion,
     Reading,
+    Registration,
     Reset,
     Rollback,
     Trigger,
@@ -65,6 +67,11 @@ def told(entry: Entry) -> str:
     if isinstance(entry, Deployment):
         weight = "" if entry.weight is None else f" at {entry.weight:g} %"
         return f"{entry.state}{weight}: {entry.version or _short(entry.subject)}"
+    if isinstance(entry, Image):
+        return f"{entry.name}@{_short(entry.image)}: {_short(entry.subject)}"
+    if isinstance(entry, Registration):
+        where = ", ".join(f"{registry} {number}" for registry, number in entry.registries.items())
+        return f"{entry.name} {entry.version}{f' ({where})' if where else ''}: {_short(entry.subject)}"
     if isinstance(entry, Promotion):
         return entry.version or _short(entry.subject)
     if isinstance(entry, Rollback):
