@@ -88,7 +88,7 @@ class Sink:
                 item = self._lines.one(answer)
             except Exception:  # an odd value: the thread tries more slowly, and says what is wrong
                 item = answer
-        writer.put(item, lines=rows, weight=rows)
+        writer.put(item, rows, rows)
 
     def close(self) -> None:
         """Writes what waits; what the disk does not take in time is counted as dropped."""

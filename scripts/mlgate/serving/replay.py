@@ -69,14 +69,14 @@ class Replay:
             self._count(0, 1)
             return
         request = _Request(time.time(), request_id, route, content_type, bytes(body))
-        self._writer.put(request, lines=1, weight=len(body))
+        self._writer.put(request, 1, len(body))
 
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
 
     def _line(self, request: _Request) -> Iterator[bytes]:
-        line = {"time": stamp(request.time).decode(), "request_id": request.request_id, "route": request.route}
+        line = {"time": stamp(request.time), "request_id": request.request_id, "route": request.route}
         line |= {"content_type": request.content_type}
         try:
             line["body"] = request.body.decode()

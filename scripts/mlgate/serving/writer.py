@@ -63,7 +63,7 @@ class Writer(Generic[Item]):
         self._thread = threading.Thread(target=self._run, name=f"mlgate {self._what}", daemon=True)
         self._thread.start()
 
-    def put(self, item: Item | bytes, *, lines: int, weight: int) -> None:
+    def put(self, item: Item | bytes, lines: int, weight: int) -> None:
         """Never waits for the disk, never raises."""
         with self._lock:
             first = not self._queue
