@@ -99,10 +99,7 @@ class Card:
 def make(held: Held, verbs: Sequence[str] = VERBS) -> Card:
     """From evidence of this very commit and model. Raises MlgateError where there is none, or no words."""
     if held.card is None:
-        raise MlgateError(
-            held.wrong_words.get("card") or "the model card has no words.", file=held.config.file,
-            key="governance.card", fix="Name a file under `governance.card`; docs/governance.md has one to start from.",
-        )  # fmt: skip
+        raise unwritten(held, "card", "the model card has no words.")
     compared = _judged(held)
     found = {verb: list(_numbers(held, verb)) for verb in VERBS if verb in verbs}
     return Card(
@@ -130,6 +127,14 @@ def make(held: Held, verbs: Sequence[str] = VERBS) -> Card:
         confidence=compared.confidence,
         facts=_facts(held),
     )
+
+
+def unwritten(held: Held, key: str, what: str) -> MlgateError:
+    """Why there are no words: they cannot be read, or nobody has named any."""
+    if why := held.wrong_words.get(key):
+        return MlgateError(why)
+    fix = f"Name a file under `governance.{key}`; docs/governance.md has one to start from."
+    return MlgateError(what, file=held.config.file, key=f"governance.{key}", fix=fix)
 
 
 def _judged(held: Held) -> Evidence:

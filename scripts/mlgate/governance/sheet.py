@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlgate.errors import MlgateError
 from mlgate.governance import words
+from mlgate.governance.card import unwritten
 from mlgate.governance.nouns import Held, Table
 from mlgate.governance.words import SheetWords
 
@@ -44,11 +44,7 @@ class Sheet:
 def make(held: Held) -> Sheet:
     """Raises MlgateError where nobody has written the words."""
     if held.sheet is None:
-        raise MlgateError(
-            held.wrong_words.get("data_sheet") or "the data sheet has no words.", file=held.config.file,
-            key="governance.data_sheet",
-            fix="Name a file under `governance.data_sheet`; docs/governance.md has one to start from.",
-        )  # fmt: skip
+        raise unwritten(held, "data_sheet", "the data sheet has no words.")
     said = held.sheet
     return Sheet(
         model=held.model,
