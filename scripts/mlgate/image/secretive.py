@@ -88,7 +88,11 @@ def _valued(key: str, value: str) -> str:
 
 
 def history(config: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
-    """Of the commands that made an image: step, what is given to it, and why that looks like a secret."""
+    """Of the commands that made an image: step, what is given to it, and why that looks like a secret.
+
+    An argument is noted of every step after it: it is told of the first.
+    """
+    told: set[str] = set()
     for step, one in enumerate(config.get("history") or [], 1):
         said = str(one.get("created_by") or "")
         if what := text(said.encode()):
@@ -98,9 +102,9 @@ def history(config: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
         given = _GIVEN.findall(noted[1] if noted else said)
         for key, value in given:
             # $TOKEN and ${TOKEN} name a variable; `--mount=type=secret` is how a secret should be given.
-            if what := _valued(key, value.strip("\"'")):
+            if key not in told and (what := _valued(key, value.strip("\"'"))):
+                told.add(key)
                 yield step, key, what
-                break
 
 
 def labels(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
