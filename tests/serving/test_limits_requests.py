@@ -89,7 +89,10 @@ def test_slow_headers_are_given_up(server: Client, monkeypatch: pytest.MonkeyPat
 
 def test_who_does_not_read_the_answer_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "STALLED_SECONDS", 0.5)
-    with served(as_joblib("logistic"), max_body=20_000_000, max_rows=300_000) as client, connected(client) as connection:
+    with (
+        served(as_joblib("logistic"), max_body=20_000_000, max_rows=300_000) as client,
+        connected(client) as connection,
+    ):
         body = b"[" + b",".join([b"[1,2,3]"] * 250_000) + b"]"
         head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
         connection.sendall(head % len(body) + body)

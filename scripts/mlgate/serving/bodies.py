@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -26,15 +28,26 @@ class Table:
     lacking: Collection[str] = ()  # columns that some row did not have, though it may be null in others
 
 
-def decode(body: bytes) -> Any:
-    """Raises RefusedError (400) for what is not JSON, NaN and infinity among it."""
+def decode(body: bytes, *, nan: bool = False) -> Any:
+    """Raises RefusedError (400) for what is not JSON, infinity among it.
+
+    `nan`: NaN is taken for null, as MLflow's client writes a missing number.
+    """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if nan and b"NaN" in body:
+            with suppress(ValueError, RecursionError):
+                return json.loads(body, parse_constant=_missing)
         if not body.strip():
             raise RefusedError(400, "The body is empty; it has to be JSON.") from None
         said = error.msg.split(": line", 1)[0]
         raise RefusedError(400, f"The body is not JSON: {said} (character {error.pos}).") from None
+
+
+def _missing(word: str) -> None:
+    if word != "NaN":
+        raise ValueError(word)
 
 
 def table(data: Any, names: Sequence[str], required: Collection[str], most: int) -> Table:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mlgate.serving import bodies
 from mlgate.serving.bodies import Table
-from mlgate.serving.columns import Columns, as_array
+from mlgate.serving.columns import Array, Columns, as_array
 from mlgate.serving.refused import MOST, Problem, RefusedError, invalid
 from mlgate.serving.settings import Input
 
@@ -72,7 +72,8 @@ class Reader:
 
     def read(self, data: Any) -> Columns:
         """Raises RefusedError: 400 for another shape, 413 for too many rows, 422 for a field that breaks a rule."""
-        return self.check(bodies.table(data, self.names, self.required, self.max_rows))
+        names, required = (self.names, self.required) if self.tensor is None else ((), ())
+        return self.check(bodies.table(data, names, required, self.max_rows))
 
     def check(self, table: Table) -> Columns:
         """Raises RefusedError as `read` does."""
@@ -92,7 +93,7 @@ class Reader:
             if row in self._right:
                 return Columns(self.names, values, 1, self.dtypes, single=table.single)
             made = self._checked(values, table)
-            if len(self._right) < _SHAPES:
+            if not table.lacking and len(self._right) < _SHAPES:
                 self._right.add(row)
             return made
         return self._checked(values, table)
@@ -109,28 +110,20 @@ class Reader:
 
     def _tensor(self, one: Input, table: Table) -> Columns:
         """A model that takes one tensor: each row is a part of it, of the shape that its signature says."""
-        shape = one.shape or ()
+        if table.names is not None and len(table.columns) != 1:
+            raise RefusedError(400, "This model takes one tensor: `inputs`, a list with one entry for each row.")
         rows: Sequence[Any] = table.columns if table.names is None else table.columns[0]
-        dtype = self.dtypes.get(one.name) or "float64"
-        name = one.name or "the input"
-        try:
-            array = np.array(rows, dtype if dtype != "object" else None)
-        except (ValueError, TypeError, OverflowError):
-            raise invalid(
-                [Problem(name, f"has to be a tensor of {_MEANT[one.type]}s of shape {list(shape)}")]
-            ) from None
+        array = _tensor(rows, one, self.dtypes.get(one.name))
+        if array is None:
+            raise invalid([Problem(one.name or "the input", _shaped(one))])
         return self.hold(array, table.single)
 
     def hold(self, array: Any, single: bool = False) -> Columns:
         """A tensor as it came, held to the shape of the only input."""
         one = self.inputs[0]
-        shape = one.shape or ()
-        if array.ndim != len(shape) or any(
-            want not in (-1, have) for want, have in zip(shape[1:], array.shape[1:], strict=True)
-        ):
-            raise invalid(
-                [Problem(one.name or "the input", f"has the shape {list(array.shape)}, and must have {list(shape)}")]
-            )
+        if not _fits(array, one):
+            said = f"has the shape {list(array.shape)}, and must have {list(one.shape or ())}"
+            raise invalid([Problem(one.name or "the input", said)])
         if not len(array):
             raise RefusedError(400, "The request holds no rows.")
         if len(array) > self.max_rows:
@@ -179,6 +172,8 @@ class _Column:
 
     def check(self, given: Any, problems: list[Problem], *, lacking: bool) -> Any:
         """The values, converted where their type asks for it; what is wrong is added to `problems`."""
+        if self.input.shape is not None:
+            return self._tensor(given, problems)
         kinds = given.dtype.kind if isinstance(given, np.ndarray) and given.dtype != object else set(map(type, given))
         if isinstance(kinds, str):
             return self._array(given, problems)
@@ -198,6 +193,13 @@ class _Column:
         if self.convert is not None:
             return self._converted(given, problems)
         return given
+
+    def _tensor(self, given: Any, problems: list[Problem]) -> Any:
+        """One of several tensors: each row is a part of it."""
+        array = _tensor(given, self.input, self.dtype)
+        if array is None or not _fits(array, self.input):
+            problems.append(Problem(self.input.name, _shaped(self.input)))
+        return array
 
     def _array(self, given: Any, problems: list[Problem]) -> Any:
         """Values that came in binary, all of one type."""
@@ -272,6 +274,33 @@ class _Column:
                 problems.append(Problem(self.input.name, f"must be {_MEANT[self.input.type]}", row))
                 made.append(None)
         return np.array(made, "datetime64[ns]") if self.input.type == "datetime" else made
+
+
+def _tensor(rows: Any, one: Input, dtype: str | None) -> Array | None:
+    """Nested lists as an array of the type of the signature; None where they are none, or hold something else."""
+    try:
+        with np.errstate(over="ignore"):
+            plain = np.array(rows)
+            if plain.dtype.kind not in {"number": "fiu", "integer": "iu", "boolean": "b"}.get(
+                one.type, plain.dtype.kind
+            ):
+                return None
+            made: Array = plain.astype(dtype or "float64") if dtype != "object" else plain.astype(object)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    # What does not fit into an integer would have wrapped round.
+    return made if made.dtype.kind not in "iu" or np.array_equal(made, plain) else None
+
+
+def _fits(array: Array, one: Input) -> bool:
+    shape = one.shape or ()
+    return array.ndim == len(shape) and all(
+        want in (-1, have) for want, have in zip(shape[1:], array.shape[1:], strict=True)
+    )
+
+
+def _shaped(one: Input) -> str:
+    return f"has to be a tensor of shape {list(one.shape or ())}, of {_MEANT[one.type].split()[-1]}s"
 
 
 def _whole(values: Sequence[Any]) -> list[Any]:

@@ -5,6 +5,7 @@ Only for estimators of libraries, whose calls cost nothing and change nothing.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,7 +33,12 @@ class Probed:
 
 def probe(model: Model, inputs: Sequence[Input], dtypes: Mapping[str, str]) -> Probed:
     """Raises nothing: a row that the model does not take only means that nothing is learned."""
-    given = tuple(inputs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a row that nobody sent
+        return _probe(model, tuple(inputs), dtypes)
+
+
+def _probe(model: Model, given: tuple[Input, ...], dtypes: Mapping[str, str]) -> Probed:
     if not given or not (model.rowwise or model.kind == "onnx"):
         return Probed(given)
     try:

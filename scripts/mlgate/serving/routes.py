@@ -78,7 +78,7 @@ class Routes:
             params = None
         else:
             _require(call, (b"application/json",))
-            data = bodies.decode(body)
+            data = bodies.decode(body, nan=True)
             params = data.pop("params", None) if isinstance(data, dict) and "params" not in self._reader.names else None
             if params is not None and not isinstance(params, dict):
                 raise RefusedError(400, "`params` has to be an object.")

@@ -112,7 +112,8 @@ def _listed(data: Any, name: str, datatype: str) -> Array:
     try:
         if not kinds <= fit[wanted.kind]:
             raise TypeError
-        values: Array = np.array(flat, wanted)  # raises OverflowError for an integer that does not fit
+        with np.errstate(over="ignore"):
+            values: Array = np.array(flat, wanted)  # raises OverflowError for an integer that does not fit
         if wanted.kind == "f" and not np.isfinite(values).all():
             raise OverflowError
     except (TypeError, ValueError, OverflowError):

@@ -16,8 +16,8 @@ from mlgate.serving.settings import Input, Settings
 
 # Packages whose estimators answer a row by that row alone. What users write themselves may not.
 _ROWWISE = ("sklearn", "xgboost", "lightgbm")
-# Except these: the first runs any function of the user's, the others answer for the rows that they get together.
-_WHOLE = frozenset({"FunctionTransformer", "LocalOutlierFactor", "DBSCAN", "AgglomerativeClustering"})
+# Except these, which answer for the rows that they get together.
+_WHOLE = frozenset({"LocalOutlierFactor", "DBSCAN", "AgglomerativeClustering"})
 
 
 class Estimator:
@@ -38,7 +38,7 @@ class Estimator:
         self.inputs = inputs or _inputs(estimator)
         self.dtypes: Mapping[str, str] = dict(dtypes or {})
         parts = list(_parts(estimator))
-        self.rowwise = all(_home(part) in _ROWWISE and type(part).__name__ not in _WHOLE for part in parts)
+        self.rowwise = all(map(_rowwise, parts))
         self._by_name = _by_name(parts) or not self.rowwise
         self._matrix = _common([self.dtypes.get(one.name) or _DEFAULT.get(one.type, "") for one in self.inputs])
         # The names are checked here, once for each request, and the columns put in their order.
@@ -73,6 +73,12 @@ def _common(dtypes: list[str]) -> str | None:
     made = np.result_type(*map(np.dtype, dtypes))
     # One row is made in one go, where None has a place: only floats have it.
     return str(made) if made.kind == "f" else None
+
+
+def _rowwise(part: Any) -> bool:
+    if type(part).__name__ == "FunctionTransformer":
+        return part.func is None  # "passthrough"
+    return _home(part) in _ROWWISE and type(part).__name__ not in _WHOLE
 
 
 def _home(part: Any) -> str:
