@@ -137,7 +137,7 @@ class Repo:
             yaml.safe_dump(json.loads(json.dumps({"schema": "2.0", "stages": stages})), sort_keys=False),
         )
 
-    def mlgate(self, *args: str, cwd: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    def mlgate(self, *args: str, cwd: str = "", timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
         """The tool as a process of its own."""
         return subprocess.run(
             [sys.executable, "-m", "mlgate", *args],
@@ -146,7 +146,7 @@ class Repo:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=timeout,
         )
 
     def evidence(self, model: str = "visits", verb: str = "compare") -> dict[str, Any]:

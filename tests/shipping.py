@@ -143,7 +143,7 @@ class Passed:
         env = environ(self.folder / "job", self.repo, name, payload)
         env |= {"GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main", "GITHUB_ACTOR": "ada"}
         (self.folder / "job/output").write_text("")
-        return self.repo.mlgate(*args, **{**env, **more})
+        return self.repo.mlgate(*args, timeout=500, **{**env, **more})
 
     def decide(self) -> None:
         """The gate on main: the decision that a build asks for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import uuid
 from collections.abc import Callable
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from engine import machine
 from engine.registry import Registry
 from mlgate.image import registry as registries
 from mlgate.image.engine import Engine
@@ -38,7 +41,7 @@ Build = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def build(engine: Engine) -> Build:
     def call(passed: Passed, *args: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return passed.job("build-image", *args, MLGATE_DOCKER=engine.command, **more)
+        return passed.job("build-image", *args, **{"MLGATE_DOCKER": engine.command, **more})
 
     return call
 
@@ -70,3 +73,150 @@ def test_a_model_that_passed_becomes_one_image(
     assert evidence["subject"]["digest"]["sha256"] == stated.predicate.artifact.digest["sha256"]
     for cost in ("image_mb", "start_seconds", "memory_mb", "latency_p95_ms", "throughput_rps"):
         assert evidence["facts"][cost] > 0
+
+
+def pushed(image: dict[str, Any]) -> list[str]:
+    """The tags that the registry has of an image."""
+    host, _, name = image["name"].partition("/")
+    answer = requests.get(f"http://{host}/v2/{name}/tags/list", timeout=10)
+    return sorted((answer.json().get("tags") if answer.ok else None) or [])
+
+
+def test_the_same_inputs_are_built_once(tmp_path: Path, image: dict[str, Any], build: Build) -> None:
+    passed = Passed(tmp_path, config={"image": image})
+    first = build(passed)
+    assert first.returncode == 0, first.stdout + first.stderr
+    digest, stated = passed.outputs()["digest"], (passed.repo.path / ".mlgate/images/visits.json").read_bytes()
+    registered = passed.job("register")
+    assert registered.returncode == 0, registered.stdout + registered.stderr
+    passed.repo.write("README.md", "A commit that changes nothing of the model.\n")
+    passed.repo.commit("Say more")
+    again = build(passed, MLGATE_DOCKER=str(_only_asks(tmp_path)))
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "The same inputs were built and proven" in json.dumps(passed.evidence("build-image"))
+    assert passed.outputs()["digest"] == digest
+    assert (passed.repo.path / ".mlgate/images/visits.json").read_bytes() == stated
+    other = build(passed, "--base", passed.settings["image"]["base"], "--tag", "v1\nv2", "--preview")
+    assert other.returncode == 0, other.stdout + other.stderr
+    assert passed.outputs()["digest"] != digest, "another identity is another image"
+
+
+def _only_asks(folder: Path) -> Path:
+    """A docker that neither builds nor runs nor pushes."""
+    real = machine.engine().command
+    script = folder / "docker"
+    script.write_text(
+        f'#!/bin/sh\ncase "$1" in build|buildx|run|create|push) [ "$2" = version ] || exit 97;; esac\nexec {real} "$@"\n'
+    )
+    script.chmod(0o755)
+    return script
+
+
+def test_a_model_without_a_decision_is_not_built(tmp_path: Path, image: dict[str, Any]) -> None:
+    passed = Passed(tmp_path, decide=False, config={"image": image})
+    passed.ledger_is_here()
+    done = passed.job("build-image", MLGATE_DOCKER="/bin/false")
+    assert done.returncode == 1
+    assert "has no passing decision about this model" in failing(passed)["image.decision"]
+    assert not (passed.repo.path / ".mlgate/images").exists()
+    assert json.loads(passed.outputs()["images"]) == []
+    assert pushed(image) == []
+
+
+def test_a_preview_needs_none_and_is_nothing_to_deploy(
+    tmp_path: Path, image: dict[str, Any], build: Build, engine: Engine
+) -> None:
+    passed = Passed(tmp_path, decide=False, config={"image": image})
+    passed.ledger_is_here()
+    done = build(passed, "--preview")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (passed.repo.path / ".mlgate/images").exists()
+    assert not passed.evidence("build-image")["promotable"]
+    found = registries.exists(engine, Reference.parse(passed.outputs()["image"]))
+    assert found is not None
+    assert found.labels["io.mlgate.preview"] == "true"
+    assert "io.mlgate.decision" not in found.labels
+    assert any(tag.startswith("preview-") for tag in pushed(image))
+    assert not any(tag.startswith("sha-") for tag in pushed(image))
+
+
+def test_an_image_that_predicts_something_else_is_not_pushed(
+    tmp_path: Path, image: dict[str, Any], build: Build
+) -> None:
+    """The predictions that were judged came from another model: nobody scored the committed one."""
+    passed = Passed(tmp_path, decide=False, config={"image": image})
+    right = passed.model.read_bytes()
+    passed.train(seed=3)
+    passed.model.write_bytes(right)
+    passed.lock()
+    passed.repo.commit("Train again")
+    passed.decide()
+    done = build(passed)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert [name for name in failing(passed) if name.startswith("image.skew")]
+    assert pushed(image) == []
+    assert not (passed.repo.path / ".mlgate/images").exists()
+    assert passed.outputs()["image"] == ""
+
+
+def test_a_model_that_runs_code_is_refused_before_anything_is_built(tmp_path: Path, image: dict[str, Any]) -> None:
+    passed = Passed(tmp_path, decide=False, config={"image": image})
+    passed.model.write_bytes(b"cposix\nsystem\n(S'touch /tmp/was-run'\ntR.")
+    passed.lock()
+    passed.repo.commit("Train something")
+    passed.decide()
+    done = passed.job("build-image", MLGATE_DOCKER="/bin/false")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "posix.system" in json.dumps(failing(passed))
+
+
+def test_what_one_job_gathers_another_builds_from(tmp_path: Path, image: dict[str, Any], build: Build) -> None:
+    passed = Passed(tmp_path, config={"image": image})
+    done = passed.job("build-image", "--prepare", "--inputs", ".mlgate/handed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    given = tmp_path / "handed"
+    (passed.repo.path / ".mlgate/handed").rename(given)
+    for path in ("data", "models", "eval"):
+        shutil.rmtree(passed.repo.path / path)
+    passed.repo.git("checkout", "--quiet", "--", "data")
+    shutil.rmtree(passed.repo.path / ".mlgate")
+    lost = passed.job("build-image", MLGATE_PULL="false", MLGATE_DOCKER="/bin/false")
+    assert lost.returncode == 2
+    assert "was not handed over" in lost.stdout
+    done = build(passed, "--inputs", str(given), "--pull", "false")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert passed.outputs()["digest"]
+    next(given.iterdir()).write_bytes(b"something else")
+    done = passed.job("build-image", "--inputs", str(given), MLGATE_PULL="false", MLGATE_DOCKER="/bin/false")
+    assert done.returncode == 2
+    assert "do not have the digest" in done.stdout
+
+
+def test_a_registry_that_is_not_there_leaves_no_statement(tmp_path: Path, image: dict[str, Any], build: Build) -> None:
+    passed = Passed(tmp_path, config={"image": {**image, "name": "localhost:9/visits"}})
+    done = build(passed)
+    assert done.returncode == 2
+    assert "localhost:9/visits" in json.dumps(failing(passed))
+    assert not (passed.repo.path / ".mlgate/images").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"base": "python:3.13-slim"}, "is not pinned by digest"),
+        ({"base": None}, "there is no base image"),
+        ({"requirements": ["nothing.txt"]}, "nothing.txt is not in commit"),
+        ({"include": ["src/nothing.py"]}, "src/nothing.py is not in commit"),
+        ({"secrets": {"netrc": "NOT_SET"}}, "NOT_SET, which is not set"),
+        ({"secrets": {"npmrc": "HOME"}}, "which the template never looks for"),
+        ({"builder": "dockerfile", "dockerfile": "Dockerfile"}, "Dockerfile is not in commit"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_built(
+    tmp_path: Path, image: dict[str, Any], engine: Engine, change: dict[str, Any], words: str
+) -> None:
+    passed = Passed(tmp_path, config={"image": {k: v for k, v in {**image, **change}.items() if v is not None}})
+    done = passed.job("build-image", MLGATE_DOCKER=engine.command)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert words in "\n".join(failing(passed).values())
+    assert "Traceback" not in done.stdout + done.stderr

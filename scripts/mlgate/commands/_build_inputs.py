@@ -49,8 +49,18 @@ class Source:
     def model(self) -> tuple[Named, Path]:
         """The model by every digest, and its bytes. Raises MlgateError."""
         wanted = _model.named(self.config, self.pipeline)
-        path = self.have(wanted)
+        path = self._named(wanted, self.have(wanted))
         return _model.with_sha256(wanted, path), path
+
+    def _named(self, wanted: Named, path: Path) -> Path:
+        """A cache calls a file by its digest; how a model is read, the end of its name says."""
+        name = Path(wanted.name).name
+        if path.is_dir() or path.name == name:
+            return path
+        folder = self.scratch / "named"
+        folder.mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / name)
+        return folder / name
 
     def rows(self) -> list[Rows]:
         """The evaluation sets whose rows can go through an image."""

@@ -27,7 +27,7 @@ from mlgate.serving.settings import Identity, Settings
 
 if TYPE_CHECKING:
     from mlgate.commands._model import Decided
-    from mlgate.data.contract import Contract
+    from mlgate.data.nouns import Contract
 
 # MLflow writes itself into the requirements of each model; these flavours are served without it.
 _NATIVE = frozenset({"sklearn", "onnx"})
