@@ -134,6 +134,31 @@ def test_a_version_of_another_commit_fails() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "body", "hostile", "own", "verdict"),
+    [
+        (400, b"{}", False, True, Verdict.PASS),
+        (422, b"{}", True, False, Verdict.PASS),
+        (200, b"{}", True, False, Verdict.FAIL),
+        (302, b"", False, True, Verdict.FAIL),
+        (500, b"{}", True, True, Verdict.FAIL),
+        (500, b"{}", False, False, Verdict.FAIL),
+        (500, b"{}", True, False, Verdict.WARN),
+        (500, b"Traceback (most recent call last)", True, False, Verdict.FAIL),
+        (400, b"Traceback (most recent call last)", False, False, Verdict.FAIL),
+    ],
+)
+def test_how_a_refusal_is_judged(status: int, body: bytes, hostile: bool, own: bool, verdict: Verdict) -> None:
+    sent = smoke.Malformed("deep", "lists", "/predict", b"", hostile=hostile)
+    assert smoke.refused(sent, Answer(status, body), own=own).verdict is verdict
+
+
+def test_a_refusal_names_the_field_however_json_writes_it() -> None:
+    sent = smoke.Malformed("missing", "a row without größe", "/predict", b"", "größe")
+    assert smoke.refused(sent, Answer(422, b'{"error": "gr\\u00f6\\u00dfe is missing"}')).verdict is Verdict.PASS
+    assert smoke.refused(sent, Answer(422, b'{"error": "a field is missing"}')).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"Traceback (most recent call last):",
