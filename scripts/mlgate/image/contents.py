@@ -104,7 +104,7 @@ def wanted(asked: Asked) -> layers.Wanted:
             return True
         return (single or bool(asked.data)) and not _SYSTEM.match(path) and not installed.site_of(path)
 
-    return layers.Wanted(whole, digested, {name: value for name, value in asked.secrets.items() if len(value) >= 6})
+    return layers.Wanted(whole, digested, {name: secretive.needles(value) for name, value in asked.secrets.items()})
 
 
 def judged(contents: Contents, asked: Asked) -> Iterator[Check]:

@@ -84,7 +84,7 @@ class Wanted:
 
     whole: Callable[[str], bool] = lambda path: False
     digested: Callable[[str], bool] = lambda path: False
-    needles: Mapping[str, bytes] = field(default_factory=dict)  # name -> bytes that are looked for in every file
+    needles: Mapping[str, Sequence[bytes]] = field(default_factory=dict)  # name -> what is looked for in every file
 
 
 def read(engine: Engine, image: str, wanted: Wanted) -> Contents:
@@ -224,14 +224,17 @@ def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, wanted:
         hashes = (hashlib.sha256(), hashlib.md5(usedforsecurity=False)) if digested else ()
         seen: set[str] = set()
         tail, parts = b"", []
-        overlap = max((len(needle) for needle in wanted.needles.values()), default=1) - 1
+        overlap = max((len(one) for needles in wanted.needles.values() for one in needles), default=1) - 1
         for block in _blocks(file):
             for one in hashes:
                 one.update(block)
             if whole:
                 parts.append(block)
             joined = tail + block
-            seen |= {name for name, needle in wanted.needles.items() if name not in seen and needle in joined}
+            seen |= {
+                name for name, needles in wanted.needles.items()
+                if name not in seen and any(one in joined for one in needles)
+            }  # fmt: skip
             tail = joined[-overlap:] if overlap else b""
         sha, md5 = [one.hexdigest() for one in hashes] or ("", "")
         kept, found = b"".join(parts), tuple(sorted(seen))  # type: ignore[assignment]

@@ -87,6 +87,22 @@ def _valued(key: str, value: str) -> str:
     return ""
 
 
+_INSIDE = re.compile(rb"\bpassword[\s=:]+(\S+)|://[^/\s:@]*:([^/\s@]+)@", re.IGNORECASE)
+_SHORTEST = 6  # octets; what is shorter is in many files by chance
+
+
+def needles(value: bytes) -> list[bytes]:
+    """What of a secret's value may be in no file: all of it, and each password in it (of a netrc, of an address).
+
+    Certificates are no secret.
+    """
+    whole = value.strip()
+    if whole.startswith(b"-----BEGIN CERTIFICATE"):
+        return []
+    found = [whole, *(a or b for a, b in _INSIDE.findall(whole))]
+    return list(dict.fromkeys(one for one in found if len(one) >= _SHORTEST))
+
+
 def history(config: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
     """Of the commands that made an image: step, what is given to it, and why that looks like a secret.
 
