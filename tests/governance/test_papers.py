@@ -190,8 +190,8 @@ def test_forms_of_a_report(report: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "[]", "{", '{"global": {}}', '{"global": {"x": NaN}}', '{"global": {"x": "much"}}', '{"global": {"x": true}}',
-        '{"global": {"x": 1}, "local": [{"row": 1}]}', '{"global": [{"importance": 1}]}', '{"global": {"x": 1e999}}',
+        "", "[]", "{", '{"global": {}}', '{"global": {"x": NaN}}', '{"global": {"x": "much"}}',
+        '{"global": {"x": true}}', '{"global": {"x": 1}, "local": [{"row": 1}]}', '{"global": [{"importance": 1}]}', '{"global": {"x": 1e999}}',
     ],
 )  # fmt: skip
 def test_what_is_no_report_is_refused(text: str) -> None:
