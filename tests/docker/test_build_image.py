@@ -1,4 +1,4 @@
-"""`mlgate build-image` from end to end: a model that passed becomes one pushed image, proven and stated; others do not."""
+"""`mlgate build-image` from end to end: a model that passed becomes one pushed image, proven and stated."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ def _only_asks(folder: Path) -> Path:
     real = machine.engine().command
     script = folder / "docker"
     script.write_text(
-        f'#!/bin/sh\ncase "$1" in build|buildx|run|create|push) [ "$2" = version ] || exit 97;; esac\nexec {real} "$@"\n'
+        '#!/bin/sh\ncase "$1" in build|buildx|run|create|push) [ "$2" = version ] || exit 97;; esac\n'
+        f'exec {real} "$@"\n'
     )
     script.chmod(0o755)
     return script

@@ -95,7 +95,7 @@ def test_callers_follow_the_forges_schemas(schema: str, file: str) -> None:
 
 
 def test_the_github_caller_is_the_starter() -> None:
-    assert read(".github/workflows/model-gate.yml") == (ROOT / "workflows" / "model-gate.yml").read_text(
+    assert read(".github/workflows/model-gate.yml") == (ROOT / "workflows" / "model-build.yml").read_text(
         encoding="utf-8"
     )
 
@@ -107,6 +107,15 @@ def test_the_gitlab_caller_includes_this_version_with_inputs_that_exist() -> Non
     inputs = next(yaml.safe_load_all(template))["spec"]["inputs"]
     for name, value in include["inputs"].items():
         assert re.fullmatch(inputs[name]["regex"], value)
+
+
+def test_the_image_has_the_versions_that_the_model_was_trained_with() -> None:
+    whole, part = (
+        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", read(f"requirements{name}.txt"), re.MULTILINE))
+        for name in ("", "-model")
+    )
+    assert part.items() <= whole.items()
+    assert {"scikit-learn", "pandas", "skops", "numpy"} <= part.keys()
 
 
 def test_requirements_are_exact_and_name_no_address() -> None:
