@@ -312,6 +312,12 @@ def test_a_model_that_is_one_file() -> None:
     asked = dataclasses.replace(ASKED, digest=digest, files={"": digest})
     assert bad(look(image(), asked)) == {}
     assert bad(look(image(own=without("opt/model/model.joblib")), asked))["model"] is Verdict.FAIL
+    assert bad(look(image(), dataclasses.replace(asked, digest="0" * 64)))["model"] is Verdict.FAIL
+
+
+def test_of_a_model_that_is_not_there_nothing_else_is_said() -> None:
+    gone = look(image(own=without(*(f"opt/model/{path}" for path in MODEL))))
+    assert "image.contents.writable" not in {check.id for check in gone}
 
 
 def test_a_model_that_is_not_said_is_an_error() -> None:

@@ -10,6 +10,7 @@ import pytest
 from answering import DIGEST, Stub
 from mlgate.errors import MlgateError
 from mlgate.image import protocol, smoke
+from mlgate.image.malformed import Malformed
 from mlgate.image.protocol import INVOCATIONS, POSITIONAL, PREDICT, AnswerError, Example
 from mlgate.image.service import Answer, Service
 from mlgate.model import Verdict, worst
@@ -148,12 +149,12 @@ def test_a_version_of_another_commit_fails() -> None:
     ],
 )
 def test_how_a_refusal_is_judged(status: int, body: bytes, hostile: bool, own: bool, verdict: Verdict) -> None:
-    sent = smoke.Malformed("deep", "lists", "/predict", b"", hostile=hostile)
+    sent = Malformed("deep", "lists", "/predict", b"", hostile=hostile)
     assert smoke.refused(sent, Answer(status, body), own=own).verdict is verdict
 
 
 def test_a_refusal_names_the_field_however_json_writes_it() -> None:
-    sent = smoke.Malformed("missing", "a row without größe", "/predict", b"", "größe")
+    sent = Malformed("missing", "a row without größe", "/predict", b"", "größe")
     assert smoke.refused(sent, Answer(422, b'{"error": "gr\\u00f6\\u00dfe is missing"}')).verdict is Verdict.PASS
     assert smoke.refused(sent, Answer(422, b'{"error": "a field is missing"}')).verdict is Verdict.FAIL
 

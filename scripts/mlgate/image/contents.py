@@ -14,10 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlgate.image import installed, layers, secretive
+from mlgate.image import inside, installed, layers, secretive
 from mlgate.image.engine import Engine
 from mlgate.image.layers import Contents, Entry
-from mlgate.judge.record import model_digest
 from mlgate.model import Check, Verdict
 
 _SHOWN = 5
@@ -113,16 +112,16 @@ def judged(contents: Contents, asked: Asked) -> Iterator[Check]:
     files = contents.files()
     own = contents.own(asked.base)
     places = _places(own, files)
-    root, check = _model(files, asked)
+    root, check = inside.judged(files, asked.files, asked.digest)
     yield user(config, files)
     yield health(config)
     yield debug(config, places)
     yield _secrets(contents, own, places)
     yield from _forbidden(files, places, root, asked)
     yield _tools(files, own, strict=asked.own)
-    if check is not None:
-        yield check
-        yield _writable(config, files, root)
+    yield check
+    if root is not None:
+        yield inside.writable(config, files, root)
     # The server's own packages are behind the model's: they are another lock's.
     found = installed.of_model(installed.packages(files), files)
     machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(str(contents.config.get("architecture")), "x86_64")
@@ -175,20 +174,12 @@ def user(config: Mapping[str, Any], files: Mapping[str, Entry]) -> Check:
         return _check("user", title, Verdict.FAIL, reason, fix=fix, observed=said or "root", expected="a numeric user")
     if name.isdigit():
         return _check("user", title, Verdict.PASS, observed=said, expected="a numeric user")
-    number = _uid(name, files.get("etc/passwd"))
+    number = inside.uid_of(name, files.get("etc/passwd"))
     if number is None or number == 0:
         why = "which /etc/passwd does not have" if number is None else "which is root by another name"
         return _check("user", title, Verdict.FAIL, f"It runs as {name}, {why}.", fix=fix, observed=said)
     reason = f"It runs as {name}, a name: a cluster that wants no root cannot tell. Write the number: USER {number}."
     return _check("user", title, Verdict.WARN, reason, fix=f"USER {number}", observed=said, expected="a numeric user")
-
-
-def _uid(name: str, passwd: Entry | None) -> int | None:
-    for line in (passwd.content.decode(errors="replace") if passwd else "").splitlines():
-        fields = line.split(":")
-        if len(fields) > 3 and fields[0] == name and fields[2].isdigit():
-            return int(fields[2])
-    return None
 
 
 def health(config: Mapping[str, Any]) -> Check:
@@ -318,84 +309,6 @@ def _tools(files: Mapping[str, Entry], own: Sequence[layers.Layer], *, strict: b
         verdict = Verdict.WARN
         reason = f"Its base can build or install: {_listed(based)}. A slimmer base, or `RUN rm`, leaves that out."
     return _check("tools", "has no build tools and no installer", verdict, reason)
-
-
-# -- the model ---------------------------------------------------------------------------------------------------------
-
-
-def _model(files: Mapping[str, Entry], asked: Asked) -> tuple[str | None, Check | None]:
-    """Where the model is, and whether it is this one, byte by byte: no more and no fewer files."""
-    title = "holds the model that was judged"
-    digest = asked.digest.removeprefix("sha256:")
-    if not digest or not asked.files:
-        reason = "Which model it should hold was not said, so nothing was looked for."
-        return None, _check("model", title, Verdict.ERROR, reason)
-    if "" in asked.files:
-        at = sorted(path for path, entry in files.items() if entry.sha256 == asked.files[""])
-        if at:
-            return at[0], _check("model", title, Verdict.PASS, observed=f"/{at[0]}", expected=digest)
-        return None, _check(
-            "model", title, Verdict.FAIL, "No file in it is the model that was judged.", expected=digest
-        )
-    roots = sorted(_roots(files, asked.files), key=lambda root: (len(_unlike(files, asked.files, root)), root))
-    if not roots:
-        return None, _check("model", title, Verdict.FAIL, "The model that was judged is not in it.", expected=digest)
-    root = roots[0]
-    wrong = _unlike(files, asked.files, root)
-    added = [path for path in layers.under(files, root) if path not in asked.files]
-    inside = {
-        path: files[f"{root}/{path}".lstrip("/")].sha256
-        for path in asked.files
-        if f"{root}/{path}".lstrip("/") in files
-    }
-    if not wrong and not added and model_digest(inside) == digest:
-        return root, _check("model", title, Verdict.PASS, observed=f"/{root}", expected=digest)
-    said = [f"{_listed(wrong)} {'is' if len(wrong) == 1 else 'are'} missing or of another content"] if wrong else []
-    said += [f"{_listed(added)} {'was' if len(added) == 1 else 'were'} added"] if added else []
-    reason = f"In /{root} {' and '.join(said) or 'the files make another digest'}: it is not the model that was judged."
-    return root, _check("model", title, Verdict.FAIL, reason, expected=digest)
-
-
-def _roots(files: Mapping[str, Entry], model: Mapping[str, str]) -> set[str]:
-    """Folders in which at least one of the model's files lies as it lies in the model."""
-    by_name: dict[str, list[str]] = {}
-    for path in model:
-        by_name.setdefault(posixpath.basename(path), []).append(path)
-    found = set()
-    for path, entry in files.items():
-        for relative in by_name.get(posixpath.basename(path), ()):
-            if path.endswith(f"/{relative}") and entry.sha256 == model[relative]:
-                found.add(path.removesuffix(f"/{relative}"))
-    return found
-
-
-def _unlike(files: Mapping[str, Entry], model: Mapping[str, str], root: str) -> list[str]:
-    there = {path: files.get(f"{root}/{path}") for path in model}
-    return sorted(path for path, entry in there.items() if entry is None or entry.sha256 != model[path])
-
-
-def _writable(config: Mapping[str, Any], files: Mapping[str, Entry], root: str | None) -> Check:
-    """That the server cannot change the model it answers with."""
-    title = "cannot write to its model"
-    parts = str(config.get("User") or "").split(":")
-    uid = int(parts[0]) if parts[0].isdigit() else _uid(parts[0], files.get("etc/passwd"))
-    gid = int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else None
-    inside = [
-        entry
-        for path, entry in files.items()
-        if root is not None and (path == root or path.startswith(f"{root}/")) and not entry.link
-    ]
-    open_ = [
-        f"/{one.path}" for one in inside
-        if one.mode & 0o002 or (uid is not None and one.uid == uid and one.mode & 0o200)
-        or (gid is not None and one.gid == gid and one.mode & 0o020)
-    ]  # fmt: skip
-    if uid in {0, None} and parts[0] in {"", "0", "root"}:
-        open_ = []  # that it is root is told already
-    reason = (
-        f"The server's user may write to {_listed(open_)}. Let root own the model, readable by all." if open_ else ""
-    )
-    return _check("writable", title, Verdict.WARN if open_ else Verdict.PASS, reason)
 
 
 def _listed(found: Sequence[str]) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlgate.image import protocol
+from mlgate.image import malformed, protocol
+from mlgate.image.malformed import Malformed
 from mlgate.image.protocol import AnswerError, Answers, Example, Protocol
 from mlgate.image.service import Answer, Service, UnreachableError
 from mlgate.model import Check, Verdict
@@ -31,8 +32,6 @@ _LEAK = re.compile(
 _DEBUGGER = "/?__debugger__=yes&cmd=resource&f=debugger.js"
 _DEVELOPMENT = re.compile(r"werkzeug|wsgiserver/|simplehttp|basehttp|development", re.IGNORECASE)
 _HEALTH = ("/health/live", "/health/ready", "/health")
-_NUMBERS = ("integer", "number")
-_DEEP = 20_000
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _checks(service: Service, example: Example, asked: Asked, seen: Seen) -> Ite
     elif leak := leaked(answer.body):
         yield _check("leaks", "tells nothing of its inside", Verdict.FAIL, leak)
     yield from _alone(service, example, spoken, seen.answers)
-    for one in malformed(example, asked.inputs, spoken):
+    for one in malformed.bodies(example, asked.inputs, spoken):
         yield refused(one, service.post(one.path, one.body, type=one.type), own=asked.own)
     yield from _unspoken(example, () if spoken.positional else asked.inputs)
     yield from _lost(service)
@@ -184,47 +183,6 @@ def near(a: Any, b: Any, *, tolerance: float = 1e-6) -> bool:
 
 
 # -- what has to be refused --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Malformed:
-    """A body that has to be refused, and which words the refusal needs. `word` names it in the check's id."""
-
-    word: str
-    what: str
-    path: str
-    body: bytes
-    names: str = ""  # a column, which the refusal has to name
-    type: str = "application/json"
-    hostile: bool = False  # nobody sends it by mistake
-
-
-def malformed(example: Example, inputs: Sequence[Input], spoken: Protocol) -> Iterator[Malformed]:
-    """Bodies that are no request, and rows that break the model's signature, one way each."""
-    path = spoken.path
-    yield Malformed("empty", "an empty body", path, b"")
-    yield Malformed("cut", "JSON that is cut off", path, protocol.payload(spoken, example)[:-2])
-    yield Malformed("text", "a text that is no JSON", path, b"predict, please")
-    yield Malformed("utf8", "bytes that are no UTF-8", path, b'{"records": [{"\xff\xfe": 1}]}')
-    yield Malformed("scalar", "a number", path, b"42")
-    yield Malformed("shape", "rows that are no rows", path, b'{"records": 5, "dataframe_split": 5}')
-    yield Malformed(
-        "none", "no rows", path, spoken.body([]) if spoken.name == "predict" else b'{"dataframe_split": {}}'
-    )
-    yield Malformed("deep", "lists within lists", path, b"[" * _DEEP + b"]" * _DEEP, hostile=True)
-    if not example.records or spoken.positional:
-        return
-    record = dict(example.records[0])
-    needed = next((one for one in inputs if one.required and one.name in record), None)
-    if needed is not None:
-        rest = {name: value for name, value in record.items() if name != needed.name}
-        yield Malformed("missing", f"a row without {needed.name}", path, spoken.body([rest]), needed.name)
-    number = next((one for one in inputs if one.type in _NUMBERS and one.name in record and one.shape is None), None)
-    if number is not None:
-        wrong = spoken.body([{**record, number.name: "not a number"}])
-        yield Malformed("type", f"a text as {number.name}", path, wrong, number.name)
-        wrong = spoken.body([{**record, number.name: [1, 2]}])
-        yield Malformed("nested", f"a list as {number.name}", path, wrong, number.name)
 
 
 def refused(one: Malformed, answer: Answer, *, own: bool = True) -> Check:
