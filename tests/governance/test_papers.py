@@ -191,9 +191,18 @@ def test_forms_of_a_report(report: dict[str, Any]) -> None:
     "text",
     [
         "", "[]", "{", '{"global": {}}', '{"global": {"x": NaN}}', '{"global": {"x": "much"}}',
-        '{"global": {"x": true}}', '{"global": {"x": 1}, "local": [{"row": 1}]}', '{"global": [{"importance": 1}]}', '{"global": {"x": 1e999}}',
+        '{"global": {"x": true}}', '{"global": {"x": 1}, "local": [{"row": 1}]}', '{"global": [{"importance": 1}]}',
+        '{"global": {"x": 1e999}}',
     ],
 )  # fmt: skip
 def test_what_is_no_report_is_refused(text: str) -> None:
     with pytest.raises(MlgateError):
         explain.own(text.encode(), "why.json", ABOUT)
+
+
+def test_a_checklist_that_failed_is_no_reason_against_a_decision(main: Main) -> None:
+    """It waits for the decision: what it said before may not keep that from being made."""
+    left = json.loads(main.evidence("compare").read_text())
+    left.update(kind="checklist", verdict="fail", title="provenance not.")
+    main.evidence("checklist").write_text(json.dumps(left))
+    assert "may be deployed" in main.job("compare").stdout

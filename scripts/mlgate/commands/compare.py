@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from mlgate.commands._decide import Decided
 
 
+# Steps that come after a decision, and wait for it: what an earlier run left of them is no reason against one.
+_AFTER = frozenset({"build-image", "register", "papers", "checklist"})
+
+
 @click.command("compare")
 @_options.common
 @click.option(
@@ -231,7 +235,7 @@ class _Judge:
         received = self.handed or Received(self.run, self.run.cwd / STATE / "evidence")
         found: dict[str, list[str]] = {}
         for model, bound in self.bounds.items():
-            told = [e for e in received.by_model.get(model, {}).values() if e is not None]
+            told = [e for e in received.by_model.get(model, {}).values() if e is not None and e.kind not in _AFTER]
             if self.handed is None:
                 told = [e for e in told if e.source.commit == self.run.head]
             stopped = [f"{e.kind} says {e.verdict}: {e.title}" for e in told if e.verdict.rank > Verdict.WARN.rank]
