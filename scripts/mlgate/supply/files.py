@@ -18,9 +18,8 @@ from mlgate.supply.names import words
 from mlgate.supply.pickles import Opener
 from mlgate.supply.report import Scan, plain
 
-_PICKLED = words(
-    ".pkl .pickle .joblib .jbl .dill .cloudpickle .pckl .p .sav .pt .pth .ckpt .model .bin .z .gz .bz2 .xz .lzma .lz4"
-)
+_SURELY = words(".pkl .pickle .joblib .jbl .dill .cloudpickle .pckl .p .sav .pt .pth .ckpt")
+_PICKLED = _SURELY | words(".model .bin .z .gz .bz2 .xz .lzma .lz4")
 _MODELS = words(".onnx .skops .npy .npz .h5 .hdf5 .keras .safetensors .json .ubj")
 _OPENINGS = b"(c]}Ni\x8c\x8d\x93\x95IJKLMSTUVXGF)d\x88\x89P"  # opcodes that a pickle may begin with
 _CODE = words(".py .pyw .pyx .ipynb .pth .sh .bash .bat .cmd .ps1 .js .r .lua")
@@ -87,8 +86,11 @@ def look(scan: Scan, label: str, opener: Opener, *, path: str, depth: int = 0, p
             scan.kind("pickle")
             file.pickled()
         else:
-            if not any(known(file) for known in (_compiled, _packed, _structured, _data, _text)):
-                scan.doubt(label, "it is of a format that mlgate does not know, so it cannot be vouched for.")
+            if not any(known(file) for known in (_compiled, _packed, _structured)):
+                if file.suffix in _SURELY:
+                    scan.doubt(label, "it is called a pickle and is none, so it cannot be vouched for.")
+                elif not _data(file) and not _text(file):
+                    scan.doubt(label, "it is of a format that mlgate does not know, so it cannot be vouched for.")
             # Whatever it is, somebody may load it as a pickle.
             file.suspect()
     except MalformedError as error:

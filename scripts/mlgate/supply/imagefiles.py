@@ -15,7 +15,9 @@ from mlgate.errors import MlgateError
 from mlgate.supply import packages
 from mlgate.supply.packages import Installed, Package, System
 
-_METADATA = re.compile(r"(.*/[^/]+\.(?:dist-info|egg-info))/(METADATA|PKG-INFO|RECORD)$|(.*/[^/]+\.egg-info)$")
+_METADATA = re.compile(
+    r"((?:.*/)?[^/]+\.(?:dist-info|egg-info))/(METADATA|PKG-INFO|RECORD)$|((?:.*/)?[^/]+\.egg-info)$"
+)
 _DPKG = re.compile(r"(?:usr/)?var/lib/dpkg/(?:status|status\.d/[^/]+)$")
 _APK = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 _RELEASE = ("etc/os-release", "usr/lib/os-release")

@@ -1,7 +1,7 @@
 """Runs a pickle program without running anything: every opcode moves records about, and names are only written down.
 
-The order of bytes read is that of CPython's two unpicklers. Where they differ from one another (what crosses the end
-of a frame, numbers written oddly), the stricter one is followed, and the file is refused as malformed.
+The order of bytes read is that of CPython's two unpicklers. Where they differ from one another, what either of them
+would go on to read is read here; what both refuse is malformed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Machine:
         self._blob = blob
         self._storages = storages  # persistent ids name the storages of tensors
         self.source = source
-        self.frame: int | None = None  # octets left of the frame under way
+        self._left = 0  # octets of the frame under way
         self.proto = 0
         self._stack: list[Any] = []
         self._marks: list[list[Any]] = []
@@ -75,29 +75,17 @@ class Machine:
     # Reading
 
     def _read(self, size: int) -> bytes:
-        if self.frame is not None:
-            if self.frame == 0 and size:
-                self.frame = None
-            elif size > self.frame:
-                raise MalformedError("has an instruction that crosses the end of its frame")
-            else:
-                self.frame -= size
         data = self._file.read(size)
         if len(data) != size:
             raise MalformedError("ends too soon")
+        self._left -= size
         return data
 
     def _line(self) -> bytes:
         data = self._file.readline(1 << 20)
         if data[-1:] != b"\n":
             raise MalformedError("ends too soon")
-        if self.frame is not None:
-            if self.frame == 0:
-                self.frame = None
-            elif len(data) > self.frame:
-                raise MalformedError("has an instruction that crosses the end of its frame")
-            else:
-                self.frame -= len(data)
+        self._left -= len(data)
         return data[:-1]
 
     def _bytes(self, size: int) -> Any:
@@ -114,13 +102,7 @@ class Machine:
         return Blob(data) if size <= _SHORT else SOMETHING
 
     def _pass(self, size: int) -> None:
-        if self.frame is not None:
-            if self.frame == 0:
-                self.frame = None
-            elif size > self.frame:
-                raise MalformedError("has an instruction that crosses the end of its frame")
-            else:
-                self.frame -= size
+        self._left -= size
         skip(self._file, size)
 
     def _text(self, size: int) -> Any:
@@ -190,8 +172,8 @@ class Machine:
 
     def inst(self) -> None:
         module, attribute = self._line().decode("ascii"), self._line().decode("ascii")
-        arguments = tuple(self._marked())
-        self._calls(self.name(module, attribute), arguments)
+        what = self.name(module, attribute)  # imported before it is known whether there is a mark
+        self._calls(what, tuple(self._marked()))
 
     def obj(self) -> None:
         arguments = self._marked()
@@ -286,10 +268,14 @@ class Machine:
             raise MalformedError(f"is of pickle protocol {self.proto}, which mlgate does not know")
 
     def framed(self) -> None:
-        size = self._uint(8)
-        if self.frame:
-            raise MalformedError("begins a frame inside of another")
-        self.frame = size
+        # Of CPython's two unpicklers one refuses what crosses the end of a frame, and the other does not care; where
+        # both read on, they read the same. So frames are passed over here.
+        self._left = self._uint(8)
+
+    @property
+    def framing(self) -> bool:
+        """Whether a frame is under way: then what follows it in the file is not what comes next."""
+        return self._left > 0
 
     def integer(self) -> None:
         line = self._line()

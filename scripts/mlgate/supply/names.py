@@ -8,6 +8,7 @@ execute text from their own state.) A name that is not here is never taken for s
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from enum import Enum
 
@@ -143,6 +144,7 @@ _EXACT = {
     "lightgbm.basic": "Booster",
     "lightgbm.compat": "_LGBMLabelEncoder LGBMLabelEncoder",
     "catboost.core": "CatBoost CatBoostClassifier CatBoostRegressor CatBoostRanker",
+    "mlflow.models.signature": "_TypeHints",
     "mlflow.pyfunc.model": "PythonModel",
     # torch: tensors and layers
     "torch": "Size Tensor device dtype layout bool uint8 int8 int16 int32 int64 float16 float32 float64 bfloat16 "
@@ -266,6 +268,15 @@ def standing(name: Name, trusted: Sequence[str]) -> Standing:
     if module.split(".", 1)[0] in _HARMFUL_ROOTS or _HARMFUL.match(full) or _REACH & set(full.split(".")[1:]):
         return Standing.HARMFUL
     return Standing.TRUSTED if "." not in attribute and covered(full, trusted) else Standing.UNKNOWN
+
+
+def may_exist(name: Name) -> bool:
+    """Whether a name that came about by mixing texts could be one: of Python itself, or in a package's module."""
+    module, _ = name
+    root, dot, _ = module.partition(".")
+    if root in sys.stdlib_module_names or root in _HARMFUL_ROOTS or _HARMFUL.match(joined(name)):
+        return True
+    return bool(dot) and root not in {known.split(".", 1)[0] for known in _KNOWN}
 
 
 def covered(full: str, trusted: Sequence[str]) -> bool:

@@ -36,6 +36,7 @@ class Program:
         self.modules: dict[str, None] = {}
         self.tricks: dict[str, None] = {}
         self.wrappers = 0
+        self.objects = 0
 
     def run(self, source: io.BufferedReader) -> Any:
         return Machine(
@@ -121,13 +122,14 @@ class Program:
 
     def _array(self, machine: Machine, state: Any) -> None:
         """Passes over the numbers of an array in the stream, as joblib would read them."""
-        if not isinstance(state, Mapping) or not set(state.known) <= _WRAPPER or machine.frame:
+        if not isinstance(state, Mapping) or not set(state.known) <= _WRAPPER or machine.framing:
             raise MalformedError("has an array that is not as joblib writes it")
         shape, item = state.known.get("shape"), item_of(state.known.get("dtype"))
         if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape) or item is None:
             raise MalformedError("has an array whose size cannot be told")
         octets, objects = item
         if objects:
+            self.objects += 1
             Machine(
                 machine.source,
                 self._scan.budget,
@@ -174,7 +176,7 @@ def strict(scan: Scan, file: str, opener: Opener, inner: Inner, *, storages: boo
     _judge(scan, file, program)
     if program.wrappers and not scan.spent:
         # Loaded by pickle instead of joblib, what passed for the numbers of an array would be instructions.
-        suspect(scan, file, opener, inner)
+        suspect(scan, file, opener, inner, jumbled=program.objects > 0)
 
 
 def _all(program: Program, source: io.BufferedReader) -> None:
@@ -197,10 +199,12 @@ def _all(program: Program, source: io.BufferedReader) -> None:
             return
 
 
-def suspect(scan: Scan, file: str, opener: Opener, inner: Inner) -> None:
+def suspect(scan: Scan, file: str, opener: Opener, inner: Inner, *, jumbled: bool = False) -> None:
     """Looks at bytes that are not known to be a pickle, for what would happen if somebody took them for one.
 
-    Only what is called counts, up to where a loader would fail: in other bytes names turn up by chance.
+    Only what is called counts, up to where a loader would fail: in other bytes names turn up by chance. `jumbled`: it
+    has pickles between, whose references to what was remembered then lead to other texts; most of the names that
+    come of it exist nowhere.
     """
     program = Program(scan, inner, arrays=False, storages=True)
     try:
@@ -215,6 +219,7 @@ def suspect(scan: Scan, file: str, opener: Opener, inner: Inner) -> None:
         if _is_name(name)
         and not names.is_by_value(name)
         and names.standing(name, scan.trusted) in (Standing.HARMFUL, Standing.UNKNOWN)
+        and (not jumbled or names.may_exist(name))
     ]
     if called:
         scan.judge(file, called, how="would, read as a pickle, call")
