@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from mlgate import __version__
 from mlgate.commands import _build_plan, _build_proof, _build_supply, _model
 from mlgate.commands._binding import unique
 from mlgate.commands._build_inputs import Source, scratch
+from mlgate.commands._deciding import FOLDER
 from mlgate.commands._run import STATE, Run, Unloadable, failed, file_name, off, relative, unloadable, write_text
 from mlgate.config import Config
 from mlgate.errors import MlgateError
@@ -75,8 +75,8 @@ def every(run: Run, asked: Asked) -> int:
 
 
 def _forget(run: Run) -> None:
-    """A statement or an SBOM that an earlier run left here must not be taken for this one's."""
-    for name in ("images", "sbom"):
+    """A statement, a record or an SBOM that an earlier run left here must not be taken for this one's."""
+    for name in ("images", "sbom", FOLDER):
         folder = run.cwd / STATE / name
         if not folder.is_symlink() and not folder.parent.is_symlink():
             for file in folder.glob("*.json"):
@@ -120,18 +120,17 @@ class _Yard:
         return self._stack.enter_context(login.session(engines.find(), self._logins()))
 
     def _logins(self) -> Iterator[tuple[str, str, str]]:
+        """One for each registry that images go to: the password that was given, else this job's own at its forge."""
+        if not self.asked.push:
+            return
         own = self.run.forge.image_registry()
-        if own is not None and own.password and own.user:
-            yield own.host, own.user, own.password
-        if self.asked.password or self.asked.user:
-            for name in (self.asked.image, *(one.image.name or "" for one in self._configs())):
-                host = Reference.parse(name).registry if name else ""
-                if host and (own is None or host != own.host or self.asked.password):
-                    yield host, self.asked.user, self.asked.password
-
-    def _configs(self) -> list[Config]:
         loaded = [self.run.load(file) for file in self.run.config_files()]
-        return [one for one in loaded if isinstance(one, Config)]
+        found = [self.repository(one) for one in loaded if isinstance(one, Config) and one.mode != "off"]
+        for host in dict.fromkeys(one.registry for one in found if one is not None):
+            if self.asked.user or self.asked.password:
+                yield host, self.asked.user, self.asked.password
+            elif own is not None and own.password and Reference.parse(own.repository).registry == host:
+                yield host, own.user, own.password
 
     def repository(self, config: Config) -> Reference | None:
         """Where a model's image goes; None where nothing says it and nothing is pushed. Raises MlgateError."""
@@ -240,6 +239,7 @@ class Building:
         decision = found.statement.predicate.decision
         when = f"decided {found.entry.entry.at[:10]} at commit {decision.commit[:7]}: {decision.verdict}"
         self._check("decision", "decision", Verdict.PASS, "", observed=when)
+        self._write(FOLDER, f"{self.config.model}.json", found.statement.to_bytes())
         return found
 
     def _before(self, reference: Reference, planned: Planned) -> tuple[registry.Found, Image] | None:
@@ -312,13 +312,13 @@ class Building:
 
     def _state(self, stated: Statement) -> None:
         """The statement, and its predicate alone for `actions/attest`."""
-        folder = self.run.cwd / STATE / "images"
-        for name, data in (
-            (f"{self.config.model}.json", stated.to_bytes()),
-            (f"{self.config.model}.predicate.json", stated.predicate_bytes()),
-        ):
-            write_text(folder / name, data.decode())
-            self.artifacts.append(relative(folder / name))
+        self._write("images", f"{self.config.model}.json", stated.to_bytes())
+        self._write("images", f"{self.config.model}.predicate.json", stated.predicate_bytes())
+
+    def _write(self, folder: str, name: str, data: bytes) -> None:
+        file = self.run.cwd / STATE / folder / name
+        write_text(file, data.decode())
+        self.artifacts.append(relative(file))
 
     # -- what is said ------------------------------------------------------------------------------------------------
 
@@ -361,11 +361,3 @@ def _outputs(found: Sequence[Built]) -> dict[str, str]:
         "size-mb": f"{only.megabytes:.0f}" if only and only.megabytes is not None else "",
         "images": json.dumps(images),
     }
-
-
-def variables(names: Sequence[str]) -> dict[str, str]:
-    """Secrets of the build by the variable that holds each. Raises MlgateError for one that is not set."""
-    for name in names:
-        if not os.environ.get(name):
-            raise MlgateError(f"the variable {name} is not set, which image.secrets names.", key="image.secrets")
-    return {name: os.environ[name] for name in names}
