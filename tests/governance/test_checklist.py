@@ -10,12 +10,14 @@ import pytest
 
 from governance.regulated import CARD, MODEL, SHEET, SIX, Main
 from mlgate.commands._held import Gatherer
+from mlgate.commands._ledger import open_ledger, who
 from mlgate.commands._run import Run
 from mlgate.commands._standing import standing
 from mlgate.config import Config
 from mlgate.governance import checklist
 from mlgate.governance.nouns import Held
 from mlgate.model import Check, Verdict
+from mlgate.signing import statement
 
 
 def edit(main: Main, verb: str, change: Callable[[dict[str, Any]], None]) -> None:
@@ -349,3 +351,55 @@ def test_a_later_commit_with_the_same_model_keeps_its_papers(main: Main) -> None
     main.repo.write("README.md", "More words\n")
     main.repo.commit("Say more")
     assert set(verdicts(main.checklist()).values()) == {"pass"}
+
+
+def _image(main: Main, *, write: bool, **predicate: Any) -> None:
+    """The statement of an image that was built earlier, and, with `write`, the ledger's entry about it."""
+    model = json.loads(main.evidence("compare").read_text())["subject"]["digest"]
+    predicate = {
+        "model": MODEL,
+        "artifact": {"name": "models/model.json", "digest": {"sha256": "7" * 64, **model}},
+        "commit": main.repo.head,
+        "decision": "8" * 64,
+        "inputs": "9" * 64,
+        "verdict": "pass",
+        "evidence": [{"name": "build-image", "digest": {"sha256": "a" * 64}}],
+        **predicate,
+    }
+    subject = [{"name": "localhost/visits", "digest": {"sha256": "b" * 64}}]
+    made = statement.Statement.parse({"subject": subject, "predicate": predicate})
+    (main.state / "images").mkdir()
+    (main.state / f"images/{MODEL}.json").write_bytes(made.to_bytes())
+    if write:
+        assert main.repo.mlgate("audit", "adopt").returncode == 0  # the repository is a copy, elsewhere
+        run = Run.start("mlgate.yaml", str(main.repo.path))
+        config = run.load("mlgate.yaml")
+        assert isinstance(config, Config)
+        entry = statement.entry(made, {**who(run), "commit": main.repo.head})
+        assert open_ledger(run, config.ledger, write=True).append(entry).pushed
+
+
+def test_an_image_that_was_proven_before_stands_in_for_checks_that_are_not_made_again(main: Main) -> None:
+    for prefix in ("supply.environment", "supply.licence"):
+        without(prefix)(main)
+    _image(main, write=True)
+    found = main.checklist()
+    assert (found["security"]["verdict"], found["licences"]["verdict"]) == ("pass", "pass")
+    assert "Looked through when image sha256:bbbbbbbbbbbb was built" in found["security"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("write", "predicate"),
+    [
+        (False, {}),
+        (True, {"commit": "1" * 40}),
+        (True, {"artifact": {"name": "models/model.json", "digest": {"sha256": "7" * 64, "dvc-md5": "c" * 32}}}),
+    ],
+    ids=["not in the ledger", "of another commit", "of another model"],
+)
+def test_an_image_of_something_else_stands_in_for_nothing(main: Main, write: bool, predicate: dict[str, Any]) -> None:
+    for prefix in ("supply.environment", "supply.licence"):
+        without(prefix)(main)
+    _image(main, write=write, **predicate)
+    found = main.checklist()
+    assert (found["security"]["verdict"], found["licences"]["verdict"]) == ("fail", "fail")

@@ -24,6 +24,7 @@ from mlgate.governance import words
 from mlgate.governance.nouns import Document, Held, Table
 from mlgate.governance.words import CardWords, SheetWords
 from mlgate.judge import integrity, record
+from mlgate.ledger.kinds import Image
 from mlgate.ledger.query import same_model
 from mlgate.model import Evidence, Named
 from mlgate.repo.dvc import Pipeline
@@ -88,6 +89,7 @@ class Gatherer:
             decided=_entry(decided),
             no_decision=no_decision,
             image=image,
+            image_at=self._image_at(config, image, subject),
             card=card if isinstance(card, CardWords) else None,
             sheet=sheet if isinstance(sheet, SheetWords) else None,
             wrong_words=wrong,
@@ -114,6 +116,16 @@ class Gatherer:
             return ImageStatement.parse(json.loads(data))
         except (MlgateError, ValueError, RecursionError):
             return None
+
+    def _image_at(self, config: Config, image: ImageStatement | None, subject: Named) -> str:
+        if image is None or not same_model(image.predicate.digests, dict(subject.digest)):
+            return ""
+        try:
+            records = _model.records(self.run, config)
+        except MlgateError:
+            return ""
+        entries = [record.entry for record in records if isinstance(record.entry, Image)]
+        return next((one.at for one in entries if one.statement == image.digest and one.model == config.model), "")
 
     def _committed_at(self, commit: str) -> str:
         try:

@@ -100,9 +100,12 @@ def security(held: Held) -> Iterator[Finding]:
         "the files of the model": [c for c in checks if c.id.startswith("supply.model")],
         "the packages of its environment": [c for c in checks if c.id.startswith("supply.environment")],
     }
+    before = _before(held, "supply.")
     for what, found in of.items():
-        if not found:
+        if not found and before is None:
             yield broken(f"Nothing says that {what} were looked through.", "mlgate build-image", named)
+    if before is not None and not all(of.values()):
+        yield before
     mine = [check for check in checks if not _is_licence(check)]
     if mine:
         yield from _verdicts(mine, "about security", named)
@@ -115,6 +118,8 @@ def licences(held: Held) -> Iterator[Finding]:
         checks, named = built
         if mine := [check for check in checks if _is_licence(check)]:
             yield from _verdicts(mine, "about licences", named)
+        elif (before := _before(held, "supply.licence")) is not None:
+            yield before
         else:
             yield broken("Nothing says that the licences of its packages were looked at.", "mlgate build-image", named)
     if held.sheet is None:
@@ -139,6 +144,22 @@ def _built(held: Held) -> Generator[Finding, None, tuple[list[Check], Named | No
         yield broken(f"The evidence of `mlgate build-image` {why}.", "mlgate build-image")
         return None
     return [check for check in evidence.checks if check.group == "supply"], held.named(BUILD)
+
+
+def _before(held: Held, prefix: str) -> Finding | None:
+    """What stands in for checks that were not made again, because the image of the same inputs was there already: the
+    statement about it, which is made of a build without failures only, and which the ledger has.
+    """
+    if held.image is None or not held.image_at or not held.config.image.scan.environment:
+        return None
+    if held.other_commit(held.image.predicate.commit):
+        return None
+    named = Named(name=f"images/{held.model}.json", digest={"sha256": held.image.digest}, role="image")
+    warned = [name for name in held.image.predicate.warned if name.startswith(prefix)]
+    said = f"Looked through when image {held.image.image[:19]} was built, on {held.image_at[:10]}"
+    if warned:
+        return told(Verdict.WARN, f"{said}, with a warning: {', '.join(warned[:3])}.", "mlgate build-image", named)
+    return fine(f"{said}.", named)
 
 
 def _verdicts(checks: Sequence[Check], what: str, named: Named | None) -> Iterator[Finding]:

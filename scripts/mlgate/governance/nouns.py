@@ -56,6 +56,7 @@ class Held:
     decided: Mapping[str, str] = field(default_factory=dict)  # at, by, run, entry: of the ledger's entry
     no_decision: str = ""  # why the ledger gave none
     image: ImageStatement | None = None
+    image_at: str = ""  # when the ledger took up just this statement, about just this model; empty where it did not
     card: CardWords | None = None
     sheet: SheetWords | None = None
     wrong_words: Mapping[str, str] = field(default_factory=dict)  # card, data_sheet -> why it cannot be read
