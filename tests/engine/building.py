@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engine import machine
 from engine.machine import once
 from engine.registry import Registry
 from mlgate.image import build, context
+from mlgate.image import registry as registries
 from mlgate.image.engine import Engine
 from mlgate.image.plan import DIGEST_LABEL, INPUTS_LABEL, MODEL_LABEL, Plan
+from mlgate.image.reference import Reference
 from mlgate.serving.settings import Identity, Input, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -93,3 +96,37 @@ class Builder:
                 return Image(
                     tag, inputs, build.build(engine or self.engine, labelled, Path(folder), tag=tag, log=log)
                 )  # fmt: skip
+
+
+def trusting(engine: Engine, registry: Registry, base: str, shared: Path) -> str:
+    """The base, which also trusts what this machine trusts and knows its index; where that is nothing, itself."""
+    authorities, settings = machine.authorities(), machine.pip_settings()
+    if not authorities and not settings:
+        return base
+    trust = "ENV PIP_CERT=/etc/ca.crt SSL_CERT_FILE=/etc/ca.crt\n" if authorities else ""
+    files = {"ca.crt": authorities, "pip.conf": settings}
+    return _derived(
+        engine, registry, "trusting-python", f"FROM {base}\nCOPY ca.crt pip.conf /etc/\n{trust}", files, shared
+    )
+
+
+def with_python(engine: Engine, registry: Registry, base: str, shared: Path) -> str:
+    """A base like the public ones: `python` and `pip` are commands of it, as MLflow's Dockerfile expects."""
+    text = (
+        f"FROM {base}\nRUN command -v pip || python3 -m venv /usr/local/python\nENV PATH=/usr/local/python/bin:$PATH\n"
+    )
+    return _derived(engine, Reference.parse(registry.name("python-with-pip:1")), text, {}, shared)
+
+
+def _derived(engine: Engine, reference: Reference, text: str, files: Mapping[str, bytes], shared: Path) -> str:
+    """An image that is built and pushed once in a test run, by digest."""
+    name = reference.repository
+    told = shared / name
+    with once(name, shared):
+        if not told.exists():
+            with tempfile.TemporaryDirectory() as folder:
+                for file, content in {**files, "Dockerfile": text.encode()}.items():
+                    Path(folder, file).write_bytes(content)
+                engine.run("build", "--quiet", "--tag", str(reference), folder, timeout=120)
+            told.write_text(reference.at(registries.push(engine, str(reference), reference, [])).pinned, "utf-8")
+    return told.read_text("utf-8")

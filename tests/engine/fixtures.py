@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from engine import base, machine
-from engine.building import SKLEARN, Builder, Image, locked, sklearn_model
+from engine.building import SKLEARN, Builder, Image, locked, sklearn_model, trusting
 from engine.registry import Registry, start, stop
 from mlgate.image.engine import Engine
 from mlgate.image.plan import Plan
@@ -92,25 +90,7 @@ def base_image(engine: Engine, registry: Registry, shared: Path) -> str:
 @pytest.fixture(scope="session")
 def trusting_base(engine: Engine, registry: Registry, base_image: str, shared: Path) -> str:
     """The same image, which also trusts what this machine trusts: for builds that take no secrets."""
-    authorities, settings = machine.authorities(), machine.pip_settings()
-    if not authorities and not settings:
-        return base_image
-    told = shared / "trusting-base"
-    with machine.once("trusting", shared):
-        if not told.exists():
-            with tempfile.TemporaryDirectory() as folder:
-                Path(folder, "ca.crt").write_bytes(authorities)
-                Path(folder, "pip.conf").write_bytes(settings)
-                trust = "ENV PIP_CERT=/etc/ca.crt SSL_CERT_FILE=/etc/ca.crt\n" if authorities else ""
-                Path(folder, "Dockerfile").write_text(
-                    f"FROM {base_image}\nCOPY ca.crt pip.conf /etc/\n{trust}", "utf-8"
-                )
-                name = f"{registry.name('trusting-python')}:{base.PYTHON}"
-                engine.run("build", "--quiet", "--tag", name, folder, timeout=120)
-            found = re.search(r"digest: (sha256:[0-9a-f]{64})", engine.run("push", name, timeout=300))
-            assert found
-            told.write_text(f"{registry.name('trusting-python')}@{found[1]}", "utf-8")
-    return told.read_text("utf-8")
+    return trusting(engine, registry, base_image, shared)
 
 
 @pytest.fixture(scope="session")

@@ -67,13 +67,23 @@ def with_secrets(text: str, ids: Sequence[str]) -> str:
 
 
 def after_mlflow(text: str, port: int) -> str:
-    """What MLflow's image lacks: a numeric user, a HEALTHCHECK, and a server without nginx, which needs root."""
+    """What MLflow's image lacks: a numeric user, a HEALTHCHECK, and its server itself in front instead of an nginx.
+
+    nginx needs root and a root that can be written; the server alone listens on another port and does not hear SIGTERM.
+    """
+    serve = (
+        "import os; from mlflow.models.container import MODEL_PATH; from mlflow.pyfunc import scoring_server; "
+        f"command, env = scoring_server.get_cmd(model_uri=MODEL_PATH, port={port}, host='0.0.0.0', "
+        "nworkers=int(os.environ.get('MLGATE_WORKERS') or 1)); "
+        "os.execve('/bin/sh', ['sh', '-c', 'exec ' + command], env)"
+    )
     probe = (
-        "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', "
-        f"{port}, timeout=4); c.request('GET', '/ping'); sys.exit(c.getresponse().status != 200)"
+        f"import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', {port}, timeout=4); "
+        "c.request('GET', '/ping'); sys.exit(c.getresponse().status != 200)"
     )
     return text.rstrip() + (
-        f"\n\nENV DISABLE_NGINX=true HOME=/tmp PYTHONDONTWRITEBYTECODE=1\nEXPOSE {port}\nUSER {USER}\n"
+        f"\n\nENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1\nEXPOSE {port}\nUSER {USER}\n"
+        f"ENTRYPOINT {json.dumps(['python', '-c', serve])}\n"
         "HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 "
         f"CMD {json.dumps(['python', '-c', probe])}\n"
     )
