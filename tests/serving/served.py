@@ -13,10 +13,16 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import requests
 import uvicorn
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from mlgate.serving import app as application
 from mlgate.serving.limits import Protocol
@@ -95,11 +101,6 @@ def label(rows: int = 400) -> np.ndarray:
 @cache
 def pipeline() -> Any:
     """Picks its columns by name, so it has to be given a frame."""
-    from sklearn.compose import make_column_transformer
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder
-
     columns = make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["site"]), remainder="passthrough"
     )
@@ -114,8 +115,6 @@ def numbers(rows: int = 300) -> pd.DataFrame:
 @cache
 def logistic() -> Any:
     """Takes numbers only, and none that is missing."""
-    from sklearn.linear_model import LogisticRegression
-
     table = numbers()
     return LogisticRegression().fit(table, np.where(table["a"] + table["b"] > 0, "yes", "no"))
 
@@ -123,8 +122,6 @@ def logistic() -> Any:
 @cache
 def species() -> Any:
     """Three classes."""
-    from sklearn.ensemble import RandomForestClassifier
-
     table = numbers()
     kinds = np.select([table["a"] > 0.5, table["b"] > 0.5], ["cat", "dog"], "eel")
     return RandomForestClassifier(n_estimators=10, random_state=0).fit(table, kinds)
@@ -132,18 +129,17 @@ def species() -> Any:
 
 @cache
 def regressor() -> Any:
-    from sklearn.linear_model import LinearRegression
-
     return LinearRegression().fit(numbers().to_numpy(), numbers()["a"].to_numpy() * 3)
 
 
-@cache
 def as_mlflow(name: str, form: str = "skops", **more: Any) -> Path:
     """A folder that MLflow wrote, with a signature and an example."""
-    import mlflow
-    from mlflow.models import infer_signature
+    import mlflow  # noqa: PLC0415 -- slow
+    from mlflow.models import infer_signature  # noqa: PLC0415 -- slow
 
-    folder = HOME / f"mlflow {name} {form} é {abs(hash(tuple(more.items())))}"
+    folder = HOME / "-".join(["mlflow é", name, form, *more.values()])
+    if folder.exists():
+        return folder
     model, table = {
         "pipeline": (pipeline, people), "logistic": (logistic, numbers), "species": (species, numbers)
     }[name]  # fmt: skip
@@ -163,8 +159,6 @@ def as_mlflow(name: str, form: str = "skops", **more: Any) -> Path:
 
 @cache
 def as_joblib(name: str) -> Path:
-    import joblib
-
     path = HOME / f"{name}.joblib"
     joblib.dump({"pipeline": pipeline, "logistic": logistic, "species": species, "regressor": regressor}[name](), path)
     return path

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from served import WHO, Client, as_joblib, numbers, served
+
+from mlgate.serving.models import Predicted
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")  # as the server itself does
 ROW = numbers().iloc[0].to_dict()
@@ -79,10 +83,6 @@ def test_a_model_that_raises_tells_the_log_and_not_the_caller(
 
 
 def test_what_is_no_number_is_no_answer(server: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    import numpy as np
-
-    from mlgate.serving.models import Predicted
-
     for values in (np.array([np.nan]), [float("inf")], [{"score": float("nan")}]):
         monkeypatch.setattr(server.app.model, "predict", lambda _, values=values: Predicted(values))
         assert server.ask(ROW).status_code == 500
@@ -98,8 +98,6 @@ def test_too_many_that_wait_are_sent_away(server: Client, monkeypatch: pytest.Mo
 
 
 def test_a_call_that_does_not_return_is_answered_in_time_and_the_next_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
     hold, replaced = threading.Event(), []
     with served(as_joblib("logistic"), timeout=0.4) as client:
         own = client.app.model.predict

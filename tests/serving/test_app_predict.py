@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -125,8 +126,6 @@ def test_a_request_id_is_taken_over_or_made(number_server: Client) -> None:
 
 def test_many_at_once_each_get_their_own_answer(number_server: Client) -> None:
     """Requests that wait are answered by one call of the model: no answer may reach another one's asker."""
-    from concurrent.futures import ThreadPoolExecutor
-
     rows = numbers().to_dict(orient="records")
     wanted = logistic().predict_proba(numbers())[:, 1]
     with ThreadPoolExecutor(32) as pool:

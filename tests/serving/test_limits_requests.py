@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -55,8 +56,6 @@ def test_a_body_of_unknown_length_is_refused_as_soon_as_it_is_too_large(server: 
 
 
 def test_a_body_at_the_limit_is_read(server: Client) -> None:
-    import json
-
     body = json.dumps(ROW).encode()
     assert server.ask(body + b" " * (10_000 - len(body))).status_code == 200
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import joblib
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
+import skops.io
 from served import (
     HOME,
     INPUTS,
@@ -26,10 +29,15 @@ from served import (
     served,
     species,
 )
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from mlgate.errors import MlgateError
 from mlgate.serving import mlmodel, models
-from mlgate.serving.settings import Decide, Settings
+from mlgate.serving.inputs import Reader
+from mlgate.serving.settings import Decide, Input, Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names", "ignore:::mlflow")
 SCRIPTS = str(Path(__file__).parents[2] / "scripts")
@@ -53,8 +61,6 @@ def test_an_mlflow_folder_of_scikit_learn_in_each_form(form: str) -> None:
 
 
 def test_a_skops_file() -> None:
-    import skops.io
-
     path = HOME / "a file ü.skops"
     skops.io.dump(species(), path)
     with served(path) as client:
@@ -62,9 +68,6 @@ def test_a_skops_file() -> None:
 
 
 def test_a_type_that_nobody_trusts_is_not_loaded(tmp_path: Path) -> None:
-    import skops.io
-    from sklearn.preprocessing import FunctionTransformer
-
     skops.io.dump(FunctionTransformer(subprocess.run), tmp_path / "m.skops")
     with pytest.raises(MlgateError, match=r"would load subprocess\.run, which mlgate does not know"):
         models.load(tmp_path, settings())
@@ -72,11 +75,6 @@ def test_a_type_that_nobody_trusts_is_not_loaded(tmp_path: Path) -> None:
 
 def test_what_a_model_names_itself_is_not_trusted_for_it(tmp_path: Path) -> None:
     """MLflow trusts the list inside the model; a model that is made to do harm brings such a list."""
-    import shutil
-
-    import skops.io
-    from sklearn.preprocessing import FunctionTransformer
-
     shutil.copytree(as_mlflow("logistic"), tmp_path / "m")
     skops.io.dump(FunctionTransformer(subprocess.run), tmp_path / "m" / "model.skops")
     text = (tmp_path / "m" / "MLmodel").read_text()
@@ -88,7 +86,7 @@ def test_what_a_model_names_itself_is_not_trusted_for_it(tmp_path: Path) -> None
 
 
 def onnx_file(model: Any, name: str, **options: Any) -> Path:
-    from skl2onnx import to_onnx
+    from skl2onnx import to_onnx  # noqa: PLC0415 -- slow
 
     path = HOME / f"{name}.onnx"
     made = to_onnx(model, numbers().to_numpy().astype(np.float32)[:1], options=options or None)
@@ -120,12 +118,8 @@ def test_the_cut_off_decides_of_an_onnx_classifier_too() -> None:
 
 
 def test_an_onnx_regressor_and_one_input_for_each_column() -> None:
-    from skl2onnx import to_onnx
-    from skl2onnx.common.data_types import FloatTensorType
-    from sklearn.compose import make_column_transformer
-    from sklearn.linear_model import LinearRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    from skl2onnx import to_onnx  # noqa: PLC0415 -- slow
+    from skl2onnx.common.data_types import FloatTensorType  # noqa: PLC0415 -- slow
 
     with served(onnx_file(regressor(), "regressor")) as client:
         assert client.told({"features": [[1, 0, 0], [2, 0, 0]]})["prediction"] == pytest.approx([3, 6], abs=1e-5)
@@ -140,9 +134,8 @@ def test_an_onnx_regressor_and_one_input_for_each_column() -> None:
 
 
 def test_an_mlflow_folder_of_onnx_answers_as_mlflow_does() -> None:
-    import mlflow
-    import onnx
-    from mlflow.models import infer_signature
+    import mlflow  # noqa: PLC0415 -- slow
+    from mlflow.models import infer_signature  # noqa: PLC0415 -- slow
 
     folder = HOME / "mlflow onnx"
     table = numbers().astype("float32")
@@ -165,7 +158,7 @@ def test_an_mlflow_folder_of_onnx_answers_as_mlflow_does() -> None:
 
 
 def pyfunc_folder(name: str, **more: Any) -> Path:
-    import mlflow
+    import mlflow  # noqa: PLC0415 -- slow
 
     class Model(mlflow.pyfunc.PythonModel):
         def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
@@ -177,7 +170,7 @@ def pyfunc_folder(name: str, **more: Any) -> Path:
 
 
 def test_any_other_flavour_goes_through_pyfunc() -> None:
-    from mlflow.models import infer_signature
+    from mlflow.models import infer_signature  # noqa: PLC0415 -- slow
 
     folder = pyfunc_folder("pyfunc", signature=infer_signature(numbers(), numbers()["a"], params={"times": 2.0}))
     with served(folder) as client:
@@ -191,7 +184,7 @@ def test_any_other_flavour_goes_through_pyfunc() -> None:
 
 
 def test_a_score_of_pyfunc_is_decided_by_the_cut_off() -> None:
-    from mlflow.models import infer_signature
+    from mlflow.models import infer_signature  # noqa: PLC0415 -- slow
 
     folder = pyfunc_folder("pyfunc score", signature=infer_signature(numbers(), numbers()["a"]))
     with served(folder, decide=Decide(0.5, 1)) as client:
@@ -211,8 +204,8 @@ def test_a_model_without_a_signature_gets_requests_as_mlflow_reads_them() -> Non
 
 
 def test_tensors_of_a_signature() -> None:
-    import mlflow
-    from mlflow.models import infer_signature
+    import mlflow  # noqa: PLC0415 -- slow
+    from mlflow.models import infer_signature  # noqa: PLC0415 -- slow
 
     folder = HOME / "tensor"
     values = numbers().to_numpy()
@@ -256,9 +249,6 @@ def test_numbers_that_the_model_cannot_be_without_are_asked_for() -> None:
 
 
 def test_only_models_of_libraries_are_asked_for_several_requests_at_once(tmp_path: Path) -> None:
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer
-
     own = make_pipeline(FunctionTransformer(np.sort), logistic())
     joblib.dump(own, tmp_path / "m.joblib")
     assert not models.load(tmp_path, settings()).rowwise
@@ -290,9 +280,6 @@ def test_models_that_cannot_be_served_say_why(tmp_path: Path) -> None:
 
 
 def test_the_frame_has_the_types_of_the_signature(tmp_path: Path) -> None:
-    from mlgate.serving.inputs import Reader
-    from mlgate.serving.settings import Input
-
     inputs = [Input("i", "integer"), Input("f", "number"), Input("s", "string"), Input("b", "boolean")]
     reader = Reader(inputs, {"i": "int32", "f": "float32"}, 10)
     frame = reader.read([{"i": 1, "f": 2, "s": "x", "b": True}]).frame()

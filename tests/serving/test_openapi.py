@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,7 +33,7 @@ QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(Heal
 @pytest.fixture(scope="module")
 def server() -> Iterator[Client]:
     inputs = (*INPUTS[:2], Input("site", "string", values=("north", "south", "über")), INPUTS[3])
-    with served(as_joblib("pipeline"), inputs=inputs, decide=DECIDE, max_rows=50) as client:
+    with served(as_joblib("pipeline"), inputs=inputs, decide=DECIDE) as client:
         yield client
 
 
@@ -42,10 +43,18 @@ def document(server: Client) -> dict[str, Any]:
 
 
 def asked(
-    server: Client, path: str, body: dict[str, Any] | None, modes: list[GenerationMode], checks: list[Any]
+    server: Client,
+    path: str,
+    body: dict[str, Any] | None,
+    modes: list[GenerationMode],
+    checks: list[Any],
+    *,
+    rows: int | None = 10_000,
 ) -> int:
     """Ask one path by its description (of its body: this part), and hold the answers to it; how often it was asked."""
     described = document(server)
+    if rows is None:
+        described = json.loads(json.dumps(described).replace('"maxItems": 10000', '"title": "any number"'))
     method = "post" if "post" in described["paths"][path] else "get"
     if body is not None:
         described["paths"][path]["post"]["requestBody"]["content"] = {"application/json": {"schema": body}}
@@ -94,7 +103,7 @@ def test_what_an_operator_asks_is_answered_as_described(server: Client, path: st
     "body",
     [
         {"$ref": "#/components/schemas/Row"},
-        {"type": "array", "items": {"$ref": "#/components/schemas/Row"}, "minItems": 1, "maxItems": 50},
+        {"type": "array", "items": {"$ref": "#/components/schemas/Row"}, "minItems": 1, "maxItems": 10_000},
         {
             "type": "object", "required": ["features"], "additionalProperties": False,
             "properties": {"features": {"$ref": "#/components/schemas/Values"}},
@@ -107,12 +116,19 @@ def test_what_is_allowed_is_answered(server: Client, body: dict[str, Any]) -> No
 
 
 def test_what_is_not_allowed_is_refused(server: Client) -> None:
-    checks = [*SHAPE, negative_data_rejection]
-    assert asked(server, "/predict", None, [GenerationMode.NEGATIVE], checks) > 20
+    # Too many rows are refused by 413, which schemathesis does not count as a refusal: tested elsewhere.
+    body = {"$ref": "#/components/schemas/Request"}
+    assert asked(server, "/predict", body, [GenerationMode.NEGATIVE], [*SHAPE, negative_data_rejection], rows=None) > 20
 
 
 def test_a_tensor_is_described_by_its_shape() -> None:
     with served(as_joblib("regressor")) as client:
         schemas = document(client)["components"]["schemas"]
         assert schemas["Row"] == {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}
-        assert asked(client, "/predict", None, [GenerationMode.POSITIVE], [*SHAPE, positive_data_acceptance]) > 10
+        row = {
+            **schemas["Row"],
+            "items": {"type": "number", "minimum": -1e6, "maximum": 1e6},
+        }  # so that no sum overflows
+        rows = {"type": "array", "items": row, "minItems": 1, "maxItems": 10}
+        body = {"type": "object", "properties": {"inputs": rows}, "required": ["inputs"], "additionalProperties": False}
+        assert asked(client, "/predict", body, [GenerationMode.POSITIVE], [*SHAPE, positive_data_acceptance]) > 10

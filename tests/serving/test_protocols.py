@@ -33,8 +33,8 @@ def species_server() -> Iterator[Client]:
 
 
 def test_mlflows_own_client_gets_what_mlflow_would_answer(folder_server: Client) -> None:
-    import mlflow
-    from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+    import mlflow  # noqa: PLC0415 -- slow
+    from mlflow.pyfunc.scoring_server.client import ScoringServerClient  # noqa: PLC0415 -- slow
 
     rows = people().head(30)
     client = ScoringServerClient("127.0.0.1", folder_server.base.rpartition(":")[2])
@@ -93,7 +93,7 @@ def test_mlflows_clients_are_told_in_their_words(folder_server: Client) -> None:
 
 
 def test_a_model_saved_with_another_method_answers_by_it() -> None:
-    import mlflow
+    import mlflow  # noqa: PLC0415 -- slow
 
     folder = as_mlflow("logistic", "pickle", pyfunc_predict_fn="predict_proba")
     rows = numbers().head(4)

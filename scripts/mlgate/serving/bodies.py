@@ -166,7 +166,7 @@ def _split(data: Any, names: Sequence[str], required: Collection[str], most: int
     rows, columns = data["data"], data.get("columns")
     if columns is None:
         return _positional(rows, names, most)
-    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+    if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):
         raise RefusedError(400, "`columns` has to be a list of names.")
     if len(set(columns)) != len(columns):
         raise RefusedError(400, "`columns` names a column twice.")
