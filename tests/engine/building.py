@@ -105,9 +105,8 @@ def trusting(engine: Engine, registry: Registry, base: str, shared: Path) -> str
         return base
     trust = "ENV PIP_CERT=/etc/ca.crt SSL_CERT_FILE=/etc/ca.crt\n" if authorities else ""
     files = {"ca.crt": authorities, "pip.conf": settings}
-    return _derived(
-        engine, registry, "trusting-python", f"FROM {base}\nCOPY ca.crt pip.conf /etc/\n{trust}", files, shared
-    )
+    text = f"FROM {base}\nCOPY ca.crt pip.conf /etc/\n{trust}"
+    return _derived(engine, Reference.parse(registry.name("trusting-python:1")), text, files, shared)
 
 
 def with_python(engine: Engine, registry: Registry, base: str, shared: Path) -> str:
