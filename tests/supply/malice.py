@@ -106,6 +106,12 @@ def by_state_of_scipy(canary: Path) -> bytes:
     return b"\x80\x04cscipy.stats._continuous_distns\nnorm_gen\n)\x81" + state + b"b."
 
 
+def by_lost_octets(canary: Path) -> bytes:
+    """A line across the end of a frame: the unpickler in C loses what of it is in the frame, here `sklearn.x`."""
+    head = b"\x80\x04\x95" + struct.pack("<Q", 1 + len("sklearn.x")) + b"csklearn.x"
+    return head + b"subprocess\nPopen\n(]" + text("mkdir") + b"a" + text(str(canary)) + b"atR."
+
+
 def by_nested_bytes(canary: Path) -> bytes:
     return pickle.dumps(_Nested(plain(canary)))
 
@@ -236,4 +242,5 @@ PICKLES: dict[str, Callable[[Path], bytes]] = {
     "pickle in bytes": by_nested_bytes,
     "array of objects": in_object_array,
     "many instructions before": deep,
+    "octets lost at the end of a frame": by_lost_octets,
 }

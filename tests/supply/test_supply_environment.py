@@ -43,7 +43,7 @@ class Osv:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 query = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 asked = query["package"]["name"], query["version"]
                 outer.asked.append(asked)

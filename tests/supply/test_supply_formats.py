@@ -33,8 +33,8 @@ def words(path: Path, trusted: tuple[str, ...] = ()) -> str:
 
 
 def skops_file(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
-    from skops import io as skops_io  # noqa: PLC0415
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from skops import io as skops_io  # noqa: PLC0415
 
     made = path / "made.skops"
     skops_io.dump(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), made)

@@ -1,7 +1,6 @@
 """Runs a pickle program without running anything: every opcode moves records about, and names are only written down.
 
-The order of bytes read is that of CPython's two unpicklers. Where they differ from one another, what either of them
-would go on to read is read here; what both refuse is malformed.
+The order of bytes read is that of CPython's two unpicklers. What the two read differently is refused.
 """
 
 from __future__ import annotations
@@ -21,6 +20,10 @@ from mlgate.supply.values import SOMETHING, Blob, Global, Items, Made, Mapping
 _SHORT = 4096  # text up to this many octets is kept: a name may be made of it
 _NESTED = (b"\x80", b"PK\x03\x04", b"\x1f\x8b", b"(", b"c", b"]", b"}", b"\x93NUMPY")  # first bytes of what is kept
 _DECIMAL = re.compile(rb"-?[0-9]{1,19}")
+
+
+class FrameError(MalformedError):
+    """What comes next depends on who reads it."""
 
 
 class Machine:
@@ -78,15 +81,23 @@ class Machine:
         data = self._file.read(size)
         if len(data) != size:
             raise MalformedError("ends too soon")
-        self._left -= size
+        self._frame(size)
         return data
 
     def _line(self) -> bytes:
         data = self._file.readline(1 << 20)
         if data[-1:] != b"\n":
             raise MalformedError("ends too soon")
-        self._left -= len(data)
+        self._frame(len(data))
         return data[:-1]
+
+    def _frame(self, size: int) -> None:
+        """Of CPython's two unpicklers one fails at the end of a frame, and the other loses octets of a line there:
+        what stands in the file as `sklearn.xsubprocess` it takes for `subprocess`."""
+        if self._left > 0:
+            if size > self._left:
+                raise FrameError("has an instruction that crosses the end of its frame, as no pickler writes it")
+            self._left -= size
 
     def _bytes(self, size: int) -> Any:
         """Kept only where it may be a file of its own; else passed over."""
@@ -102,7 +113,7 @@ class Machine:
         return Blob(data) if size <= _SHORT else SOMETHING
 
     def _pass(self, size: int) -> None:
-        self._left -= size
+        self._frame(size)
         skip(self._file, size)
 
     def _text(self, size: int) -> Any:
@@ -268,9 +279,10 @@ class Machine:
             raise MalformedError(f"is of pickle protocol {self.proto}, which mlgate does not know")
 
     def framed(self) -> None:
-        # Of CPython's two unpicklers one refuses what crosses the end of a frame, and the other does not care; where
-        # both read on, they read the same. So frames are passed over here.
-        self._left = self._uint(8)
+        size = self._uint(8)
+        if self.framing:
+            raise FrameError("begins a frame inside of another, as no pickler does")
+        self._left = size
 
     @property
     def framing(self) -> bool:

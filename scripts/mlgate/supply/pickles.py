@@ -9,7 +9,7 @@ from typing import Any
 
 from mlgate.supply import names
 from mlgate.supply.limits import LimitError, MalformedError, skip
-from mlgate.supply.machine import Machine
+from mlgate.supply.machine import FrameError, Machine
 from mlgate.supply.names import Name, Standing
 from mlgate.supply.report import Scan, listed, plain
 from mlgate.supply.values import SOMETHING, Blob, Global, Made, Mapping, item_of
@@ -209,6 +209,8 @@ def suspect(scan: Scan, file: str, opener: Opener, inner: Inner, *, jumbled: boo
     program = Program(scan, inner, arrays=False, storages=True)
     try:
         program.run(opener())
+    except FrameError as error:
+        scan.doubt(file, f"it would, read as a pickle, do what cannot be told: it {error}.")
     except MalformedError:
         pass
     except LimitError as error:
