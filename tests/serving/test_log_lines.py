@@ -93,7 +93,7 @@ def test_predictions_of_any_shape(tmp_path: Path) -> None:
 def test_the_quick_way_for_one_row_says_the_same(columns: dict[str, Any], names: list[str], cut: int) -> None:
     lines = Lines(WHO, "t", names[:cut], names[cut:], b"k" * 20)
     one = answer(1, **{name: [value] for name, value in columns.items()})
-    assert [lines.one(one)] == list(lines.all(one))
+    assert [lines.one(lines.taken(one))] == list(lines.all(one))
 
 
 @pytest.mark.parametrize(

@@ -69,13 +69,15 @@ class Rotated:
     def __init__(self, path: Path, *, octets: int, keep: int, mode: int = 0o640, seconds: float | None = None) -> None:
         self._path, self._octets, self._keep, self._mode, self._seconds = path, octets, max(keep, 1), mode, seconds
         self._fd: int | None = None
+        self._end = 0  # of the file, after the last write; larger by now when another process wrote
 
     def write(self, lines: bytes) -> None:
         while True:
             with self._locked() as fd:
                 size = _size(fd)
                 if not size or (size + len(lines) <= self._octets and not self._spent(self._path, _SHARE)):
-                    _append(fd, lines, size)
+                    _append(fd, lines, size, whole=size == self._end)
+                    self._end = size + len(lines)
                     return
                 self._put_aside(fd)
 
@@ -155,16 +157,16 @@ def _size(fd: int) -> int:
     return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
-def _append(fd: int, lines: bytes, size: int) -> None:
-    regular = stat.S_ISREG(os.fstat(fd).st_mode)
-    if size and os.pread(fd, 1, size - 1) != b"\n":
+def _append(fd: int, lines: bytes, size: int, *, whole: bool) -> None:
+    """`whole`: the file is known to end with a line."""
+    if size and not whole and os.pread(fd, 1, size - 1) != b"\n":
         lines = b"\n" + lines  # a process died in the middle of a line
     left = memoryview(lines)
     try:
         while left:
             left = left[os.write(fd, left) :]
     except OSError:
-        if regular:
+        if stat.S_ISREG(os.fstat(fd).st_mode):
             os.ftruncate(fd, size)
         raise
 

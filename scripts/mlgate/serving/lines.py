@@ -50,8 +50,12 @@ class _Picked(NamedTuple):
     keyed: Callable[[Sequence[Any]], Sequence[Any]]
 
 
+# What it is of, request id, time, seconds, raw values, values to hash, prediction, score
+Taken = tuple[_Picked, str, float, float, tuple[Any, ...], tuple[Any, ...], Any, Any]
+
+
 class Lines:
-    """`one` for a request of one row, `all` for any."""
+    """`taken` and `one` for a request of one row, `all` for any."""
 
     def __init__(
         self, identity: Identity, environment: str, features: Sequence[str], hashed: Sequence[str], key: bytes
@@ -62,27 +66,37 @@ class Lines:
         self._features, self._hashed, self._keyed = features, hashed, _hmac(key)
         self._picked = self._pick(())
 
-    def one(self, answer: Answered) -> bytes:
-        """May raise whatever odd values raise; `all` takes more of them."""
-        columns = answer.columns
+    def taken(self, answer: Answered) -> Taken:
+        """What is logged of a request of one row, and nothing else of it. May raise for columns that are no lists."""
+        columns, scores = answer.columns, answer.scores
         picked = self._picked
         if picked.names is not columns.names:
             picked = self._picked = self._pick(columns.names)
-        values, scores = columns.values, answer.scores
-        line = {
-            "time": stamp(answer.time),
-            "request_id": answer.request_id,
+        return (
+            picked,
+            answer.request_id,
+            answer.time,
+            answer.seconds,
+            tuple(map(_FIRST, picked.raw(columns.values))),
+            tuple(map(_FIRST, picked.keyed(columns.values))) if picked.hashed else (),
+            answer.predictions[0],
+            None if scores is None else scores[0],
+        )
+
+    def one(self, taken: Taken) -> bytes:
+        """The line of what was taken. May raise whatever odd values raise."""
+        picked, request_id, time, seconds, raw, keyed, prediction, score = taken
+        return _said({
+            "time": stamp(time),
+            "request_id": request_id,
             "model": self._who,
             "row": 0,
-            "features": dict(zip(picked.features, map(_FIRST, picked.raw(values)))),  # noqa: B905 -- as many, and faster
-            "hashed": dict(zip(picked.hashed, map(self._hash, map(_FIRST, picked.keyed(values))), strict=True))
-            if picked.hashed
-            else _NOTHING,
-            "prediction": answer.predictions[0],
-            "score": None if scores is None else scores[0],
-            "latency_ms": int(answer.seconds * 1e6) / 1000,
-        }
-        return orjson.dumps(line, _said, _LINE)
+            "features": dict(zip(picked.features, raw)),  # noqa: B905 -- as many, and faster
+            "hashed": dict(zip(picked.hashed, map(self._hash, keyed), strict=True)) if keyed else _NOTHING,
+            "prediction": prediction,
+            "score": score,
+            "latency_ms": int(seconds * 1e6) / 1000,
+        })  # fmt: skip
 
     def all(self, answer: Answered) -> Iterator[bytes]:
         """May raise whatever odd values raise, and ValueError for columns that are not of the same length."""
@@ -95,16 +109,13 @@ class Lines:
             rows = _rows(picked.hashed, picked.keyed(answer.columns.values), many)
             hashed = ({name: self._hash(value) for name, value in row.items()} for row in rows)
         scores = repeat(None, many) if answer.scores is None else _listed(answer.scores)
-        head = {"time": stamp(answer.time), "request_id": answer.request_id, "model": self._who}
-        taken = int(answer.seconds * 1e6) / 1000
+        time, taken = stamp(answer.time), int(answer.seconds * 1e6) / 1000
         # Strict: a column of another length is an error that is counted, not a few lines that nobody misses.
         for row, prediction, score, raw, keyed in zip(range(many), predictions, scores, features, hashed, strict=True):
-            said = {"row": row, "features": raw, "hashed": keyed, "prediction": prediction, "score": score}
-            try:
-                yield orjson.dumps({**head, **said, "latency_ms": taken}, _said, _LINE)
-            except (orjson.JSONEncodeError, UnicodeEncodeError):
-                plain = {name: orjson.Fragment(to_json(value)) for name, value in said.items()}
-                yield orjson.dumps({**head, **plain, "latency_ms": taken}, _said, _LINE)
+            yield _said({
+                "time": time, "request_id": answer.request_id, "model": self._who, "row": row, "features": raw,
+                "hashed": keyed, "prediction": prediction, "score": score, "latency_ms": taken,
+            })  # fmt: skip
 
     def _pick(self, names: Sequence[str]) -> _Picked:
         at = {name: index for index, name in enumerate(names)}
@@ -123,6 +134,18 @@ class Lines:
 _FIRST = itemgetter(0)
 _LINE = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 _NOTHING: dict[str, Any] = {}
+
+
+def _said(line: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(line, _plain, _LINE)
+    except (orjson.JSONEncodeError, UnicodeEncodeError):
+        whole = {name: _written(value) for name, value in line.items()}
+        return orjson.dumps(whole, None, _LINE)
+
+
+def _written(value: Any) -> orjson.Fragment:
+    return value if isinstance(value, orjson.Fragment) else orjson.Fragment(to_json(value))
 
 
 def _getter(indices: list[int], many: int) -> Callable[[Sequence[Any]], Sequence[Any]]:
@@ -185,12 +208,12 @@ def to_json(value: Any) -> bytes:
     """One line of UTF-8; NaN and infinity become null. What orjson does not take (numbers beyond 64 bits, half of a
     surrogate pair) the standard library writes, in ASCII."""
     try:
-        return orjson.dumps(value, default=_said, option=orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
     except (orjson.JSONEncodeError, UnicodeEncodeError):
-        return json.dumps(_finite(value), default=_said, separators=(",", ":"), allow_nan=False).encode()
+        return json.dumps(_finite(value), default=_plain, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _said(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     return (
         _listed(value) if hasattr(value, "tolist") else str(value.isoformat() if hasattr(value, "isoformat") else value)
     )

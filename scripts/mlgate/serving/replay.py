@@ -15,7 +15,7 @@ from mlgate.serving import files
 from mlgate.serving.lines import stamp
 from mlgate.serving.metrics import Metrics
 from mlgate.serving.settings import Replay as Settings
-from mlgate.serving.writer import Writer
+from mlgate.serving.writer import CHUNK, Writer
 
 _FILES = 8  # so many share the size and the time; the oldest goes as a whole
 _WAITING = 16_000_000  # octets of bodies that may wait for the disk
@@ -54,7 +54,7 @@ class Replay:
                 return files.Rotated(path, octets=octets, keep=_FILES, mode=_PRIVATE, seconds=seconds)
 
             self._writer = Writer(
-                "replay log", target, self._line, metrics.kept, limit=_WAITING, chunk=min(65_536, octets), say=say
+                "replay log", target, self._line, metrics.kept, limit=_WAITING, chunk=min(CHUNK, octets), say=say
             )
 
     def start(self) -> None:

@@ -6,6 +6,7 @@ counted, and a line on stderr says so, at most once a minute.
 
 from __future__ import annotations
 
+import errno
 import sys
 import threading
 import time
@@ -15,18 +16,20 @@ from typing import Generic, TypeVar
 
 from mlgate.serving.files import Target
 
-PAUSE = 0.05  # seconds that lines are gathered: a write for each would cost the requests more than the lines do
+PAUSE = 0.1  # seconds that lines are gathered: a write for each would cost the requests more than the lines do
+CHUNK = 262_144  # octets of one write: at each, requests and this thread take turns at the interpreter
 RETRY = 0.5  # seconds after which what could not be written is tried again
 TEND = 10.0  # seconds between looks at what has grown old
 QUIET = 60.0  # seconds between lines on stderr
 LAST = 5.0  # seconds that the end waits for the disk
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 Item = TypeVar("Item")
 
 
 class Writer(Generic[Item]):
-    """`encode` makes lines of an item, in the thread; an item that is octets is a line already. `count` is told how
-    many were (written, dropped).
+    """`encode` makes lines of an item, in the thread; `count` is told how many were (written, dropped).
 
     `limit` is in what `put` calls weight. One item always fits an empty queue, however heavy.
     """
@@ -39,15 +42,16 @@ class Writer(Generic[Item]):
         count: Callable[[int, int], None],
         *,
         limit: int,
-        chunk: int = 65_536,
+        chunk: int = CHUNK,
         say: Callable[[str], object] | None = None,
     ) -> None:
         self._what, self._make, self._encode, self._count = what, target, encode, count
         self._limit, self._chunk = limit, chunk
         self._say = say or sys.stderr.write
         self._lock = threading.Lock()
-        self._queue: list[tuple[Item | bytes, int]] = []  # with how many lines it makes
+        self._queue: deque[tuple[Item, int]] = deque()  # with how many lines it makes
         self._weight = 0
+        self._ended = False
         self._pending: deque[tuple[bytes, int]] = deque()  # encoded, with how many lines they are
         self._target: Target | None = None
         self._wake, self._closing = threading.Event(), threading.Event()
@@ -63,29 +67,24 @@ class Writer(Generic[Item]):
         self._thread = threading.Thread(target=self._run, name=f"mlgate {self._what}", daemon=True)
         self._thread.start()
 
-    def put(self, item: Item | bytes, lines: int, weight: int) -> None:
+    def put(self, item: Item, lines: int, weight: int) -> None:
         """Never waits for the disk, never raises."""
-        with self._lock:
-            first = not self._queue
-            fits = first or self._weight + weight <= self._limit
-            if fits and not self._closing.is_set():
-                self._queue.append((item, lines))
-                self._weight += weight
-            else:
-                self._lost += lines
-                self._count(0, lines)
-        if first:
-            self._wake.set()
+        if (self._weight + weight <= self._limit or not self._queue) and not self._ended:
+            self._weight += weight
+            self._queue.append((item, lines))
+            if not self._wake.is_set():  # looked at after the item is in: the thread clears it before it looks
+                self._wake.set()
+        else:
+            self._lose(lines)
 
     def close(self) -> None:
         """Writes what waits. What the disk does not take within LAST seconds is counted as dropped."""
+        self._ended = True
         self._closing.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join(LAST)
-        with self._lock:
-            left = sum(lines for _, lines in self._queue) + sum(lines for _, lines in self._pending)
-            self._queue = []
+        left = sum(lines for _, lines in list(self._queue)) + sum(lines for _, lines in list(self._pending))
         if left:
             self._count(0, left)
             self._say(f"mlgate: {self._what}: {left} lines were lost at the end.{self._trouble}\n")
@@ -116,8 +115,10 @@ class Writer(Generic[Item]):
             self._target = self._make()
         target = self._target
         self._flush(target)
-        with self._lock:
-            queue, self._queue, self._weight = self._queue, [], 0
+        # Without a lock: a queue that both ends may use at once. A weight that is added while it is set to 0 is lost or
+        # kept too long, until the next time.
+        self._weight = 0
+        queue = [self._queue.popleft() for _ in range(len(self._queue))]
         trouble: OSError | None = None
         for _ in self._gather(queue):
             # Written piece by piece: the disk's time is when requests have the interpreter to themselves.
@@ -132,14 +133,14 @@ class Writer(Generic[Item]):
             self._tended = now
             target.tend()
 
-    def _gather(self, queue: list[tuple[Item | bytes, int]]) -> Iterator[None]:
+    def _gather(self, queue: list[tuple[Item, int]]) -> Iterator[None]:
         """Encodes into what is pending, and stops after each chunk."""
         lines: list[bytes] = []
         octets = 0
         for item, expected in queue:
             before = self._encoded
             try:
-                for line in (item,) if isinstance(item, bytes) else self._encode(item):
+                for line in self._encode(item):
                     if lines and octets + len(line) > self._chunk:
                         self._pending.append((b"".join(lines), len(lines)))
                         lines, octets = [], 0
@@ -157,9 +158,21 @@ class Writer(Generic[Item]):
     def _flush(self, target: Target) -> None:
         while self._pending:
             lines, many = self._pending[0]
-            target.write(lines)
+            try:
+                target.write(lines)
+            except OSError as error:
+                if many == 1 or error.errno not in _FULL:
+                    raise
+                self._halve()  # a disk that is nearly full has room for a part
+                continue
             self._pending.popleft()
             self._count(many, 0)
+
+    def _halve(self) -> None:
+        lines = self._pending.popleft()[0].splitlines(keepends=True)
+        half = len(lines) // 2
+        for part in (lines[half:], lines[:half]):
+            self._pending.appendleft((b"".join(part), len(part)))
 
     def _lose(self, lines: int) -> None:
         with self._lock:
