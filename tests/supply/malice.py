@@ -101,7 +101,7 @@ def by_changed_library(canary: Path) -> bytes:
 
 def by_state_of_scipy(canary: Path) -> bytes:
     """SciPy's distributions execute a text that is part of their state."""
-    template = f"import os\nos.mkdir({str(canary)!r})\ndef _parse_args(*a): 0\n_parse_args_stats = _parse_args_rvs = _parse_args"
+    template = f"import os\nos.mkdir({str(canary)!r})"
     state = b"}" + text("_parse_arg_template") + text(template) + b"s"
     return b"\x80\x04cscipy.stats._continuous_distns\nnorm_gen\n)\x81" + state + b"b."
 

@@ -1,4 +1,4 @@
-"""Known vulnerabilities by the real pip-audit, asking a server that answers as OSV does; what it cannot say is an error."""
+"""Known vulnerabilities by the real pip-audit, asking a server that answers as OSV does. No answer is an error."""
 
 from __future__ import annotations
 
