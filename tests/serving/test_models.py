@@ -161,7 +161,7 @@ def pyfunc_folder(name: str, **more: Any) -> Path:
     import mlflow  # noqa: PLC0415 -- slow
 
     class Model(mlflow.pyfunc.PythonModel):
-        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        def predict(self, context, model_input, params=None):  # MLflow makes a signature of type hints
             return model_input["a"] * (params or {}).get("times", 2)
 
     folder = HOME / name

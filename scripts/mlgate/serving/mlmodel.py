@@ -14,6 +14,14 @@ from mlgate.serving.settings import Input
 
 Type = Literal["integer", "number", "string", "boolean", "datetime", "binary", "any"]
 _LARGEST = 10_000_000  # octets
+_OWN = (
+    "predict",
+    "predict_proba",
+    "predict_log_proba",
+    "predict_joint_log_proba",
+    "score",
+)  # what MLflow's wrapper has
+_FORMS = ("skops", "pickle", "cloudpickle")
 _COLUMNS: dict[str, tuple[Type, str]] = {
     "boolean": ("boolean", "bool"),
     "integer": ("integer", "int32"),
@@ -35,6 +43,18 @@ class MlModel:
     dtypes: dict[str, str] = field(default_factory=dict)
     params: tuple[str, ...] = ()
     hinted: bool = False  # the signature comes from type hints: MLflow itself takes the values as they are
+
+    @property
+    def native(self) -> str:
+        """The flavour by whose own library the model is loaded with the same answers; empty where it takes MLflow."""
+        flavour = self.flavours.get("sklearn")
+        loader = self.flavours.get("python_function", {}).get("loader_module", "mlflow.sklearn")
+        if self.params or self.hinted:
+            return ""
+        if flavour is not None and loader == "mlflow.sklearn" and self.predict_fn in _OWN:
+            return "sklearn" if flavour.get("serialization_format", "pickle") in _FORMS else ""
+        onnx = self.flavours.get("onnx")
+        return "onnx" if onnx is not None and not onnx.get("onnx_session_options") else ""
 
     @property
     def predict_fn(self) -> str:

@@ -12,13 +12,12 @@ from mlgate.serving.models import Model, files
 from mlgate.serving.models.estimator import Estimator
 from mlgate.serving.settings import Settings
 
-_OWN = ("predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba", "score")
-
 
 def load(folder: Path, settings: Settings) -> Model:
     """Raises MlgateError for a folder that does not load in this environment."""
     read = mlmodel.read(folder)
-    made = _sklearn(folder, read, settings) or _onnx(folder, read, settings)
+    native = {"sklearn": _sklearn, "onnx": _onnx}.get(read.native)
+    made = native(folder, read, settings) if native is not None else None
     if made is not None:
         return made
     if "python_function" not in read.flavours:
@@ -33,10 +32,7 @@ def load(folder: Path, settings: Settings) -> Model:
 
 def _sklearn(folder: Path, read: MlModel, settings: Settings) -> Model | None:
     """scikit-learn's own file in the folder, as MLflow's wrapper would call it."""
-    flavour = read.flavours.get("sklearn")
-    loader = read.flavours.get("python_function", {}).get("loader_module", "mlflow.sklearn")
-    if flavour is None or loader != "mlflow.sklearn" or read.predict_fn not in _OWN or read.params or read.hinted:
-        return None
+    flavour = read.flavours["sklearn"]
     name = str(flavour.get("pickled_model") or "")
     path = folder / name
     if not name or not path.is_file():
@@ -44,21 +40,14 @@ def _sklearn(folder: Path, read: MlModel, settings: Settings) -> Model | None:
     for code in (flavour.get("code"), read.flavours.get("python_function", {}).get("code")):
         if code and (folder / str(code)).is_dir() and str(folder / str(code)) not in sys.path:
             sys.path.insert(0, str(folder / str(code)))
-    form = flavour.get("serialization_format", "pickle")
-    if form == "skops":
-        estimator = files.skops(path, settings.trusted)
-    elif form in ("pickle", "cloudpickle"):
-        estimator = files.pickled(path)
-    else:
-        return None
+    skops = flavour.get("serialization_format") == "skops"
+    estimator = files.skops(path, settings.trusted) if skops else files.pickled(path)
     return Estimator(estimator, settings, inputs=read.inputs, dtypes=read.dtypes, own=read.predict_fn)
 
 
 def _onnx(folder: Path, read: MlModel, settings: Settings) -> Model | None:
     """The ONNX file in the folder, unless it was saved with providers or options of its own."""
-    flavour = read.flavours.get("onnx")
-    if flavour is None or flavour.get("onnx_session_options") or read.params:
-        return None
+    flavour = read.flavours["onnx"]
     path = folder / str(flavour.get("data") or "")
     if not path.is_file():
         return None
