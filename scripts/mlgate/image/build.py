@@ -85,7 +85,9 @@ def _command(engine: Engine, plan: Plan, folder: Path, builder: Builder, cache: 
     if builder == "buildx":
         command += ["--provenance=false", "--sbom=false"]  # one manifest, whose digest is the image's
     if builder != "plain":
-        command += ["--build-arg", "BUILDKIT_INLINE_CACHE=1", "--build-arg", f"SOURCE_DATE_EPOCH={plan.created}"]
+        command += ["--build-arg", f"SOURCE_DATE_EPOCH={plan.created}"]
+        if cache:  # what a later build can take up again is written into the image, which then has another digest
+            command += ["--build-arg", "BUILDKIT_INLINE_CACHE=1"]
         for reference in cache:
             command += ["--cache-from", f"type=registry,ref={reference}" if builder == "buildx" else reference]
     return command
