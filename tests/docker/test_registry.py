@@ -170,6 +170,52 @@ def test_an_index_is_promoted_with_its_images(engine: Engine, small: Local, name
     assert registries.exists(engine, target) == found
 
 
+class ListsReferrers:
+    """A registry of OCI's second version: what refers to an image is in a list, and not under a tag."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def add(self, repository: str, data: object) -> str:
+        octets = json.dumps(data).encode()
+        digest = "sha256:" + hashlib.sha256(octets).hexdigest()
+        self.kept[f"/v2/{repository}/manifests/{digest}"] = self.kept[f"/v2/{repository}/blobs/{digest}"] = octets
+        return digest
+
+    def answer(self, method: str, path: str, _: object, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        if "/referrers/" in path:
+            repository, _, digest = path.removeprefix("/v2/").partition("/referrers/")
+            manifests = [
+                {"digest": "sha256:" + hashlib.sha256(octets).hexdigest()}
+                for name, octets in self.kept.items()
+                if name.startswith(f"/v2/{repository}/manifests/") and digest.encode() in octets
+            ]
+            return 200, {"Content-Type": api.INDEXES[0]}, json.dumps({"manifests": manifests}).encode()
+        if method == "PUT":
+            self.kept[path] = body
+            return 201, {}, b""
+        if method == "POST" and "mount=" in path:
+            target, _, rest = path.partition("/blobs/uploads/?mount=")
+            digest, _, source = rest.partition("&from=")
+            self.kept[f"{target}/blobs/{digest}"] = self.kept[f"/v2/{source}/blobs/{digest}"]
+            return 201, {}, b""
+        if path in self.kept:
+            return 200, {"Content-Type": api.MANIFESTS[0]}, b"" if method == "HEAD" else self.kept[path]
+        return 404, {}, b"{}"
+
+
+def test_what_a_newer_registry_lists_about_an_image_goes_with_it(engine: Engine) -> None:
+    there = ListsReferrers()
+    config = {"digest": there.add("visits", {"config": {}}), "size": 14}
+    digest = there.add("visits", {"config": config, "layers": []})
+    paper = there.add("visits", {"config": config, "layers": [], "subject": {"digest": digest}})
+    with Door(there.answer) as door:
+        name = Reference.parse(door.address.removeprefix("http://") + "/visits")
+        assert promote(engine, name.at(digest), Reference.parse(f"{name.name}-production:v1")) == digest
+    assert f"/v2/visits-production/manifests/{paper}" in there.kept
+    assert there.kept["/v2/visits-production/manifests/v1"] == there.kept[f"/v2/visits/manifests/{digest}"]
+
+
 def test_only_a_digest_is_promoted(engine: Engine, small: Local, name: Reference) -> None:
     with pytest.raises(MlgateError, match="not pinned by digest"):
         promote(engine, name.tagged("v1"), name.tagged("v2"))

@@ -99,6 +99,16 @@ class Api:
             raise MlgateError(f"the registry gave other octets than {reference} names: their digest is {found.digest}.")
         return found
 
+    def referrers(self, repository: str, digest: str) -> list[str]:
+        """Digests of what is said about an image, where the registry keeps a list of it: signatures, statements."""
+        answer = self.ask("GET", f"/v2/{repository}/referrers/{digest}", repository)
+        if answer.status_code != 200:
+            return []
+        try:
+            return [str(one["digest"]) for one in answer.json()["manifests"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise MlgateError(f"{self.registry} tells what refers to {digest}, and it cannot be read.") from error
+
     def put(self, repository: str, name: str, manifest: Manifest) -> None:
         answer = self.ask(
             "PUT", f"/v2/{repository}/manifests/{name}", repository,

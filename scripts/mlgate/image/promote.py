@@ -10,7 +10,8 @@ from mlgate.image.api import INDEXES, Api, Manifest, connect
 from mlgate.image.engine import Engine
 from mlgate.image.reference import Reference
 
-# Where signatures and statements about an image are kept: beside it, under tags made of its digest.
+# Where signatures and statements about an image are kept: beside it, under tags made of its digest; newer registries
+# keep a list of them instead.
 PAPERS = (".sig", ".att", ".sbom", "")
 
 
@@ -40,6 +41,11 @@ def promote(engine: Engine, source: Reference, target: Reference) -> str:
         if paper is not None:
             copying.all_of(paper)
             here.put(target.repository, tag, paper)
+    for digest in there.referrers(source.repository, source.digest):
+        paper = there.manifest(source.at(digest))
+        if paper is not None:
+            copying.all_of(paper)
+            here.put(target.repository, digest, paper)
     found = here.manifest(Reference(target.registry, target.repository, target.tag, source.digest))
     if found is None or found.digest != source.digest:
         raise MlgateError(f"{target.name} does not have {source.digest} although it took it.")
