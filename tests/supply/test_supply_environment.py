@@ -73,13 +73,7 @@ def osv() -> Iterator[Osv]:
 
 
 def audit(osv: Osv, *wanted: tuple[str, str], accepted: tuple[Accepted, ...] = ()) -> list[Check]:
-    return environment.audit(
-        [Package(*one) for one in wanted],
-        accepted=accepted,
-        today=TODAY,
-        environ=osv.environ,
-        ignore_file="ignore.yaml",
-    )
+    return environment.audit([Package(*one) for one in wanted], accepted=accepted, today=TODAY, environ=osv.environ)
 
 
 def accept(name: str, until: dt.date = TODAY) -> Accepted:
@@ -104,20 +98,25 @@ def test_what_is_accepted_warns_until_its_day_is_over(name: str, osv: Osv) -> No
     assert [check.verdict for check in checks] == [Verdict.PASS, Verdict.WARN]
     assert "not reachable" in checks[1].reason
     late = audit(osv, ("requests", "2.19.0"), accepted=(accept(name, TODAY - dt.timedelta(days=1)),))
-    assert late[0].verdict is Verdict.ERROR
-    assert {check.id for check in late} >= {"supply.environment.requests.PYSEC-2018-28", f"supply.ignore.{name}"}
+    assert [check.verdict for check in late] == [Verdict.FAIL, Verdict.FAIL]
 
 
-def test_an_expired_entry_is_an_error_even_where_nothing_is_found(osv: Osv) -> None:
-    checks = audit(osv, ("numpy", "2.1.0"), accepted=(accept("PYSEC-1", TODAY - dt.timedelta(days=1)),))
-    assert checks[0].verdict is Verdict.ERROR
-    assert checks[1].location is not None
-    assert checks[1].location.line == 3
+def test_an_expired_entry_is_an_error_even_where_nothing_is_found() -> None:
+    entries = [accept("PYSEC-1", TODAY - dt.timedelta(days=1)), accept("PYSEC-2", TODAY)]
+    checks = ignore.expired(entries, TODAY, file="ignore.yaml")
+    assert [(check.id, check.verdict) for check in checks] == [("supply.ignore.PYSEC-1", Verdict.ERROR)]
+    assert checks[0].location is not None
+    assert checks[0].location.line == 3
 
 
 def test_an_entry_that_is_not_needed_any_more_is_said(osv: Osv) -> None:
-    checks = audit(osv, ("numpy", "2.1.0"), accepted=(accept("PYSEC-1"),))
-    assert [check.verdict for check in checks] == [Verdict.PASS, Verdict.WARN]
+    met: set[str] = set()
+    environment.audit([Package("requests", "2.19.0")], today=TODAY, environ=osv.environ, met=met)
+    assert met >= {"PYSEC-2018-28", "CVE-2018-18074"}
+    checks = ignore.unused([accept("cve-2018-18074"), accept("PYSEC-1")], met, file="ignore.yaml")
+    assert [check.verdict for check in checks] == [Verdict.WARN]
+    assert "PYSEC-1" in checks[0].reason
+    assert "18074" not in checks[0].reason
 
 
 def test_no_answer_is_an_error(osv: Osv) -> None:

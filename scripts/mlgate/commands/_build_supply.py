@@ -27,7 +27,7 @@ def image(engine: Engine, image: str, source: Source, planned: Planned, folder: 
 
     `folder` gets the SBOM. What could not be looked up is an `error`, whatever else was found.
     """
-    from mlgate.supply import environment, imagefiles, licences, sbom, scanners  # noqa: PLC0415 -- few verbs build
+    from mlgate.supply import environment, ignore, imagefiles, licences, sbom, scanners  # noqa: PLC0415 -- few verbs build
 
     scan, today = source.config.image.scan, dt.datetime.now(dt.UTC).date()
     found = Found()
@@ -47,8 +47,9 @@ def image(engine: Engine, image: str, source: Source, planned: Planned, folder: 
         reason = f"Lists of packages that nothing here reads: {', '.join(installed.unread[:5])}."
         found.checks.append(_check("sbom", "every package is known", Verdict.WARN, reason))
     accepted, file = _accepted(source, today, found)
+    met: set[str] = set()
     if scan.environment:
-        found.checks += environment.audit(installed.python, accepted=accepted, today=today, ignore_file=file)
+        found.checks += environment.audit(installed.python, accepted=accepted, today=today, met=met)
     else:
         reason = "The installed packages were not looked up: `image.scan.environment` is false."
         found.checks.append(_check("environment", "vulnerabilities of Python packages", Verdict.WARN, reason))
@@ -56,9 +57,9 @@ def image(engine: Engine, image: str, source: Source, planned: Planned, folder: 
     found.checks += licences.checks(
         installed.python, allow=scan.allow_licences, deny=scan.deny_licences, known=scan.licences
     )
-    found.checks += scanners.run(
-        scan.scanner, image, severity=scan.severity, accepted=accepted, today=today, ignore_file=file
-    )
+    found.checks += scanners.run(scan.scanner, image, severity=scan.severity, accepted=accepted, today=today, met=met)
+    if not any(check.verdict is Verdict.ERROR for check in found.checks):  # else not everything was looked at
+        found.checks += ignore.unused(accepted, met, file=file)
     return found
 
 

@@ -33,11 +33,12 @@ def audit(
     accepted: Sequence[Accepted] = (),
     today: dt.date,
     environ: Mapping[str, str] | None = None,
-    ignore_file: str = "",
+    met: set[str] | None = None,
 ) -> list[Check]:
     """One check for the whole, one per vulnerability and per package that could not be looked up.
 
     MLGATE_OSV_URL in the environment names an OSV server to ask; else the package index is asked, as pip-audit does.
+    `met` takes the ids that were found, accepted or not.
     """
     env = dict(environ if environ is not None else os.environ)
     wanted = {(one.key, one.version): one for one in packages if one.kind == "pypi"}
@@ -48,18 +49,18 @@ def audit(
     except MlgateError as error:
         return [_whole(Verdict.ERROR, f"The packages could not be looked up: {error.message}", error.fix)]
     checks = list(_judge(answer, set(wanted), accepted, today))
-    expired = ignore.expired(accepted, today, file=ignore_file)
-    met = {one for entry in answer for found in entry.get("vulns", ()) for one in _ids(found)}
-    met |= {canonical(str(entry.get("name"))) for entry in answer if "skip_reason" in entry}
-    bad = [one for one in (*checks, *expired) if one.verdict is not Verdict.WARN]
+    if met is not None:
+        met |= {one for entry in answer for found in entry.get("vulns", ()) for one in _ids(found)}
+        met |= {canonical(entry["name"]) for entry in answer if "skip_reason" in entry}
+    bad = [one for one in checks if one.verdict is not Verdict.WARN]
     if bad:
         verdict = max((one.verdict for one in bad), key=lambda one: one.rank)
-        reason = f"{len(wanted)} packages; {len(bad)} findings are open."
+        reason = f"{len(wanted)} packages, of which {len(bad)} findings are open."
     else:
         verdict = Verdict.PASS
         accepted_now = f"; {len(checks)} accepted for now" if checks else ""
         reason = f"{len(wanted)} packages looked up, none with a known vulnerability that is open{accepted_now}."
-    return [_whole(verdict, reason), *checks, *expired, *ignore.unused(accepted, met, file=ignore_file)]
+    return [_whole(verdict, reason), *checks]
 
 
 def _whole(verdict: Verdict, reason: str, fix: str = "") -> Check:

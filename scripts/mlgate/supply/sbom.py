@@ -122,7 +122,7 @@ def cyclonedx(bill: Bill) -> str:
         version=bill.version or None,
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref=f"model:{bill.model}",
-        hashes=[sha256(bill.model_digest)],
+        hashes=[sha256(bill.model_digest.removeprefix("sha256:"))],
     )
     whole = Component(
         name=bill.name,
@@ -173,7 +173,7 @@ def spdx(bill: Bill) -> str:
         "name": bill.model,
         "primaryPackagePurpose": "OTHER",
         "comment": "The model. The digest is the sha256 over the sorted list of its paths and their digests.",
-        "checksums": [_checksum(bill.model_digest)],
+        "checksums": [_checksum(bill.model_digest.removeprefix("sha256:"))],
     }
     parts = [_spdx_package(package, bill.system, number) for number, package in enumerate(bill.packages, 1)]
     relations = [_relation("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-image")]

@@ -15,7 +15,6 @@ from typing import Any
 
 from mlgate.errors import MlgateError
 from mlgate.model import Check, Verdict
-from mlgate.supply import ignore
 from mlgate.supply.ignore import Accepted
 
 GROUP = "supply"
@@ -60,9 +59,12 @@ def run(
     accepted: Sequence[Accepted] = (),
     today: dt.date,
     environ: Mapping[str, str] | None = None,
-    ignore_file: str = "",
+    met: set[str] | None = None,
 ) -> list[Check]:
-    """One check for the whole, one for each open finding. `severity`: the mildest that fails."""
+    """One check for the whole, one for each open finding. `severity`: the mildest that fails.
+
+    `met` takes the ids that were found, accepted or not.
+    """
     if scanner in (None, "none"):
         reason = "The packages of the image's system were not looked up: `image.scan.scanner` names no scanner."
         fix = "image:\n  scan:\n    scanner: trivy   # or grype; it has to be on the runner"
@@ -72,8 +74,9 @@ def run(
         answer = _ask(str(scanner), image, env)
     except MlgateError as error:
         return [_whole(Verdict.ERROR, f"The image could not be audited: {error.message}", error.fix)]
-    checks = _judge(answer, str(scanner), severity, [one for one in accepted if one.until >= today])
-    return [*checks, *ignore.expired(accepted, today, file=ignore_file)]
+    if met is not None:
+        met |= {name for hole in answer.holes for name in (hole.id, *hole.also)}
+    return _judge(answer, str(scanner), severity, [one for one in accepted if one.until >= today])
 
 
 def _whole(verdict: Verdict, reason: str, fix: str = "") -> Check:
