@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 import yaml
 
+import tools
 from builder import Repo, environment, md5
 from engine.building import COLUMNS, SKLEARN, locked
 from jobs import environ
@@ -65,8 +67,8 @@ class Passed:
         self.repo.write("src/train.py", "# trains\n")
         self.repo.write("requirements.txt", locked(*SKLEARN))
         self.settings: dict[str, Any] = {**yaml.safe_load(_CONFIG), **(config or {})}
-        self.write_config()
         self.before = self.repo.commit("Start")
+        self.write_config()
         self.train()
         self.repo.commit("Train")
         self.repo.git("push", "--quiet", "origin", "main")
@@ -152,6 +154,22 @@ class Passed:
             done = self.job(verb)
             assert done.returncode == 0, done.stdout + done.stderr
         assert "may be deployed" in done.stdout, done.stdout
+
+    def store(self) -> None:
+        """What DVC tracks, pushed to a folder by the real DVC, so that other clones can pull it."""
+        dvc = tools.script("dvc")
+        env = environment(DVC_NO_ANALYTICS="1", PATH=f"{dvc.parent}:{os.environ['PATH']}")
+        remote = str(self.folder / "storage")
+        for args in (
+            ["init", "--quiet"],
+            ["remote", "add", "--default", "storage", remote],
+            ["commit", "--force"],
+            ["push"],
+        ):
+            done = subprocess.run(
+                [dvc, *args], cwd=self.repo.path, env=env, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
 
     def ledger_is_here(self) -> None:
         """The ledger in `origin`: no job's token is asked for, because it is a folder."""

@@ -77,9 +77,17 @@ def product(folder: Path) -> Path:
 
 
 def act(
-    repo: Path, event: str, payload: dict[str, Any], forge: FakeGitHub, *, secrets: dict[str, str] | None = None
+    repo: Path,
+    event: str,
+    payload: dict[str, Any],
+    forge: FakeGitHub,
+    *,
+    secrets: dict[str, str] | None = None,
+    more: dict[str, str] | None = None,
+    timeout: float = 300,
 ) -> Walk:
-    """`repo` is the consumer's clone with the event's commit checked out; jobs clone origin.git beside it."""
+    """`repo` is the consumer's clone with the event's commit checked out; jobs clone origin.git beside it. `more` are
+    variables of the runner."""
     folder = repo.parent
     (folder / "event.json").write_text(json.dumps(payload))
     # Where the forge is pushed to is the repository beside the clone, too.
@@ -99,6 +107,7 @@ def act(
         "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
         "MLGATE_TEST_ARTIFACTS": str(folder / "artifacts"),
     }
+    env |= more or {}
     command = [
         *(tools.act(), event, "--eventpath", folder / "event.json", "--json"),
         *(
@@ -122,7 +131,7 @@ def act(
         env=surroundings | {"XDG_CACHE_HOME": str(folder / "xdg"), "GITHUB_TOKEN": TOKEN, **(secrets or {})},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=timeout,
         check=False,
     )
     log = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
