@@ -18,6 +18,7 @@ from mlgate.commands._deciding import FOLDER
 from mlgate.commands._ledger import open_ledger
 from mlgate.commands._records import SIGNED
 from mlgate.commands._run import STATE, Run, relative, say, write_text
+from mlgate.commands._signing_login import logged_in
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.judge import record
@@ -87,6 +88,16 @@ class _Paper:
     help="Send what cosign signs to the public transparency log, which names the image for everybody.",
 )
 @click.option("--plain-http", envvar="MLGATE_PLAIN_HTTP", is_flag=True, help="The registry has no TLS.")
+@click.option(
+    "--registry-user",
+    envvar="MLGATE_REGISTRY_USER",
+    default="",
+    metavar="NAME",
+    help="User of the registry; MLGATE_REGISTRY_PASSWORD has the password. Default: this job's own at its forge.",
+)
+@click.option(
+    "--where-asked", is_flag=True, help="Sign only where mlgate.yaml says `image.sign: cosign`; else end well without."
+)
 def sign(
     *,
     config: str,
@@ -98,6 +109,8 @@ def sign(
     model_files: Path | None,
     transparency_log: bool,
     plain_http: bool,
+    registry_user: str,
+    where_asked: bool,
     debug: bool,
 ) -> int:
     """Sign decision records and image statements with a key, each in a DSSE envelope beside it.
@@ -107,6 +120,9 @@ def sign(
     of that decision. What this key has signed already stays as it is.
     """
     run = Run.start(config, working_directory)
+    if where_asked and not _asked(run, images):
+        say(run.forge, "Nothing is signed by a key: no image of this run asks for it (`image.sign: cosign`).\n")
+        return 0
     papers = _papers(run, decisions, images)
     about = [(paper, paper.image) for paper in papers if paper.image is not None]
     if registry is None:
@@ -116,7 +132,18 @@ def sign(
             "there is no image statement, and the registry or the model was to be signed.",
             fix="Run `mlgate build-image` first, or name one with --image-statement.",
         )
-    key = keys.load(spec, os.environ, lambda: cosign.find(os.environ, log=transparency_log, plain=plain_http))
+    names = [made.name for _, made in about] if registry else []
+    with logged_in(names, run.forge.image_registry(), registry_user.strip(), os.environ) as environ:
+        key = keys.load(spec, environ, lambda: cosign.find(environ, log=transparency_log, plain=plain_http))
+        lines = _signed(papers, key, model_files, registry=bool(registry))
+    run.forge.set_outputs({"verdict": "pass", "signed": str(len(papers)), "key-sha256": _fingerprint(key)})
+    say(run.forge, "\n".join(lines) + "\n")
+    return 0
+
+
+def _signed(papers: Sequence[_Paper], key: Key, model_files: Path | None, *, registry: bool) -> list[str]:
+    """Sign each, and say what came of it."""
+    about = [(paper, paper.image) for paper in papers if paper.image is not None]
     lines = [f"Key {key.name}, sha256 of its public part {_fingerprint(key)}"]
     lines += [f"{relative(paper.path)}: {_envelope(paper, key)}" for paper in papers]
     for paper, made in about:
@@ -124,9 +151,26 @@ def sign(
             lines.append(f"{model_files.name}: {_model(paper, made, model_files, key)}")
         if registry:
             lines.append(f"{made.reference}: {_in_registry(made, key)}")
-    run.forge.set_outputs({"verdict": "pass", "signed": str(len(papers)), "key-sha256": _fingerprint(key)})
-    say(run.forge, "\n".join(lines) + "\n")
-    return 0
+    return lines
+
+
+def _asked(run: Run, chosen: Sequence[Path]) -> bool:
+    """Whether an image is to be signed by a key. Raises MlgateError where its signature cannot be made here."""
+    signs = {}
+    for loaded in map(run.load, run.config_files()):
+        if not isinstance(loaded, Config):
+            raise loaded.error
+        signs[loaded.model] = loaded
+    found = set()
+    for path in chosen or _images.found(run):
+        own = signs.get(statement.Statement.parse(_read(path, "a statement about an image")[1]).predicate.model)
+        if own is not None and own.image.sign == "attest" and run.forge.name not in ("github", "none"):
+            raise MlgateError(
+                "`attest` signs by the identity of a workflow on GitHub, and this job is elsewhere.",
+                file=own.file, line=own.line("image"), key="image.sign", fix="Use `cosign` with a key, or `none`.",
+            )  # fmt: skip
+        found.add(own.image.sign if own else "none")
+    return "cosign" in found
 
 
 def _wants_cosign(run: Run, model: str) -> bool:
