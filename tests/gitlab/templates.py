@@ -13,11 +13,12 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "gitlab-templates"
-VERBS = ("compare", "report", "doctor", "init", "validate-data", "train")
-PIPELINE = "ml-pipeline"
-NAMES = (*VERBS, PIPELINE)
+VERBS = ("compare", "report", "doctor", "init", "validate-data", "train", "build-image", "register")
+PIPELINE, BUILD = "ml-pipeline", "model-build"
+NAMES = (*VERBS, PIPELINE, BUILD)
 # Where and in what a job runs: GitHub says these in a workflow, so actions have no such inputs.
 PLACE = {"stage", "image", "judge-image", "commit-image", "prepare-image", "setup", "job-prefix", "mlgate-source"}
+PLACE |= {"build-image", "register-image", "docker", "docker-image"}
 PLACE |= {"expire-in", "inputs-expire-in"}  # GitHub's workflow says these in days
 _BLOCK = re.compile(r"\$\[\[\s*inputs\.([a-z-]+)\s*\]\]")
 
@@ -110,7 +111,8 @@ def variables(job: dict[str, Any]) -> dict[str, str]:
 
 def option_variables(verb: str) -> set[str]:
     """The environment variables that are options of a verb."""
-    command = importlib.import_module(f"mlgate.commands.{verb.replace('-', '_')}").command
+    module = importlib.import_module(f"mlgate.commands.{verb.replace('-', '_')}")
+    command = module.sign if verb == "_signing" else module.command  # `mlgate audit sign`
     names: set[str] = set()
     for parameter in command.params:
         names |= {parameter.envvar} if isinstance(parameter.envvar, str) else set(parameter.envvar or ())

@@ -14,20 +14,37 @@ import yaml
 import tools
 from mlgate import __version__
 
-from .templates import NAMES, PIPELINE, PLACE, ROOT, VERBS, accepts, load, option_variables, variables
+from .templates import BUILD, NAMES, PIPELINE, PLACE, ROOT, VERBS, accepts, load, option_variables, variables
 
 pytestmark = pytest.mark.gitlab
 # A token that only the forge's own variables bring, and what GitLab gives a job anyway: CI/CD variables.
 # And folders that a template, which knows where artifacts lie, chooses by itself.
-ONLY_ACTIONS = {"github-token", "env", "handed", "inputs", "proposal"}
-VERBS_OF = {**{verb: (verb,) for verb in VERBS}, PIPELINE: ("doctor", "validate-data", "train", "compare", "report")}
+ONLY_ACTIONS = {"github-token", "env", "handed", "inputs", "proposal", "registry-password"}
+ONLY_TEMPLATES = {"register": {"registry-user"}}  # for what signs; there, a login is a step of its own
+# Every template's `image` is that of its job, and `push` is to a remote of DVC.
+NAMED_ELSE = {"build-image": {"image": "repository", "push": "push-image"}}
+VERBS_OF = {
+    **{verb: (verb,) for verb in VERBS},
+    "register": ("register", "_signing"),
+    PIPELINE: ("doctor", "validate-data", "train", "compare", "report"),
+    BUILD: ("build-image", "register", "_signing"),
+}
 NOT_IN_THE_GATE = {
     *("data", "contract", "optional", "verify"),  # what is checked, and how far, is said by mlgate.yaml
     *("smoke", "push", "commit", "commit-branch", "commit-image"),  # a gate makes no model to be committed
     *("quarantine", "data-docs", "expire-in"),  # its run job hands over what the judge reads and nothing else
     *("prepare", "prepare-image"),  # its run job always does
 }
+NOT_IN_THE_BUILD = {
+    *("push-image", "preview", "prepare", "prepare-image"),  # what it builds is deployed, and it always prepares
+    # one version after the other, as mlgate.yaml says
+    *("version", "bump", "alias", "model-name", "image-statement", "model-path", "run-name", "push-tags"),
+}
 JUDGES = [
+    ("build-image", "mlgate-build"),
+    ("register", "mlgate-register"),
+    (BUILD, "mlgate-build"),
+    (BUILD, "mlgate-register"),
     ("compare", "mlgate-compare"),
     ("report", "mlgate-report"),
     ("init", "mlgate-init"),
@@ -44,6 +61,8 @@ WITH_PROJECT_CODE = [
     ),
     ("train", "mlgate-train", [_EVIDENCE.format("train"), "./.mlgate/proposal/"]),
     ("compare", "mlgate-prepare", [_EVIDENCE.format("prepare"), "./.mlgate/inputs/"]),
+    ("build-image", "mlgate-fetch", ["./.mlgate/inputs/"]),
+    (BUILD, "mlgate-fetch", ["./.mlgate/inputs/"]),
     (
         PIPELINE,
         "mlgate-run",
@@ -158,6 +177,16 @@ def test_no_input_takes_more_than_it_needs(name: str, key: str) -> None:
         ("tracking-uri", "sqlite:///mlruns.db"),
         ("commit-branch", "retrain/visits"),
         ("expire-in", "1 day"),
+        ("repository", "$CI_REGISTRY_IMAGE/models"),
+        ("repository", "registry.example.com:5050/acme/visits"),
+        ("layer-cache", "${CI_REGISTRY_IMAGE}/cache"),
+        ("tag", "$CI_COMMIT_REF_SLUG"),
+        ("base", f"python:3.13-slim@sha256:{'0f' * 32}"),
+        ("registry-user", "gitlab+deploy-token-1"),
+        ("version", "v1.2.0"),
+        ("gitlab-uri", "$CI_API_V4_URL/projects/$CI_PROJECT_ID/ml/mlflow"),
+        ("docker", "runner"),
+        ("docker-image", "$CI_REGISTRY/mirror/docker:28-dind"),
         ("mlgate-source", "mlgate==1.2.3rc1"),
         ("mlgate-source", "/opt/mlgate-1.2.3-py3-none-any.whl"),
         ("mlgate-source", "https://example.com/mlgate-1.2.3-py3-none-any.whl#sha256=00ff"),
@@ -191,6 +220,12 @@ def test_what_users_need_is_taken(key: str, value: str) -> None:
         ("smoke", "0"),
         ("commit", "main"),
         ("verify", "nothing"),
+        ("repository", "--help"),
+        ("tag", "-x"),
+        ("version", "latest"),
+        ("alias", "production"),
+        ("gitlab-uri", "http://ada:secret@example.com"),
+        ("docker", "tcp://docker:2375"),
         ("commit-branch", "-d"),
     ],
 )
@@ -231,9 +266,11 @@ def test_the_variables_are_options_of_the_verbs(name: str) -> None:
 def test_actions_and_templates_have_the_same_options(verb: str) -> None:
     action = yaml.safe_load((ROOT / "actions" / verb / "action.yml").read_text("utf-8"))["inputs"]
     template = load(verb).inputs
-    assert set(action) - ONLY_ACTIONS == set(template) - PLACE
-    for key in set(action) - ONLY_ACTIONS:
-        ours, theirs = template[key]["default"], action[key].get("default", "")
+    named = NAMED_ELSE.get(verb, {})
+    same = {key: named.get(key, key) for key in set(action) - ONLY_ACTIONS}
+    assert set(same.values()) == set(template) - PLACE - ONLY_TEMPLATES.get(verb, set())
+    for key, here in same.items():
+        ours, theirs = template[here]["default"], action[key].get("default", "")
         assert (json.dumps(ours) if isinstance(ours, bool) else ours) == str(theirs), key
 
 
@@ -241,6 +278,11 @@ def test_the_pipeline_has_the_options_of_its_verbs() -> None:
     parts = {key: spec for verb in VERBS_OF[PIPELINE] for key, spec in load(verb).inputs.items()}
     ours = load(PIPELINE).inputs
     assert set(ours) == set(parts) - NOT_IN_THE_GATE | {"judge-image"}
+
+
+def test_the_build_has_the_options_of_its_verbs() -> None:
+    parts = {key for verb in ("build-image", "register") for key in load(verb).inputs}
+    assert set(load(BUILD).inputs) == parts - NOT_IN_THE_BUILD | {"build-image", "register-image"}
 
 
 def test_what_files_share_is_the_same_in_each() -> None:
@@ -286,7 +328,7 @@ def test_jobs_run_when_they_should_and_count(name: str) -> None:
     for key, job in load(name).jobs().items():
         assert not {"only", "except"} & set(job)
         assert job["timeout"]
-        assert job["interruptible"] is (key != "mlgate-commit")
+        assert job["interruptible"] is (key not in ("mlgate-commit", "mlgate-build", "mlgate-register"))
         assert job["retry"]["when"] == ["runner_system_failure", "scheduler_failure"], "a verdict is never tried again"
         conditions = [rule["if"] for rule in job["rules"]]
         if name == "init":
@@ -296,6 +338,12 @@ def test_jobs_run_when_they_should_and_count(name: str) -> None:
         if key == "mlgate-commit":  # never for a merge request, and only when it was asked for
             assert job["rules"][0] == {"if": '"off" == "off"', "when": "never"}
             assert conditions[1:] == ['$CI_PIPELINE_SOURCE == "schedule"', '$CI_PIPELINE_SOURCE == "web"']
+            continue
+        if key in ("mlgate-fetch", "mlgate-build", "mlgate-register"):  # after a merge, and only then
+            if name == "build-image" and key == "mlgate-fetch":
+                assert job["rules"][0] == {"if": '"false" == "false"', "when": "never"}
+                conditions = conditions[1:]
+            assert conditions == ["$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"]
             continue
         if key == "mlgate-prepare":
             assert job["rules"][0] == {"if": '"false" == "false"', "when": "never"}
@@ -317,6 +365,37 @@ def test_jobs_with_project_code_hand_over_data_and_get_no_token(name: str, job: 
     assert "reports" not in run["artifacts"], "dotenv would set variables of the judge"
     assert run["artifacts"]["paths"] == paths
     assert run["artifacts"]["when"] == "always"
+
+
+def test_a_build_waits_for_the_judge_and_each_job_for_the_one_before() -> None:
+    jobs = load(BUILD).jobs()
+    gates = [{"job": f"mlgate-{job}", "optional": True, "artifacts": False} for job in ("judge", "compare")]
+    assert jobs["mlgate-fetch"]["needs"] == gates, "their verdict, and nothing else of them"
+    assert jobs["mlgate-build"]["needs"] == ["mlgate-fetch"]
+    assert jobs["mlgate-register"]["needs"] == ["mlgate-fetch", "mlgate-build"]
+    assert not any("allow_failure" in job for job in jobs.values())
+
+
+@pytest.mark.parametrize("name", ["build-image", BUILD])
+@pytest.mark.parametrize("docker", ["service", "runner"])
+def test_the_engine_is_a_service_or_the_runners_own(name: str, docker: str) -> None:
+    body = load(name).in_nodes(docker=docker)
+    base = body[body["mlgate-build"]["extends"]]
+    assert ("services" in base) is (docker == "service")
+    assert ("DOCKER_HOST" in base["variables"]) is (docker == "service")
+    assert "environment" not in body["mlgate-build"], "it has an engine, and no token that may write"
+
+
+@pytest.mark.parametrize("name", ["register", BUILD])
+def test_only_the_job_that_registers_gets_the_token_and_the_key(name: str) -> None:
+    jobs = load(name).jobs()
+    scoped = [key for key, job in jobs.items() if "environment" in job]
+    assert scoped == ["mlgate-register"]
+    assert jobs["mlgate-register"]["environment"] == {"name": "mlgate", "action": "access"}
+    script = "\n".join(jobs["mlgate-register"]["script"])
+    assert script.index("mlgate audit sign --where-asked") < script.index("mlgate register")
+    reports = {report for job in jobs.values() for report in job["artifacts"].get("reports", {})}
+    assert "dotenv" not in reports, "a later job would take its verdict for the judge's"
 
 
 @pytest.mark.parametrize(("name", "job"), JUDGES)
