@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import onnx
 import pandas as pd
 import pytest
 import skops.io
+import threadpoolctl
 from served import (
     HOME,
     INPUTS,
@@ -253,6 +256,26 @@ def test_only_models_of_libraries_are_asked_for_several_requests_at_once(tmp_pat
     joblib.dump(own, tmp_path / "m.joblib")
     assert not models.load(tmp_path, settings()).rowwise
     assert models.load(as_joblib("pipeline"), settings()).rowwise
+
+
+def test_one_request_takes_one_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of OpenMP, whose setting is that of the thread which calls the model."""
+    found: dict[str, list[int]] = {}
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    model: Any = models.load(as_joblib("pipeline"), settings())
+
+    def look(name: str) -> None:
+        if name == "settled":
+            model.settle()
+        info = threadpoolctl.threadpool_info()
+        found[name] = [one["num_threads"] for one in info if one["user_api"] == "openmp"]
+
+    for name in ("settled", "another thread"):
+        thread = threading.Thread(target=look, args=(name,))
+        thread.start()
+        thread.join()
+    assert set(found["settled"]) == {1}
+    assert found["another thread"] == [os.cpu_count()] * len(found["settled"])
 
 
 def test_models_that_cannot_be_served_say_why(tmp_path: Path) -> None:

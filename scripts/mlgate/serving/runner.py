@@ -103,6 +103,9 @@ class Runner:
         threading.Thread(target=self._work, args=(self._jobs,), name="model", daemon=True).start()
 
     def _work(self, jobs: queue.SimpleQueue[_Job | None]) -> None:
+        settle = getattr(self._model, "settle", None)
+        if settle is not None:
+            settle()
         while (job := jobs.get()) is not None:
             batch = [job]
             if job.columns is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import warnings
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -43,6 +46,15 @@ class Estimator:
         self._matrix = _common([self.dtypes.get(one.name) or _DEFAULT.get(one.type, "") for one in self.inputs])
         # The names are checked here, once for each request, and the columns put in their order.
         warnings.filterwarnings("ignore", message="X does not have valid feature names", category=UserWarning)
+
+    def settle(self) -> None:
+        """In the thread that calls: one processor for one request.
+
+        Threads of OpenMP wait for each other by spinning; where other processes want the processors too, a call of a
+        millisecond takes a third of a second. Several workers use several processors without that.
+        """
+        if "OMP_NUM_THREADS" not in os.environ and find_spec("threadpoolctl") is not None:
+            importlib.import_module("threadpoolctl").threadpool_limits(limits=1, user_api="openmp")
 
     def _taken(self, columns: Columns) -> Any:
         """A frame where columns are chosen by name, else their values: the same numbers without the frame's cost."""
