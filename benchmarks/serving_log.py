@@ -78,9 +78,9 @@ def _processor(server: Server) -> float:
 
 
 def run(folder: Path) -> bool:
-    """The claim: at most 3 % of the throughput."""
+    """The claim: at most 3 % of the throughput. Processor time has to agree: on a busy machine throughput is noise."""
     throughput, processor, said = measure(folder)
-    held = throughput <= LIMIT
+    held = throughput <= LIMIT and processor <= LIMIT
     print(
         f"{'ok  ' if held else 'MISS'}  prediction log: {throughput:.1%} of {said['requests_per_second_without']:.0f} "
         f"requests/s, {processor:.1%} of {said['microseconds_without']:.0f} us of processor time   "
