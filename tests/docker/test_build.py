@@ -169,7 +169,7 @@ def test_secrets_are_in_no_layer_and_in_no_line(builder: Builder, sklearn_plan: 
 
 def test_the_plain_builder(builder: Builder, trusting_base: str, plain_engine: Engine, tmp_path: Path) -> None:
     requirements = tmp_path / "lock.txt"
-    requirements.write_text(f"# {uuid4().hex}\n" + locked("joblib", "cloudpickle"), "utf-8")
+    requirements.write_text(locked("joblib", "cloudpickle"), "utf-8")
     model = tmp_path / "ein Modell.joblib"
     model.write_bytes(b"bytes")
     plan = builder.plan(model, [requirements], base=trusting_base, secrets={})

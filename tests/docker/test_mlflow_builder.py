@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from engine.building import Builder, with_python
-from engine.machine import run
+from engine.machine import once, run
 from mlgate.errors import MlgateError
 from mlgate.image import context
 from mlgate.image.engine import Engine
@@ -28,11 +28,13 @@ mlflow.sklearn.save_model(model, sys.argv[1], input_example=rows[:2])
 """
 
 
-@pytest.fixture(scope="module")
-def mlflow_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mlflow model")
-    run(sys.executable, "-W", "ignore", "-c", SAVE, str(folder / "model"))
-    return folder / "model"
+@pytest.fixture(scope="session")
+def mlflow_model(shared: Path) -> Path:
+    folder = shared / "mlflow model"
+    with once("mlflow-model", shared):
+        if not folder.exists():
+            run(sys.executable, "-W", "ignore", "-c", SAVE, str(folder))
+    return folder
 
 
 def test_writes_mlflows_dockerfile_with_a_user_and_a_healthcheck(
