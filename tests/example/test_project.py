@@ -101,12 +101,14 @@ def test_the_github_caller_is_the_starter() -> None:
 
 
 def test_the_gitlab_caller_includes_this_version_with_inputs_that_exist() -> None:
-    (include,) = yaml.safe_load(read(".gitlab-ci.yml"))["include"]
-    assert include["ref"] == f"v{__version__}"
-    template = (ROOT / include["file"].lstrip("/")).read_text(encoding="utf-8")
-    inputs = next(yaml.safe_load_all(template))["spec"]["inputs"]
-    for name, value in include["inputs"].items():
-        assert re.fullmatch(inputs[name]["regex"], value)
+    includes = yaml.safe_load(read(".gitlab-ci.yml"))["include"]
+    assert [Path(include["file"]).name.partition(".")[0] for include in includes] == ["ml-pipeline", "model-build"]
+    for include in includes:
+        assert include["ref"] == f"v{__version__}"
+        template = (ROOT / include["file"].lstrip("/")).read_text(encoding="utf-8")
+        inputs = next(yaml.safe_load_all(template))["spec"]["inputs"]
+        for name, value in include["inputs"].items():
+            assert re.fullmatch(inputs[name]["regex"], value)
 
 
 def test_the_image_has_the_versions_that_the_model_was_trained_with() -> None:
