@@ -48,7 +48,6 @@ _EXTRAS = {
             "httptools": ("httptools", (0, 6)),
             "uvloop": ("uvloop", (0, 21)),
             "orjson": ("orjson", (3, 10)),
-            "prometheus_client": ("prometheus-client", (0, 21)),
         },
     ),
     "sign": _Extra(

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from mlgate import extras
 from mlgate.commands._build_inputs import Source
 from mlgate.config.settings import DataFile
@@ -23,14 +21,14 @@ from mlgate.image.plan import Plan
 from mlgate.image.reference import Reference
 from mlgate.model import Check, Named, Verdict
 from mlgate.repo import artifact
+from mlgate.serving import mlmodel
 from mlgate.serving.settings import Identity, Settings
 
 if TYPE_CHECKING:
     from mlgate.commands._model import Decided
     from mlgate.data.nouns import Contract
 
-# MLflow writes itself into the requirements of each model; these flavours are served without it.
-_NATIVE = frozenset({"sklearn", "onnx"})
+# MLflow writes itself into the requirements of each model, and few models are served with it.
 _MLFLOW = ("mlflow", "mlflow-skinny", "mlflow-tracing")
 
 
@@ -143,8 +141,8 @@ def _requirements(source: Source, model: Path, inputs: list[Named]) -> tuple[dic
     named = config.image.requirements
     inside = model / "requirements.txt"
     if not named and inside.is_file():
-        flavours = _flavours(model)
-        return {inside.name: _text(inside.read_bytes(), inside.name)}, _MLFLOW if flavours & _NATIVE else ()
+        without = _MLFLOW if mlmodel.read(model).native else ()
+        return {inside.name: _text(inside.read_bytes(), inside.name)}, without
     found = {}
     for path in named or config.train.requirements:
         place = config.path(path)
@@ -162,14 +160,6 @@ def _requirements(source: Source, model: Path, inputs: list[Named]) -> tuple[dic
             fix="Add `image: {requirements: [requirements.txt]}`: versions pinned, as the model was trained with.",
         )  # fmt: skip
     return found, ()
-
-
-def _flavours(model: Path) -> set[str]:
-    try:
-        data = yaml.safe_load((model / "MLmodel").read_text("utf-8"))
-        return set(data["flavors"]) if isinstance(data, dict) and isinstance(data.get("flavors"), dict) else set()
-    except (OSError, ValueError, yaml.YAMLError):
-        return set()
 
 
 def _written(source: Source, locks: dict[str, str]) -> list[Path]:
