@@ -149,6 +149,7 @@ def test_a_merge_to_main_ends_in_a_pushed_digest_and_a_registered_version(
     project.land()
     done = project.run(CI_COMMIT_BEFORE_SHA=merged.base)
     assert done.codes == dict.fromkeys(JOBS, 0), done.text
+    assert "command not found" not in done.text
 
     [decision], [built], [registered, *_] = map(merged.of_kind, ("decision", "image", "registration"))
     assert {entry["commit"] for entry in (decision, built, registered)} == {project.repo.head}
@@ -236,3 +237,18 @@ def test_only_main_is_built(tmp_path: Path, wheel: Path, image: dict[str, Any], 
     project.repo.git("switch", "--quiet", "main")
     listed = project.run("--list-csv", source="push").out
     assert all(f"{job};" in listed for job in JOBS)
+
+
+def test_what_a_commit_carries_is_not_what_was_handed_over(
+    tmp_path: Path, wheel: Path, image: dict[str, Any], variables: dict[str, str]
+) -> None:
+    """A statement and evidence of its own, which the job that registers must not take for those of the build."""
+    merged = Merged(tmp_path, wheel, image, variables)
+    merged.give(GITLAB_TOKEN=TOKEN)
+    merged.project.repo.git("switch", "--quiet", "main")
+    merged.project.repo.write(".mlgate/images/visits.json", "{}\n")
+    merged.project.push("Bring a statement")
+    for job in JOBS[-2:]:
+        done = merged.project.run(job)
+        assert done.codes == {job: 2}, done.text
+        assert "git rm -r --cached .mlgate" in done.said(job)

@@ -242,6 +242,7 @@ def test_inputs_reach_scripts_only_as_variables(name: str) -> None:
     raw = yaml.safe_load(load(name).body)
     for job in (job for key, job in raw.items() if not key.startswith(".")):
         assert "$[[" not in "\n".join(job["script"])
+        assert not any("`" in block.split("\n", 1)[0] for block in job["script"]), "runners print this line by a shell"
 
 
 @pytest.mark.parametrize("name", NAMES)
