@@ -60,7 +60,7 @@ class Passed:
         subprocess.run(
             ["git", "init", "--quiet", "--bare", "--initial-branch=main", self.origin], check=True, env=environment()
         )
-        self.repo = Repo(folder / "visits")
+        self.repo = Repo(folder / "the visits é")
         self.repo.git("remote", "add", "origin", str(self.origin))
         self.repo.write(".gitignore", "/data/\n/models/\n/eval/\n")
         self.repo.write("contracts/persons.yaml", _CONTRACT)
@@ -80,8 +80,13 @@ class Passed:
         self.repo.write("mlgate.yaml", yaml.safe_dump(self.settings, sort_keys=False))
 
     @property
+    def path(self) -> str:
+        """Of the model, in the repository."""
+        return str(self.settings["artifact"])
+
+    @property
     def model(self) -> Path:
-        return self.repo.path / "models/visits.joblib"
+        return self.repo.path / self.path
 
     def train(self, seed: int = 0) -> None:
         """Model, data, predictions, metrics, and the lock that says what they were made of."""
@@ -92,7 +97,7 @@ class Passed:
         from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
         fitted = make_pipeline(StandardScaler(), LogisticRegression()).fit(*_persons(100 + seed, 400))
-        self.model.parent.mkdir(exist_ok=True)
+        self.model.parent.mkdir(parents=True, exist_ok=True)
         joblib.dump(fitted, self.model)
         features, labels = _persons(7, 300)
         rows, scores = features.to_numpy(), fitted.predict_proba(features)[:, 1]
@@ -114,9 +119,9 @@ class Passed:
     def lock(self) -> None:
         """What `dvc repro` would write of the files as they are."""
         stages = {
-            "train": {"cmd": "python src/train.py", "deps": TRAIN, "outs": ["models/visits.joblib"]},
+            "train": {"cmd": "python src/train.py", "deps": TRAIN, "outs": [self.path]},
             "evaluate": {
-                "cmd": "python src/evaluate.py", "deps": ["data/test.csv", "models/visits.joblib"],
+                "cmd": "python src/evaluate.py", "deps": ["data/test.csv", self.path],
                 "outs": ["eval/predictions.csv"], "metrics": [{"metrics/eval.json": {"cache": False}}],
             },
         }  # fmt: skip

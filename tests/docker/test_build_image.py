@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import subprocess
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from builder import Repo
 from engine import machine
 from engine.registry import Registry
 from mlgate.image import registry as registries
@@ -221,3 +224,23 @@ def test_what_is_wrong_is_said_before_anything_is_built(
     assert done.returncode == 2, done.stdout + done.stderr
     assert words in "\n".join(failing(passed).values())
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_two_builds_at_once_make_one_image(tmp_path: Path, image: dict[str, Any], build: Build) -> None:
+    """Of one commit, in two clones, as when a job is started twice."""
+    first = Passed(tmp_path / "one", config={"image": image})
+    second = copy.copy(first)
+    second.folder = tmp_path / "two"
+    shutil.copytree(first.repo.path, second.folder / "visits")
+    second.repo = Repo(second.folder / "visits")
+    with ThreadPoolExecutor() as both:
+        done = list(both.map(build, (first, second)))
+    assert [one.returncode for one in done] == [0, 0], [one.stdout + one.stderr for one in done]
+    assert first.outputs()["digest"] == second.outputs()["digest"]
+
+
+def test_paths_may_have_spaces_and_any_letters(tmp_path: Path, image: dict[str, Any], build: Build) -> None:
+    passed = Passed(tmp_path, config={"artifact": "models/façade of visits/modèle 1.joblib", "image": image})
+    done = build(passed, "--push", "false")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert passed.evidence("build-image")["subject"]["name"] == "models/façade of visits/modèle 1.joblib"
