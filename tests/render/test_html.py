@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from mlgate.model import Evidence, Verdict
+from mlgate.model import Check, Evidence, Verdict
 from mlgate.render import html
 from mlgate.render.layout import Links
 from render import samples
@@ -152,3 +152,23 @@ def test_no_colour_carries_meaning_alone() -> None:
     for verdict in Verdict:
         glyph = html.GLYPH[verdict]
         assert f'<span class="badge {verdict}"><span aria-hidden="true">{glyph}</span> {verdict}</span>' in text
+
+
+@pytest.mark.parametrize(("verdicts", "heading"), [("fail", "What does not hold"), ("pass fail", "What was measured")])
+def test_the_table_of_a_step_is_called_what_it_is(verdicts: str, heading: str) -> None:
+    found = [
+        Check(id=f"image.{n}", group="image", title=f"image_mb {n}", verdict=Verdict(word), reason="", observed=512.0)
+        for n, word in enumerate(verdicts.split())
+    ]
+    text = page(samples.evidence(kind="build-image", checks=found))
+    assert f"<h3>{heading}</h3>" in text
+    assert text.count("<h3>What ") == 1
+
+
+def test_checks_are_other_ones_only_beside_some_that_are_shown() -> None:
+    passed = Check(id="image.user", group="image", title="is not root", verdict=Verdict.PASS, reason="")
+    shown = passed.model_copy(update={"id": "image.image_mb", "observed": 512.0})
+    assert "<summary>1 check passed</summary>" in page(samples.evidence(kind="build-image", checks=[passed]))
+    assert "<summary>1 other check passed</summary>" in page(
+        samples.evidence(kind="build-image", checks=[passed, shown])
+    )

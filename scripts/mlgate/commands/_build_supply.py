@@ -11,7 +11,7 @@ from mlgate.commands._build_proof import Found
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.image.engine import Engine
-from mlgate.model import Check, Verdict
+from mlgate.model import Check, Location, Verdict
 from mlgate.supply.ignore import Accepted
 
 
@@ -19,7 +19,9 @@ def model(config: Config, path: Path) -> list[Check]:
     """What the model's files would run, before anything loads them."""
     from mlgate.supply import model as models  # noqa: PLC0415
 
-    return models.scan(path, trusted=config.image.scan.trusted)
+    found = models.scan(path, trusted=config.image.scan.trusted)
+    # Where the bytes lay for this build is nobody's business; the model is where the repository has it.
+    return [check.model_copy(update={"location": Location(file=config.artifact or path.name)}) for check in found]
 
 
 def image(engine: Engine, image: str, source: Source, planned: Planned, folder: Path) -> Found:

@@ -152,7 +152,8 @@ class Bundler:
                     f"decisions/{held.model}.json{SIGNED}", signed, "the signature of the decision record (DSSE)", held
                 )
         else:
-            missing.append(f"The decision: {held.no_decision or 'the ledger has none about this model'}.")
+            why = (held.no_decision or "the ledger has none about this model").rstrip(".")
+            missing.append(f"The decision: {why}.")
         if held.image is not None:
             self._add(
                 f"images/{held.model}.json", held.image.to_bytes(), "image digest -> model digest (in-toto)", held

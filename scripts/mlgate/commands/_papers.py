@@ -116,7 +116,7 @@ class Writer:
                 found = _explaining.made(self.trainer, config, held)
         except MlgateError as error:
             self._remove(held, EXPLAINED)
-            return _check(EXPLAINED, "explainability report", Verdict.ERROR, str(error), error.fix)
+            return _check(EXPLAINED, "explainability report", Verdict.ERROR, _said(error), error.fix)
         self._write(held, EXPLAINED, found.to_json(), pages.explanation(found))
         wrong = list(explain.problems(found, held.subject.digest, (held.commit, held.head), _evaluations(held)))
         if wrong:
@@ -166,7 +166,7 @@ class Writer:
         except MlgateError as error:
             self._remove(held, name)
             verdict = Verdict.ERROR if held.wrong_words else Verdict.FAIL
-            return _check(name, title, verdict, str(error), error.fix)
+            return _check(name, title, verdict, _said(error), error.fix)
         self._write(held, name, text, page)
         return _check(name, title, Verdict.PASS, f"{STATE}/{PAPERS}/{held.model}/{name}.md")
 
@@ -198,6 +198,11 @@ def _both(made: card.Card | sheet.Sheet | service.Service, page: Callable[..., s
 
 def _evaluations(held: Held) -> list[dict[str, str]]:
     return [dict(one.digest) for one in held.tables if one.role.startswith("evaluation data") and one.digest]
+
+
+def _said(error: MlgateError) -> str:
+    """What is wrong, and where; how to mend it has a place of its own."""
+    return str(error).removesuffix(error.fix).rstrip()
 
 
 def _check(name: str, title: str, verdict: Verdict, reason: str, fix: str = "") -> Check:

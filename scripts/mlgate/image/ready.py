@@ -95,7 +95,7 @@ def decide(seen: Seen) -> Check:
         instead = f" ({seen.last})" if seen.last else ""
         reason = f"It was not ready within {seen.waited:.0f} seconds{instead}.{told}"
     return Check(
-        id="image.ready", title="starts and is ready", group="image", verdict=verdict, reason=reason,
+        id="image.ready", title="starts and is ready, in seconds", group="image", verdict=verdict, reason=reason,
         observed=round(seen.waited, 3) if seen.path else None,
     )  # fmt: skip
 

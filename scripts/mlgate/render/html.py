@@ -123,6 +123,13 @@ def _model(model: layout.Model, anchor: str, links: Links, room: int) -> dict[st
     }
 
 
+def _heading(evidence: Evidence, rows: list[layout.Row]) -> str:
+    """Of the table of numbers: it promises nothing that the table does not hold."""
+    if evidence.kind == "compare":
+        return "Rules"
+    return "What was measured" if any(row.check.verdict is Verdict.PASS for row in rows) else "What does not hold"
+
+
 def _entry(evidence: Evidence, links: Links, room: int) -> dict[str, Any]:
     rules = layout.rules(evidence)[:_MOST]
     groups = layout.quiet_groups(evidence)[:_MOST]
@@ -136,6 +143,7 @@ def _entry(evidence: Evidence, links: Links, room: int) -> dict[str, Any]:
         "needs": sentences.to_pass(evidence),
         "consequence": sentences.consequence(evidence),
         "rows": rows,
+        "heading": _heading(evidence, rows),
         "groups": [layout.row(c) for c in groups],
         "has": {name: any(getattr(r, name) for r in rows) for name in ("champion", "difference", "rows")},
         "interval": layout.interval_word(evidence, rows),

@@ -138,7 +138,8 @@ class Routes:
 def _require(call: Call, types: tuple[bytes, ...]) -> None:
     type_ = call.type
     if type_ not in types and not type_.endswith(b"+json"):
-        raise RefusedError(415, f"The content type {type_.decode('latin-1', 'replace')!r} is not taken here.")
+        named = type_.decode("latin-1", "replace")
+        raise RefusedError(415, f"The content type {named!r} is not taken here. Send application/json.")
     _charset(call)
 
 
