@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from mlgate import extras
 from mlgate.commands._build_inputs import Source
 from mlgate.config.settings import DataFile
 from mlgate.errors import MlgateError
-from mlgate.image import build, context, registry
+from mlgate.image import build, context, dockerfile, registry
 from mlgate.image import plan as plans
 from mlgate.image.build import Built
 from mlgate.image.engine import Engine
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
 # MLflow writes itself into the requirements of each model, and few models are served with it.
 _MLFLOW = ("mlflow", "mlflow-skinny", "mlflow-tracing")
+_OWN = frozenset(f"org.opencontainers.image.{name}" for name in ("revision", "base.name", "base.digest"))
 
 
 @dataclass
@@ -44,6 +44,7 @@ class Planned:
     base: Named | None
     platform: str
     locks: dict[str, str]  # the model's requirements: name -> text
+    seed: str = ""  # of what is drawn for its proof: nobody knew it when the predictions were committed
     checks: list[Check] = field(default_factory=list)
     inputs: list[Named] = field(default_factory=list)
 
@@ -93,8 +94,13 @@ def plan(
         plans.DIGEST_LABEL: f"sha256:{identity.digest}",
         plans.DECISION_LABEL: identity.decision,
         **({"io.mlgate.preview": "true"} if preview else {}),
-        **config.image.labels,
     }
+    if taken := sorted(name for name in config.image.labels if name.startswith("io.mlgate.") or name in _OWN):
+        raise MlgateError(
+            f"the label {taken[0]} is mlgate's own to set.", file=config.file, line=config.line("image"),
+            key=f"image.labels.{taken[0]}", fix="Give it another name.",
+        )  # fmt: skip
+    labels |= config.image.labels
     made = Plan(
         model=model,
         name=config.model,
@@ -128,7 +134,9 @@ def plan(
     known = Named(name=reference.name, digest={"sha256": reference.digest.removeprefix("sha256:")}, role="base image")
     return Planned(
         made, settings, place, digest, commit, known if reference.digest else None,
-        config.image.platform or _platform(engine), locks, checks, [*inputs, known],
+        config.image.platform or _platform(engine), locks,
+        f"{decided.entry.entry.id} {decided.statement.digest}" if decided is not None else commit,
+        checks, [*inputs, known],
     )  # fmt: skip
 
 
@@ -225,15 +233,11 @@ def _own_dockerfile(source: Source, inputs: list[Named]) -> Path | None:
 def _base(source: Source, base: str, own: Path | None, *, preview: bool, engine: Engine, checks: list[Check]) -> str:
     """The base with its digest; of a Dockerfile of the user's, what its last stage is built on."""
     if own is not None:
-        stages = re.findall(
-            r"(?im)^\s*FROM\s+(?:--\S+\s+)*(\S+@sha256:[0-9a-f]{64})", own.read_text("utf-8", "replace")
-        )
-        if not stages:
-            raise MlgateError(
-                "builds on no image that is pinned by digest.", file=source.config.image.dockerfile or "",
-                fix="FROM python:3.13-slim@sha256:...",
-            )  # fmt: skip
-        return str(stages[-1])
+        file, text = source.config.image.dockerfile or "", own.read_text("utf-8", "replace")
+        dockerfile.pinned_stages(text, file=file)
+        if not (found := dockerfile.base_of(text)):
+            raise MlgateError("builds on no image.", file=file, fix="FROM python:3.13-slim@sha256:...")
+        return found
     try:
         pinned, said = plans.pinned(
             base or source.config.image.base, lambda name: registry.digest_of(engine, name), preview=preview

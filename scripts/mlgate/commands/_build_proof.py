@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mlgate import extras
 from mlgate.commands._build_inputs import Rows, Source
@@ -41,9 +42,10 @@ class Found:
 def prove(engine: Engine, image: str, source: Source, planned: Planned) -> Found:
     """Everything that is checked on the image itself."""
     found = Found()
+    found.checks.append(labelled(engine.inspect(image) or {}, planned.plan.labels))
     found.checks += contents.checks(engine, image, _contents(engine, source, planned))
     samples = _samples(source, planned, found)
-    port, environ = source.config.serve.port, {"MLGATE_ENVIRONMENT": "build"}
+    port, environ = source.config.serve.port, {"MLGATE_ENVIRONMENT": "production"}  # nothing in it may tell a test
     with hardened.start(engine, image, port=port, environ=environ, health=_HEALTH) as service:
         waited = ready.wait(service)
         found.checks.append(waited.check)
@@ -65,6 +67,18 @@ def prove(engine: Engine, image: str, source: Source, planned: Planned) -> Found
         else:
             found.checks.append(waited.check)
     return found
+
+
+def labelled(inspected: Mapping[str, Any], labels: Mapping[str, str]) -> Check:
+    """That an image says of itself what it was built as. A base, or a Dockerfile, can bring labels of another one."""
+    has = (inspected.get("Config") or {}).get("Labels") or {}
+    wrong = sorted(name for name, value in labels.items() if has.get(name) != value)
+    wrong += sorted(name for name in has if name.startswith("io.mlgate.") and name not in labels)
+    reason = f"Its label {wrong[0]} is {has.get(wrong[0]) or 'missing'}, which this build did not say." if wrong else ""
+    return Check(
+        id="image.contents.labels", group="image", title="says what it was built as", reason=reason,
+        verdict=Verdict.FAIL if wrong else Verdict.PASS, unexpected=len(wrong) or None,
+    )  # fmt: skip
 
 
 def limits(source: Source) -> dict[str, Limit]:
@@ -233,7 +247,7 @@ def _sample(source: Source, planned: Planned, rows: Rows) -> Sample:
     try:
         return sampled.read(
             con, asked, data, count=source.config.image.skew.rows, inputs=_columns(planned),
-            private=rules.private if rules else (),
+            seed=planned.seed, private=rules.private if rules else (),
         )  # fmt: skip
     finally:
         con.close()

@@ -14,7 +14,7 @@ from mlgate import __version__
 from mlgate.commands import _build_plan, _build_proof, _build_supply, _model
 from mlgate.commands._binding import unique
 from mlgate.commands._build_inputs import Source, scratch
-from mlgate.commands._deciding import FOLDER
+from mlgate.commands._deciding import FOLDER, where
 from mlgate.commands._run import STATE, Run, Unloadable, failed, file_name, off, relative, unloadable, write_text
 from mlgate.config import Config
 from mlgate.errors import MlgateError
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from mlgate.signing.statement import Statement
 
 VERB = "build-image"
-INPUTS_LABEL = "io.mlgate.inputs"
 
 
 @dataclass(frozen=True)
@@ -227,12 +226,23 @@ class Building:
             reason = "This is a preview: no deployment takes it, whatever is decided about the model."
             self._check("decision", "decision", Verdict.WARN, reason)
             return None
+        if self.run.in_ci and (place := where(self.run.forge.event, self.run.head)):
+            reason = f"This run is for {place}: images are built from the default branch. To look at one: --preview."
+            self._check("decision", "decision", Verdict.FAIL, reason)
+            return None
         found = _model.decision(self.run, self.config, subject)
         if found is None:
             digest = subject.digest["sha256"][:12]
             reason = (
                 f"The ledger has no passing decision about this model (sha256 {digest}). Decisions are made on the "
                 "default branch, by `mlgate compare` in `mode: enforce`. To look at the image before: --preview."
+            )
+            self._check("decision", "decision", Verdict.FAIL, reason)
+            return None
+        if later := _model.failed_since(self.run, self.config, found):
+            reason = (
+                f"This model was judged again on {later[-1].entry.at[:10]}, after its decision, and failed. Judge it "
+                "again on the default branch (`mlgate compare`), or build another model."
             )
             self._check("decision", "decision", Verdict.FAIL, reason)
             return None
@@ -250,8 +260,12 @@ class Building:
         if known is None:
             return None
         found = registry.exists(self.yard.engine, reference.at(f"sha256:{known.image['sha256']}"))
-        same = found is not None and found.labels.get(INPUTS_LABEL, "").removeprefix("sha256:") == planned.digest
-        return (found, known) if found is not None and same and known.name == reference.name else None
+        from mlgate.signing import statement  # noqa: PLC0415
+
+        stated = statement.Statement.parse(known.record)
+        if found is None or known.name != reference.name or any(statement.labelled(stated, found.labels)):
+            return None
+        return found, known
 
     def _known(self, inputs: str) -> Image | None:
         from mlgate.ledger.kinds import Image  # noqa: PLC0415 -- pydantic's models of every kind of entry

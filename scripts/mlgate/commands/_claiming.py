@@ -11,7 +11,7 @@ from mlgate.errors import MlgateError
 from mlgate.ledger import query, registrations
 from mlgate.ledger.branch import Decide
 from mlgate.ledger.chain import Record
-from mlgate.ledger.kinds import Comparison, Entry, Image, Promotion, Registration
+from mlgate.ledger.kinds import Entry, Image, Promotion, Registration
 from mlgate.ledger.registrations import Bump, Known
 from mlgate.signing import statement as images
 from mlgate.signing.statement import Statement
@@ -85,18 +85,10 @@ class Claim:
             raise MlgateError(
                 f"the ledger has another decision about this {self.model} than a moment ago.", fix="Run it again."
             )
-        later = [
-            record.entry
-            for record in records
-            if record.seq > found.seq
-            and isinstance(record.entry, Comparison)
-            and record.entry.model == self.model
-            and record.entry.verdict == "fail"
-            and query.same_model(record.entry.subject, dict(self.subject))
-        ]
+        later = query.failed_since(records, found)
         if later:
             raise MlgateError(
-                f"this {self.model} was judged again on {later[-1].at[:10]}, after its decision, and failed: "
+                f"this {self.model} was judged again on {later[-1].entry.at[:10]}, after its decision, and failed: "
                 "nothing was registered.",
                 fix="Judge it again on the default branch (`mlgate compare`), or register another model.",
             )

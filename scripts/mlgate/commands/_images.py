@@ -68,9 +68,26 @@ def both(run: Run, report: Report, asked: Asked) -> Both:
 
 
 def found(run: Run) -> list[Path]:
-    """The image statements that lie in .mlgate."""
+    """The image statements that lie in .mlgate. Raises MlgateError like `handed`."""
     files = sorted((run.cwd / STATE / FOLDER).glob("*.json"))
-    return [path for path in files if not path.name.endswith((SIGNED, PREDICATE_FILE))]
+    return [handed(run, path) for path in files if not path.name.endswith((SIGNED, PREDICATE_FILE))]
+
+
+def handed(run: Run, path: Path) -> Path:
+    """A statement in .mlgate, where jobs leave what they find. Raises MlgateError where a commit has put it there."""
+    state = Path(os.path.abspath(run.cwd / STATE))
+    whole = Path(os.path.abspath(path))
+    if not whole.is_relative_to(state):
+        return path
+    parts = [whole, *(one for one in whole.parents if one.is_relative_to(state))]
+    name = whole.relative_to(os.path.abspath(run.git.root)).as_posix() if whole.is_relative_to(run.git.root) else ""
+    carried = any(one.is_symlink() for one in parts) or (name and run.git.at(run.head).read(name) is not None)
+    if carried:
+        raise MlgateError(
+            "was not left by a job: it is a link, or the commit carries it.", file=relative(path),
+            fix=f"git rm -r --cached {STATE}",
+        )  # fmt: skip
+    return path
 
 
 def check(run: Run, report: Report, asked: Asked) -> Checked:
@@ -183,7 +200,9 @@ def _file(
     entries = [each.entry for each in images if isinstance(each.entry, Image)]
     entry = next((entry for entry in entries if entry.statement == made.digest), None)
     if entry is None:
-        wrong.append(f"the ledger has no image with this statement ({made.digest[:12]}).")
+        wrong.append(
+            f"the ledger has no image with this statement ({made.digest[:12]}). `mlgate register` writes it there."
+        )
     else:
         wrong += [f"{each}." for each in statement.agrees(made, entry)]
     wrong += [f"{each}." for each in _joined(made, decisions.get(made.predicate.decision))]

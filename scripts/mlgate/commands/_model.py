@@ -116,6 +116,13 @@ def decision(run: Run, config: Config, model: Named) -> Decided | None:
     return Decided(found, statement)
 
 
+def failed_since(run: Run, config: Config, decided: Decided) -> list[Record]:
+    """Where the model was judged again after its decision, and failed. Raises MlgateError like `decision`."""
+    from mlgate.ledger import query  # noqa: PLC0415 -- as above
+
+    return query.failed_since(records(run, config), decided.entry)
+
+
 def records(run: Run, config: Config) -> tuple[Record, ...]:
     """Every event of the ledger, verified; none where there is no ledger. Raises MlgateError like `decision`."""
     from mlgate.commands._ledger import open_ledger  # noqa: PLC0415

@@ -12,6 +12,7 @@ from typing import Any
 
 from mlgate.commands import _labelling, _model
 from mlgate.commands._claiming import PRODUCTION, Claim
+from mlgate.commands._images import handed
 from mlgate.commands._labelling import described, shown
 from mlgate.commands._ledger import open_ledger, who
 from mlgate.commands._model import Decided
@@ -150,6 +151,7 @@ class Registering:
             else:
                 self.not_run.append(reason)
             return None
+        handed(self.run, file)
         try:
             if file.stat().st_size > _LARGEST:
                 raise ValueError

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from mlgate.commands import _options
+from mlgate.commands._binding import unique
 from mlgate.commands._deciding import where
 from mlgate.commands._run import Run, Unloadable, failed, off, unloadable
+from mlgate.config import Config
 from mlgate.errors import MlgateError
 
 if TYPE_CHECKING:
@@ -161,9 +163,11 @@ def _each(run: Run, asks: Asks) -> Sequence[Result]:
             fix="Name one mlgate.yaml with --config.",
         )
     place = where(run.forge.event, run.head) if run.in_ci else ""
+    loaded = [run.load(file) for file in files]
+    unique([own.model for own in loaded])
+    _apart([own for own in loaded if isinstance(own, Config) and own.mode != "off"])
     found: list[Result] = []
-    for file in files:
-        own = run.load(file)
+    for own in loaded:
         if isinstance(own, Unloadable):
             found.append(Result(unloadable(VERB, own)))
             continue
@@ -180,6 +184,19 @@ def _each(run: Run, asks: Asks) -> Sequence[Result]:
         except MlgateError as error:
             found.append(Result(failed(VERB, own.model, error)))
     return found
+
+
+def _apart(configs: Sequence[Config]) -> None:
+    """Raises MlgateError where two models would be versions of one name: each would seem the other's successor."""
+    named: dict[str, str] = {}
+    for one in configs:
+        name = one.register_.name or one.model
+        other = named.setdefault(name.casefold(), one.model)
+        if other != one.model:
+            raise MlgateError(
+                f"{other} and {one.model} would both be registered as {name}.", file=one.file,
+                line=one.line("register"), key="register.name", fix="Give each model a name of its own.",
+            )  # fmt: skip
 
 
 def outputs(results: Sequence[Result]) -> dict[str, str]:

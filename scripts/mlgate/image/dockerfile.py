@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -35,24 +36,122 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("$", "\\$")
 
 
-def pinned_stages(text: str, *, file: str) -> None:
-    """Every image that a user's Dockerfile builds on has a digest, as the template's has. Raises MlgateError.
+_PINNED = re.compile(r"@sha256:[0-9a-f]{64}$")
+_FRONTEND = re.compile(r"(?:docker\.io/)?docker/dockerfile(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?")
+_FLAGS = re.compile(r"(?:--(?:\"[^\"]*\"|'[^']*'|\\.|[^\s\"'\\])+(?:\s+|$))*")
+_TAKEN = re.compile(r"(?:--|(?<![\w-]))from=([^\s,]+)", re.IGNORECASE)
 
-    An image that comes by a build argument cannot be seen here, so it is refused, too.
+
+@dataclass(frozen=True)
+class _Step:
+    """One instruction as a builder reads it, over all its lines. `quoted`: in what some builders take for a text."""
+
+    line: int
+    word: str
+    text: str
+    quoted: bool
+
+    @property
+    def stage(self) -> tuple[str, str] | None:
+        """The image and the name, which may be empty, of a stage that begins here."""
+        words = [word for word in self.text.split() if not word.startswith("--")]
+        if self.word != "FROM" or (self.quoted and not (len(words) == 1 or (len(words) == 3 and _is_as(words[1])))):
+            return None
+        return (words[0] if words else ""), (words[2].lower() if len(words) > 2 and _is_as(words[1]) else "")
+
+
+def _is_as(word: str) -> bool:
+    return word.upper() == "AS"
+
+
+def pinned_stages(text: str, *, file: str) -> None:
+    """Every image that a user's Dockerfile takes something from has a digest, as the template's has.
+
+    Raises MlgateError for one that has none, or that comes by a build argument and cannot be seen here; for another
+    language than Docker's own; and for what one builder reads otherwise than another.
     """
-    stages: set[str] = set()
-    for number, line in enumerate(text.splitlines(), 1):
-        found = re.match(r"\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$", line, re.IGNORECASE)
-        if not found:
+    syntax = "in JSON" if text.lstrip().startswith("{") else _directives(text).get("syntax", "")
+    if syntax and not _FRONTEND.fullmatch(syntax) and not _PINNED.search(syntax):
+        raise MlgateError(
+            f"names a syntax ({syntax}) that is not pinned by digest.", file=file, line=1,
+            fix="# syntax=docker/dockerfile:1",
+        )  # fmt: skip
+    stages: list[str] = []
+    for step in _steps(text, file):
+        if (stage := step.stage) is not None:
+            if step.quoted:
+                raise MlgateError("has a FROM inside of a text.", file=file, line=step.line, fix="Write it outside.")
+            _must(stage[0], stages, "builds on", step, file)
+            stages.append(stage[1])
+        elif step.word in {"COPY", "ADD", "RUN"}:
+            flags = _FLAGS.match(step.text)
+            for image in _TAKEN.findall(re.sub(r"[\\`\"']", "", flags[0] if flags else "")):
+                if not (image.isdigit() and int(image) < len(stages)):
+                    _must(image, stages, "takes files from", step, file)
+
+
+def _must(image: str, stages: Sequence[str], what: str, step: _Step, file: str) -> None:
+    if (image and image.lower() in stages) or image == "scratch" or _PINNED.search(image):
+        return
+    raise MlgateError(
+        f"{what} {image}, which is not pinned by digest.", file=file, line=step.line,
+        fix=f"FROM {image.partition('@')[0]}@sha256:...   # docker pull tells the digest",
+    )  # fmt: skip
+
+
+def base_of(text: str) -> str:
+    """The image that the last stage is built on, behind the names of stages; empty where there is none."""
+    named: dict[str, str] = {}
+    image = ""
+    for step in _steps(text, ""):
+        if (stage := step.stage) is not None:
+            image = named.get(stage[0].lower(), stage[0])
+            if stage[1]:
+                named[stage[1]] = image
+    return image
+
+
+def _directives(text: str) -> dict[str, str]:
+    """What the comments before everything else tell the builder."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n")):
+        match = re.fullmatch(r"\s*(?:#|//)\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*", line)
+        if match:
+            found.setdefault(match[1].lower(), match[2])
+        elif number or not line.startswith("#!"):
+            break
+    return found
+
+
+def _steps(text: str, file: str) -> Iterator[_Step]:
+    """Lines end at a line feed and nowhere else, as builders have it."""
+    escape = re.escape("`" if _directives(text).get("escape") == "`" else "\\")
+    lines = text.removeprefix("\ufeff").split("\n")
+    at, ends = 0, [""][:0]  # of the texts that are under way
+    while at < len(lines):
+        first, whole, going = at + 1, "", True
+        if ends and lines[at].lstrip("\t").rstrip("\r") == ends[0]:
+            ends.pop(0)
+            at += 1
             continue
-        image, name = found[1], found[2]
-        if image.lower() not in stages and image != "scratch" and not re.search(r"@sha256:[0-9a-f]{64}$", image):
-            raise MlgateError(
-                f"builds on {image}, which is not pinned by digest.", file=file, line=number,
-                fix=f"FROM {image.partition('@')[0]}@sha256:...   # docker pull tells the digest",
-            )  # fmt: skip
-        if name:
-            stages.add(name.lower())
+        while going and at < len(lines):
+            line = lines[at].rstrip("\r")
+            at += 1
+            if line.lstrip().startswith("#") or (whole and not line.strip()):
+                going = bool(whole)
+                continue
+            if re.search(rf"{escape}{escape}[ \t]*$", line):
+                raise MlgateError(
+                    "ends a line in two backslashes, which builders read differently.", file=file, line=at
+                )
+            going = bool(re.search(rf"{escape}[ \t]*$", line))
+            whole += re.sub(rf"{escape}[ \t]*$", "", line)
+        found = re.match(r"\s*([A-Za-z]+)\s+(.*)", whole, re.DOTALL)
+        if found:
+            word = found[1].upper()
+            yield _Step(first, word, found[2].strip(), bool(ends))
+            if not ends and word in {"RUN", "COPY", "ADD"}:
+                ends += re.findall(r"<<-?[\"']?([A-Za-z_]\w*)", found[2])
 
 
 def with_secrets(text: str, ids: Sequence[str]) -> str:

@@ -7,13 +7,14 @@ from __future__ import annotations
 import base64
 import datetime
 import decimal
+import hashlib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlgate import extras
 from mlgate.errors import MlgateError
-from mlgate.image.skew import Committed, Sample, evenly
+from mlgate.image.skew import Committed, Sample
 from mlgate.serving.settings import Input
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ def read(
     count: int,
     inputs: Sequence[Input] = (),
     private: Collection[str] = (),
+    seed: str = "",
 ) -> Sample:
     """`count` rows of `data`, spread over everything that was predicted, from the lowest score to the highest.
 
     `asked` is what the judge reads (labels and the challenger's predictions, by id); `data` has the model's columns,
     which may be the labels' file itself. Without `inputs` every column is sent that says nothing of the truth.
-    `private`: columns, of a contract, whose values are never shown. Raises MlgateError for what cannot be used.
+    `private`: columns, of a contract, whose values are never shown. `seed`: what draws the rows.
+    Raises MlgateError for what cannot be used.
     """
     extras.use("data")
     from mlgate.data import aligned  # noqa: PLC0415 -- DuckDB and numpy
@@ -57,7 +60,7 @@ def read(
         raise MlgateError(
             first.sentence if first else "the evaluation data cannot be used.", fix=first.fix if first else ""
         )
-    places = chosen(rows, count)
+    places = chosen(rows, count, seed)
     try:
         links = Links()
         labels = Source.opened(con, asked.labels, None, asked.id, links)
@@ -83,8 +86,11 @@ def read(
     )
 
 
-def chosen(rows: Rows, count: int) -> list[int]:
-    """Which rows: as far apart as can be in the order of their predictions, so that each class and both ends are in."""
+def chosen(rows: Rows, count: int, seed: str = "") -> list[int]:
+    """Which rows: one of each of `count` equal parts in the order of their predictions, and both ends.
+
+    Which one of a part, the seed draws: were it known before, only those rows would need honest predictions.
+    """
     import numpy as np  # noqa: PLC0415 -- the rows brought it
 
     said = rows.challenger
@@ -94,7 +100,14 @@ def chosen(rows: Rows, count: int) -> list[int]:
     if said.decided is not None:
         keys.append(said.decided)
     order = np.lexsort(keys)
-    return sorted(int(order[place]) for place in evenly(rows.count, count))
+    if count >= rows.count:
+        return list(range(rows.count))
+    draw = np.random.default_rng(list(hashlib.sha256(seed.encode()).digest()))
+    edges = np.arange(count + 1) * rows.count // count
+    places = draw.integers(edges[:-1], edges[1:])
+    if count > 1:
+        places[0], places[-1] = 0, rows.count - 1
+    return sorted(int(order[place]) for place in places)
 
 
 def _committed(rows: Rows, places: Sequence[int], ids: Sequence[str]) -> Committed:

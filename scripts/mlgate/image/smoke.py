@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,7 @@ from mlgate.model import Check, Verdict
 from mlgate.serving.settings import Input
 
 GROUP = "image"
-_ID = "mlgate-smoke-0001"
+_ID = uuid.uuid4().hex  # like anybody's: a server that knows it could answer as for a test
 # What only somebody inside should see. Of any answer, good or bad.
 _LEAK = re.compile(
     rb"Traceback \(most recent call last\)|File \\?\"[^\"]{1,300}\.py\\?\", line \d+|site-packages|dist-packages"

@@ -111,6 +111,19 @@ def decision(records: Iterable[Record], model: str, subject: dict[str, str]) -> 
     return next((record for record in reversed(made) if same_model(record.entry.subject, subject)), None)
 
 
+def failed_since(records: Iterable[Record], decided: Record) -> list[Record]:
+    """Where the model of a decision was judged again after it, and failed: then it is not the last word any more."""
+    return [
+        record
+        for record in records
+        if record.seq > decided.seq
+        and isinstance(record.entry, Comparison)
+        and record.entry.model == decided.entry.model
+        and record.entry.verdict == "fail"
+        and same_model(record.entry.subject, decided.entry.subject)
+    ]
+
+
 # -- readings and triggers -------------------------------------------------------------------------------------------
 
 
