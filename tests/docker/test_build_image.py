@@ -85,13 +85,16 @@ def pushed(image: dict[str, Any]) -> list[str]:
     return sorted((answer.json().get("tags") if answer.ok else None) or [])
 
 
-def test_the_same_inputs_are_built_once(tmp_path: Path, image: dict[str, Any], build: Build) -> None:
+def test_the_same_inputs_are_built_once(tmp_path: Path, image: dict[str, Any], build: Build, engine: Engine) -> None:
     passed = Passed(tmp_path, config={"image": image})
     first = build(passed)
     assert first.returncode == 0, first.stdout + first.stderr
     digest, stated = passed.outputs()["digest"], (passed.repo.path / ".mlgate/images/visits.json").read_bytes()
-    registered = passed.job("register")
+    registered = passed.job("register", "--image-to", f"{image['name']}-production")
     assert registered.returncode == 0, registered.stdout + registered.stderr
+    there = registries.exists(engine, Reference.parse(f"{image['name']}-production:v1.0.0"))
+    assert there is not None
+    assert there.digest == digest, "promoted as it is, and not built again"
     passed.repo.write("README.md", "A commit that changes nothing of the model.\n")
     passed.repo.commit("Say more")
     again = build(passed, MLGATE_DOCKER=str(_only_asks(tmp_path)))

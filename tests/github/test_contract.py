@@ -286,6 +286,7 @@ _FIXED = {
         *("inputs", "prepare"),  # a folder of its own, and what one job is for
         *("push", "preview"),  # it is there to push what passed
         *("version", "bump", "alias", "model-name", "run-name", "gitlab-uri", "push-tags"),  # mlgate.yaml says it
+        "image-to",  # one registry is enough to deploy from
         *("image-statement", "model-path"),  # as the build left it
         "run",  # what each step is for
     },

@@ -20,7 +20,6 @@ pytestmark = pytest.mark.gitlab
 # A token that only the forge's own variables bring, and what GitLab gives a job anyway: CI/CD variables.
 # And folders that a template, which knows where artifacts lie, chooses by itself.
 ONLY_ACTIONS = {"github-token", "env", "handed", "inputs", "proposal", "registry-password"}
-ONLY_TEMPLATES = {"register": {"registry-user"}}  # for what signs; there, a login is a step of its own
 # Every template's `image` is that of its job, and `push` is to a remote of DVC.
 NAMED_ELSE = {"build-image": {"image": "repository", "push": "push-image"}}
 VERBS_OF = {
@@ -39,6 +38,7 @@ NOT_IN_THE_BUILD = {
     *("push-image", "preview", "prepare", "prepare-image"),  # what it builds is deployed, and it always prepares
     # one version after the other, as mlgate.yaml says
     *("version", "bump", "alias", "model-name", "image-statement", "model-path", "run-name", "push-tags"),
+    "image-to",  # one registry is enough to deploy from
 }
 JUDGES = [
     ("build-image", "mlgate-build"),
@@ -269,7 +269,7 @@ def test_actions_and_templates_have_the_same_options(verb: str) -> None:
     template = load(verb).inputs
     named = NAMED_ELSE.get(verb, {})
     same = {key: named.get(key, key) for key in set(action) - ONLY_ACTIONS}
-    assert set(same.values()) == set(template) - PLACE - ONLY_TEMPLATES.get(verb, set())
+    assert set(same.values()) == set(template) - PLACE
     for key, here in same.items():
         ours, theirs = template[here]["default"], action[key].get("default", "")
         assert (json.dumps(ours) if isinstance(ours, bool) else ours) == str(theirs), key

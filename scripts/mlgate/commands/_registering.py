@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ class Asks:
     model_path: str = ""
     inputs: Path = Path()
     run_name: str = ""
+    image_to: str = ""  # another repository that gets the image, too
+    registry_user: str = ""
     registries: Asked = field(default_factory=Asked)
 
 
@@ -80,6 +83,8 @@ class Registering:
     def _result(self, scratch: Path) -> Result:
         decided = self._decided()
         image = self._image(decided)
+        if self.asks.image_to and image is None:
+            raise MlgateError("there is no image to be copied.", fix="Run `mlgate build-image` first.")
         registries = Registries(self.run, self.config, self.name, self.asks.registries)
         tags = _labelling.tags(
             self.config, subject=self.subject, digests=self._digests(decided), decided=decided, image=image,
@@ -96,6 +101,8 @@ class Registering:
         alias = self._alias(versions, version, once)
         wanted = self._wanted(version, alias, tags, decided, training)
         told = self._registries(registries, wanted, version, decided)
+        if image is not None and self.asks.image_to:
+            self._copy(image, version.version)
         registered = {kind: clean(number) for kind, number in told.items() if number}
         head = ledger.append_once(claim.completion(version, registered)).head if registered else once.head
         title = (
@@ -127,7 +134,8 @@ class Registering:
             raise MlgateError(
                 f"the ledger has no passing decision for {self.config.model} with {name} {value[:12]}…, so it was not "
                 "registered.",
-                fix="Decisions are made by `mlgate compare` on the default branch, in the mode enforce.",
+                fix="Decisions are made by `mlgate compare` on the default branch, in the mode enforce. If that calls "
+                "the model unchanged, let the gate run there once with `champion` naming a commit before it.",
             )
         decision = found.statement.predicate.decision
         warned = f" ({len(decision.warns)} warned)" if decision.warns else ""
@@ -303,6 +311,25 @@ class Registering:
         )
 
     # -- what is told ------------------------------------------------------------------------------------------------
+
+    def _copy(self, image: Statement, version: str) -> None:
+        """The same digest in another repository, which is what an environment there may name. Nothing is built."""
+        from mlgate.commands._signing_login import logged_in  # noqa: PLC0415 -- only where it is asked for
+        from mlgate.image import promote  # noqa: PLC0415
+        from mlgate.image.engine import Engine  # noqa: PLC0415
+        from mlgate.image.reference import Reference, tag_from  # noqa: PLC0415
+
+        title = "The image in another repository"
+        try:
+            source = Reference.parse(image.reference)
+            target = Reference.parse(self.asks.image_to).tagged(tag_from(version))
+            names, own = (source.name, target.name), self.run.forge.image_registry()
+            with logged_in(names, own, self.asks.registry_user, os.environ) as environ:
+                digest = promote.promote(Engine("docker", environ), source, target)
+        except MlgateError as error:
+            self._add("copied", title, Verdict.ERROR, str(error))
+        else:
+            self._add("copied", title, Verdict.PASS, "", observed=f"{target.name}@{digest}")
 
     def _add(self, what: str, title: str, verdict: Verdict, reason: str, *, fix: str = "", observed: str = "") -> None:
         self.checks.append(

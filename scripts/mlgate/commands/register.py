@@ -99,6 +99,20 @@ _GTO = ("event", "name", "version", "stage", "type", "path", "description")
     help="GitLab's MLflow endpoint, where MLFLOW_TRACKING_URI is another server's. Its token: MLGATE_GITLAB_TOKEN.",
 )
 @click.option(
+    "--image-to",
+    envvar="MLGATE_IMAGE_TO",
+    default="",
+    metavar="NAME",
+    help="Copy the image, by its digest and with what is signed about it, to this repository, tagged by the version.",
+)
+@click.option(
+    "--registry-user",
+    envvar="MLGATE_REGISTRY_USER",
+    default="",
+    metavar="NAME",
+    help="User of the registry; MLGATE_REGISTRY_PASSWORD has the password. Default: this job's own at its forge.",
+)
+@click.option(
     "--push-tags",
     envvar="MLGATE_PUSH_TAGS",
     type=click.BOOL,
@@ -121,6 +135,8 @@ def command(
     run_name: str,
     tracking_uri: str,
     gitlab_uri: str,
+    image_to: str,
+    registry_user: str,
     push_tags: bool,
     summary: bool,
     debug: bool,
@@ -144,6 +160,8 @@ def command(
         model_path=model_path.strip(),
         inputs=run.cwd / Path(inputs),
         run_name=run_name.strip(),
+        image_to=image_to.strip(),
+        registry_user=registry_user.strip(),
         registries=Asked(tracking_uri.strip(), gitlab_uri.strip(), push_tags),
     )
     results = list(_each(run, asks))
@@ -157,9 +175,10 @@ def _each(run: Run, asks: Asks) -> Sequence[Result]:
     files = run.config_files()
     if not files:
         raise run.no_config()
-    if len(files) > 1 and (asks.version or asks.name or asks.image_statement or asks.model_path):
+    if len(files) > 1 and (asks.version or asks.name or asks.image_statement or asks.model_path or asks.image_to):
         raise MlgateError(
-            f"--version, --model-name, --image-statement and --model-path are one model's, and there are {len(files)}.",
+            f"--version, --model-name, --image-statement, --model-path and --image-to are one model's, and there are "
+            f"{len(files)}.",
             fix="Name one mlgate.yaml with --config.",
         )
     place = where(run.forge.event, run.head) if run.in_ci else ""
