@@ -6,8 +6,10 @@ Most need no engine: what stops them comes before a build, and `MLGATE_DOCKER=/b
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +35,7 @@ from mlgate.image.skew import Committed, Sample
 from mlgate.judge import record
 from mlgate.model import Evidence, Named, Verdict
 from mlgate.signing import statement
+from mlgate.supply import scanners
 from shipping import Passed
 
 BASE = "python@sha256:" + "ab" * 32
@@ -383,3 +386,37 @@ def test_no_rows_are_no_proof() -> None:
     assert skew.too_few(empty, 500).verdict is Verdict.ERROR  # type: ignore[union-attr]
     few = Sample([{"a": 1.0}] * 3, Committed("binary", ["1", "2", "3"], ("0", "1"), ["0"] * 3, None), 3)
     assert skew.too_few(few, 500).verdict is Verdict.INCONCLUSIVE  # type: ignore[union-attr]
+
+
+# -- scanners ----------------------------------------------------------------------------------------------------------
+
+_NOTHING: dict[str, Any] = {
+    "trivy": {"Metadata": {"OS": {"Family": "debian", "Name": "12"}}, "Results": [{"Class": "os-pkgs"}]},
+    "grype": {"matches": [], "distro": {"name": "debian"}, "descriptor": {"db": {"built": "2026-02-28T00:00:00Z"}}},
+}
+
+
+def scanned(folder: Path, scanner: str, answer: Any, *, code: int = 0) -> Verdict:
+    """What comes of a scanner that answers this."""
+    told, program = folder / "answer.json", folder / scanner
+    told.write_text(json.dumps(answer))
+    program.write_text(f'#!/bin/sh\necho "$@" > {folder}/asked\ncat {told}\nexit {code}\n')
+    program.chmod(0o755)
+    found = scanners.run(
+        scanner, "image", severity="high", today=dt.date(2026, 3, 1), environ={"PATH": f"{folder}:/usr/bin:/bin"}
+    )
+    return found[0].verdict
+
+
+@pytest.mark.parametrize("scanner", ["trivy", "grype"])
+def test_an_exit_code_does_not_make_a_scanner_right(tmp_path: Path, scanner: str) -> None:
+    assert scanned(tmp_path, scanner, _NOTHING[scanner]) is Verdict.PASS
+    assert scanned(tmp_path, scanner, _NOTHING[scanner], code=1) is Verdict.ERROR
+    for nothing in ({}, [], None, {"Results": [], "matches": []}):
+        assert scanned(tmp_path, scanner, nothing) is Verdict.ERROR
+    assert scanned(tmp_path, "grype", {**_NOTHING["grype"], "descriptor": {"db": None}}) is Verdict.ERROR
+
+
+def test_settings_in_the_runners_home_leave_nothing_out(tmp_path: Path) -> None:
+    scanned(tmp_path, "grype", _NOTHING["grype"])
+    assert re.search(r"--config \S*/mlgate-settings-\w+/settings.yaml", (tmp_path / "asked").read_text())

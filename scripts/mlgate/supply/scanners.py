@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mlgate.errors import MlgateError
@@ -90,9 +91,14 @@ def _ask(scanner: str, image: str, env: Mapping[str, str]) -> Answer:
         raise MlgateError(f"`{scanner}` is not on PATH.", fix=f"Install {scanner} on the runner, or name none.")
     try:
         # From an empty folder: what a project leaves beside its code could tell the scanner to look away.
-        with tempfile.TemporaryDirectory(prefix="mlgate-scanner-") as folder:
+        with (
+            tempfile.TemporaryDirectory(prefix="mlgate-scanner-") as folder,
+            tempfile.TemporaryDirectory(prefix="mlgate-settings-") as own,
+        ):
+            settings = Path(own, "settings.yaml")
+            settings.write_text("check-for-app-update: false\n", "utf-8")
             done = subprocess.run(
-                [found, *(part.format(image=image) for part in command)],
+                [found, *(part.format(image=image, settings=settings) for part in command)],
                 env={key: value for key, value in env.items() if not _FILTERS.fullmatch(key)},
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -143,7 +149,7 @@ def _grype(answer: Any) -> Answer:
     if not distro or not distro.get("name"):
         raise MlgateError("`grype` does not know the image's system, so it looked at no packages of it.")
     descriptor = answer["descriptor"]
-    if "db" not in descriptor:
+    if not descriptor.get("db"):
         raise MlgateError("`grype` does not say that it had a database.")
     holes = tuple(
         Hole(
@@ -161,7 +167,8 @@ def _grype(answer: Any) -> Answer:
 
 _SCANNERS: dict[str, tuple[tuple[str, ...], Callable[[Any], Answer]]] = {
     "trivy": (("image", "--format", "json", "--quiet", "--scanners", "vuln", "--exit-code", "0", "{image}"), _trivy),
-    "grype": (("docker:{image}", "--output", "json", "--quiet"), _grype),
+    # With a file of settings named, those in the runner's home are not read: they could leave findings out.
+    "grype": (("docker:{image}", "--output", "json", "--quiet", "--config", "{settings}"), _grype),
 }
 
 
