@@ -193,7 +193,8 @@ def test_what_one_job_gathers_another_builds_from(tmp_path: Path, image: dict[st
     done = build(passed, "--inputs", str(given), "--pull", "false")
     assert done.returncode == 0, done.stdout + done.stderr
     assert passed.outputs()["digest"]
-    next(given.iterdir()).write_bytes(b"something else")
+    for file in given.iterdir():
+        file.write_bytes(b"something else")
     done = passed.job("build-image", "--inputs", str(given), MLGATE_PULL="false", MLGATE_DOCKER="/bin/false")
     assert done.returncode == 2
     assert "do not have the digest" in done.stdout
