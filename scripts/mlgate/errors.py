@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_PREDICATES = frozenset({"is", "has", "holds", "cannot", "does", "and"})
+_PREDICATES = frozenset({"is", "has", "holds", "cannot", "does", "and", "names", "builds", "needs"})
 
 
 class MlgateError(Exception):

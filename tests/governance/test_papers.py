@@ -64,12 +64,13 @@ def test_a_later_measurement_joins_the_card(main: Main) -> None:
 
 
 def test_markup_in_words_and_values_stays_text(main: Main) -> None:
-    text = CARD.replace("Planning how many", "<b>Planning</b> | <script>alert(1)</script> @ada how many")
+    text = CARD.replace("Planning how many", "<b>Planning</b> | <s\t>[x](javascript:alert(1)) @ada how many")
     main.repo.write("governance/card.yaml", text)
     main.repo.commit("Say it with markup")
     main.papers("--explain", "never")
     page = main.paper("model_card.md").read_text()
-    assert "<script>" not in page
+    assert "<s" not in page
+    assert "[x](" not in page
     assert "<b>" not in page
     assert "@ada" not in page
     main.job("audit", "bundle")
@@ -206,3 +207,24 @@ def test_a_checklist_that_failed_is_no_reason_against_a_decision(main: Main) -> 
     left.update(kind="checklist", verdict="fail", title="provenance not.")
     main.evidence("checklist").write_text(json.dumps(left))
     assert "may be deployed" in main.job("compare").stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "said"),
+    [
+        ("card", "Nobody is treated by it", "TODO", "`ethical_considerations` still holds the placeholder `TODO`"),
+        ("data_sheet", "Made by a formula", "lorem ipsum", "`origin` still holds the placeholder `lorem ipsum`"),
+    ],
+)
+def test_words_of_a_template_make_no_paper(main: Main, file: str, before: str, after: str, said: str) -> None:
+    """The papers are of this commit, whose words are another's: nothing that was written before stays."""
+    path = f"governance/{file}.yaml"
+    text = (main.repo.path / path).read_text()
+    assert before in text
+    main.repo.write(path, text.replace(before, after))
+    main.repo.commit("Leave it for later")
+    done = main.papers("--explain", "never")
+    assert done.returncode == 1, done.stdout
+    assert f"{path}: {said}" in done.stdout.replace("\n        ", " ")
+    name = {"card": "model_card"}.get(file, file)
+    assert not list((main.state / "papers/visits").glob(f"{name}.*"))

@@ -15,7 +15,7 @@ from mlgate.commands import _build_plan, _build_proof, _build_supply, _model
 from mlgate.commands._binding import unique
 from mlgate.commands._build_inputs import Source, scratch
 from mlgate.commands._deciding import FOLDER, where
-from mlgate.commands._run import STATE, Run, Unloadable, failed, file_name, off, relative, unloadable, write_text
+from mlgate.commands._run import STATE, Run, Unloadable, failed, file_name, off, relative, say, unloadable, write_text
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.image import engine as engines
@@ -70,7 +70,11 @@ def every(run: Run, asked: Asked) -> int:
         found = _all(run, asked)
     except MlgateError as error:
         found = [Built(failed(VERB, file_name(run.patterns[0] if run.patterns else ""), error))]
-    return run.finish(VERB, [one.evidence for one in found], _outputs(found))
+    code = run.finish(VERB, [one.evidence for one in found], _outputs(found))
+    for one in found:
+        if one.digest:
+            say(run.forge, f"image: {one.name}@{one.digest}\n")
+    return code
 
 
 def _forget(run: Run) -> None:
@@ -235,7 +239,9 @@ class Building:
             digest = subject.digest["sha256"][:12]
             reason = (
                 f"The ledger has no passing decision about this model (sha256 {digest}). Decisions are made on the "
-                "default branch, by `mlgate compare` in `mode: enforce`. To look at the image before: --preview."
+                "default branch, by `mlgate compare` in `mode: enforce`. If that calls the model unchanged, it is "
+                "older than the ledger: let the gate run there once with `champion` naming a commit before it. To look "
+                "at the image before: --preview."
             )
             self._check("decision", "decision", Verdict.FAIL, reason)
             return None

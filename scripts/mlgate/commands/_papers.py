@@ -15,7 +15,7 @@ from mlgate.commands._run import STATE, Run, Unloadable, failed, off, relative, 
 from mlgate.commands._training import Trainer
 from mlgate.config import Config
 from mlgate.errors import MlgateError
-from mlgate.governance import card, checklist, explain, service, sheet
+from mlgate.governance import card, checklist, explain, service, sheet, words
 from mlgate.governance.explain import Explanation
 from mlgate.governance.nouns import BIAS, CARD, EXPLAINED, SERVICE, SHEET, Held
 from mlgate.model import Check, Evidence, Named, Source, Tool, Verdict, worst
@@ -76,8 +76,12 @@ class Writer:
             held = replace(held, papers=dict(self._folder(held)))
             checks += [
                 self._bias(held),
-                self._made(held, CARD, "model card", lambda: _both(card.make(held), card_page.markdown)),
-                self._made(held, SHEET, "data sheet", lambda: _both(sheet.make(held), pages.sheet)),
+                self._made(
+                    held, CARD, "model card", lambda: _both(card.make(_populated(held, "card")), card_page.markdown)
+                ),
+                self._made(
+                    held, SHEET, "data sheet", lambda: _both(sheet.make(_populated(held, "data_sheet")), pages.sheet)
+                ),
                 self._made(held, SERVICE, "service", lambda: _both(service.make(held), pages.service)),
             ]
         if not config.governance.model_fields_set:
@@ -198,6 +202,15 @@ def _both(made: card.Card | sheet.Sheet | service.Service, page: Callable[..., s
 
 def _evaluations(held: Held) -> list[dict[str, str]]:
     return [dict(one.digest) for one in held.tables if one.role.startswith("evaluation data") and one.digest]
+
+
+def _populated(held: Held, key: str) -> Held:
+    """Words that say something, or none at all. Raises MlgateError for those of a template: they make no paper."""
+    said = held.card if key == "card" else held.sheet
+    if said is not None and (wrong := list(words.problems(said))):
+        found = ", ".join(f"`{name}` {why}" for name, why in wrong)
+        raise MlgateError(f"{found}.", file=getattr(held.config.governance, key) or "", fix="Write what is true of it.")
+    return held
 
 
 def _said(error: MlgateError) -> str:

@@ -88,11 +88,13 @@ def find(environ: Mapping[str, str] | None = None) -> Engine:
     command = env.get("MLGATE_DOCKER") or shutil.which("docker", path=env.get("PATH")) or ""
     if not command:
         raise MlgateError("there is no `docker` on PATH.", fix="Install Docker, or run this on a runner that has it.")
+    if shutil.which(command, path=env.get("PATH")) is None:
+        raise MlgateError(f"MLGATE_DOCKER is {command}, and no program can be run there.", fix="Name it, or unset it.")
     engine = Engine(command, env)
     said = engine.ask("version", "--format", "{{.Server.Version}}", timeout=30)
     if said.code != 0:
         raise MlgateError(
-            f"the Docker engine cannot be asked: {said.last}.", fix="Start it, or let DOCKER_HOST name one."
+            f"the Docker engine cannot be asked: {said.last.rstrip('.')}.", fix="Start it, or let DOCKER_HOST name one."
         )
     return engine
 

@@ -110,7 +110,7 @@ def _card(card: Card) -> dict[str, Any]:
                 ("How well it does", card.performance),
                 ("For groups of rows", card.groups),
                 ("Fairness", card.fairness),
-                ("What it costs", card.costs),
+                ("What it costs, and how its image does", card.costs),
             )
             if found
         ],

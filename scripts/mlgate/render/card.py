@@ -73,7 +73,7 @@ def _performance(card: Card) -> Iterable[str]:
     for title, head, found in (
         ("## For groups of rows", "Metric and group", card.groups),
         ("## Fairness", "Metric", card.fairness),
-        ("## What it costs", "Cost", card.costs),
+        ("## What it costs, and how its image does", "Measured", card.costs),
     ):
         if found:
             yield title
@@ -118,9 +118,8 @@ def _training(card: Card) -> Iterable[str]:
         ],
     )
     if card.training["parameters"]:
-        pairs = [
-            (escape.code(key), escape.text(str(value))) for key, value in writing.flat(card.training["parameters"])
-        ]
+        flat = writing.flat(card.training["parameters"])
+        pairs = [(escape.code(key), escape.text(writing.value(found))) for key, found in flat]
         yield table(("Parameter", "Value"), pairs)
     if card.facts:
         facts = [(key, numbers.show(v) if isinstance(v, float) else v) for key, v in card.facts.items()]
