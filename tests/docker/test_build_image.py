@@ -72,6 +72,9 @@ def test_a_model_that_passed_becomes_one_image(
     assert stated.reference == outputs["image"]
     assert list(statement.labelled(stated, found.labels)) == []
     assert stated.predicate.commit == passed.repo.head
+    bill = json.loads((passed.repo.path / ".mlgate/sbom/visits.cdx.json").read_bytes())
+    kinds = {(one["name"], one["purl"].partition("/")[0]) for one in bill["components"] if "purl" in one}
+    assert {("scikit-learn", "pkg:pypi"), ("libc6", "pkg:deb")} <= kinds
     evidence = passed.evidence("build-image")
     assert evidence["subject"]["digest"]["sha256"] == stated.predicate.artifact.digest["sha256"]
     for cost in ("image_mb", "start_seconds", "memory_mb", "latency_p95_ms", "throughput_rps"):

@@ -591,3 +591,18 @@ def test_the_digest_ignores_how_data_and_training_are_written(before: str, after
 def test_defaults_that_are_written_out_are_no_change() -> None:
     spelled = "train: {verify: lock, tolerance: 0.000001, stages: []}\n"
     assert read(SMALL + spelled).digest() == read(SMALL).digest()
+
+
+def test_what_an_image_is_held_to_is_judged_like_the_rules() -> None:
+    """A change that trusts more, or looks at fewer rows, is listed, and has to be approved."""
+    plain = read(FULL)
+    for section in (
+        "image: {skew: {rows: 1}}",
+        "image: {scan: {trusted: [features.Encoder]}}",
+        "image: {scan: {environment: false}}",
+        "image: {rules: {image_mb: {threshold: 9000}}}",
+    ):
+        assert read(f"{FULL}{section}\n").digest() != plain.digest(), section
+    same = "image: {name: ghcr.io/acme/visits, skew: {rows: 500}}\nserve: {workers: 2}\nregister: {to: [git]}\n"
+    assert read(FULL + same).digest() == plain.digest()
+    assert read(f"{FULL}image: {{scan: {{ignore: a/../b.yaml}}}}\n").public()["image.scan.ignore"] == "b.yaml"

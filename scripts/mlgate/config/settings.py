@@ -488,11 +488,13 @@ class Config(Closed):
         keeps its digest.
         """
         data = self.model_dump(include={"mode", "fail_on", "evaluate", "compare"}, by_alias=True, exclude_none=True)
-        made = self.model_dump(include={"data": True, "train": _JUDGED_OF_TRAIN, "ledger": True}, exclude_defaults=True)
+        included = {"data": True, "train": _JUDGED_OF_TRAIN, "ledger": True, "image": _JUDGED_OF_IMAGE}
+        made = self.model_dump(include=included, exclude_defaults=True)
         data |= {key: value for key, value in made.items() if value}
         for entry in data.get("data", []):
             self._repository_relative(entry, "path", "contract", "reference", "apart_from")
         self._repository_relative(data.get("train", {}), "data", "requirements")
+        self._repository_relative(data.get("image", {}).get("scan", {}), "ignore")
         for evaluation in data["evaluate"].values():
             self._repository_relative(evaluation, "metrics", "data", "labels")
             self._repository_relative(evaluation.get("predictions", {}), "path")
@@ -525,6 +527,7 @@ class Config(Closed):
         return dict(sorted(_flat(self.judged())))
 
 
+_JUDGED_OF_IMAGE = {"rules", "skew", "scan"}
 _JUDGED_OF_TRAIN = {"data", "verify", "stages", "tolerance", "requirements"}
 
 
