@@ -488,7 +488,7 @@ class Config(Closed):
         keeps its digest.
         """
         data = self.model_dump(include={"mode", "fail_on", "evaluate", "compare"}, by_alias=True, exclude_none=True)
-        included = {"data": True, "train": _JUDGED_OF_TRAIN, "ledger": True, "image": _JUDGED_OF_IMAGE}
+        included: dict[str, Any] = {"data": True, "train": _JUDGED_OF_TRAIN, "ledger": True, "image": _JUDGED_OF_IMAGE}
         made = self.model_dump(include=included, exclude_defaults=True)
         data |= {key: value for key, value in made.items() if value}
         for entry in data.get("data", []):
