@@ -221,6 +221,7 @@ def test_a_registry_that_is_not_there_leaves_no_statement(tmp_path: Path, image:
         ({"secrets": {"netrc": "NOT_SET"}}, "NOT_SET, which is not set"),
         ({"secrets": {"npmrc": "HOME"}}, "which the template never looks for"),
         ({"builder": "dockerfile", "dockerfile": "Dockerfile"}, "Dockerfile is not in commit"),
+        ({"scan": {"ignore": "accepted.yaml"}}, "accepted.yaml is not in commit"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_built(

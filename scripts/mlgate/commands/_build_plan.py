@@ -74,6 +74,7 @@ def plan(
     commit = decided.commit if decided is not None else source.pipeline.snapshot.commit
     checks: list[Check] = []
     inputs: list[Named] = []
+    _check_ignore(source)
     locks, without = _requirements(source, model, inputs)
     own = _own_dockerfile(source, inputs)
     pinned = _base(source, base, own, preview=preview, engine=engine, checks=checks)
@@ -84,6 +85,7 @@ def plan(
     from mlgate.commands import _serving  # noqa: PLC0415
 
     settings = _serving.settings(config, model=model, identity=identity, contract=_contract(source))
+    _check_log(source, model, settings)
     labels = {
         "org.opencontainers.image.title": config.model,
         "org.opencontainers.image.revision": commit,
@@ -138,6 +140,30 @@ def plan(
         f"{decided.entry.entry.id} {decided.statement.digest}" if decided is not None else commit,
         checks, [*inputs, known],
     )  # fmt: skip
+
+
+def _check_ignore(source: Source) -> None:
+    """Told before anything is built, although it is read at the end."""
+    named, snapshot = source.config.image.scan.ignore, source.pipeline.snapshot
+    if named is not None and snapshot.read(source.config.path(named)) is None:
+        raise MlgateError(
+            f"is not in commit {snapshot.commit[:7]}.", file=source.config.path(named), key="image.scan.ignore",
+            fix="Commit it, or remove the key.",
+        )  # fmt: skip
+
+
+def _check_log(source: Source, model: Path, settings: Settings) -> None:
+    """A column that the model does not take is in no request, and would never be logged."""
+    if not (model.is_dir() and (model / "MLmodel").is_file()) or not settings.inputs:
+        return  # only its server knows what a model without a signature takes
+    known = {one.name for one in settings.inputs}
+    for key, names in (("features", settings.log.features), ("hashed", settings.log.hashed)):
+        if unknown := [name for name in names if name not in known]:
+            raise MlgateError(
+                f"serve.log.{key} names `{unknown[0]}`, which is no input of the model: it would never be logged.",
+                file=source.config.file, line=source.config.line(f"serve.log.{key}"), key=f"serve.log.{key}",
+                fix=f"It takes {', '.join(sorted(known)[:10])}{' and more' if len(known) > 10 else ''}.",
+            )  # fmt: skip
 
 
 # -- its parts -------------------------------------------------------------------------------------------------------

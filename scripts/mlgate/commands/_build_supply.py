@@ -9,7 +9,6 @@ from mlgate.commands._build_inputs import Source
 from mlgate.commands._build_plan import Planned
 from mlgate.commands._build_proof import Found
 from mlgate.config import Config
-from mlgate.errors import MlgateError
 from mlgate.image.engine import Engine
 from mlgate.model import Check, Location, Verdict
 from mlgate.supply.ignore import Accepted
@@ -73,14 +72,8 @@ def _accepted(source: Source, today: dt.date, found: Found) -> tuple[list[Accept
     if named is None:
         return [], ""
     file = source.config.path(named)
-    data = source.pipeline.snapshot.read(file)
-    if data is None:
-        raise MlgateError(
-            f"is not in commit {source.pipeline.snapshot.commit[:7]}.", file=file, key="image.scan.ignore",
-            fix="Commit it, or remove the key.",
-        )  # fmt: skip
     written = source.scratch / "ignore.yaml"
-    written.write_bytes(data)
+    written.write_bytes(source.pipeline.snapshot.read(file) or b"")  # that it is there, the plan has looked
     accepted = ignore.load(written, name=file)
     found.checks += ignore.expired(accepted, today, file=file)
     return accepted, file
