@@ -46,7 +46,7 @@ class Project:
         self.repo.model()
         self.model = self.repo.write("models/visits/model bytes.bin", "weights")
         self.repo.write("models/visits/MLmodel", "flavors: {}\n")
-        self.repo.write(".gitignore", "/models/\n")
+        self.repo.write(".gitignore", "/models/\n/.mlgate/\n")
         self.commit = self.repo.commit("Train")
         self.bare = folder / "forge.git"
         self.repo.git("clone", "--quiet", "--bare", str(self.repo.path), str(self.bare))
