@@ -207,6 +207,8 @@ def test_an_interrupted_run_leaves_nothing(project: builder.Repo, number: signal
         env=builder.environment(**DVC_ENV, PYTHONPATH=str(builder.ROOT / "scripts"), TMPDIR=str(scratch)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        # Who runs the tests in the background has them ignore it, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 -- no threads
     )
     until = time.monotonic() + 60
     while not flag.exists() or not flag.read_text():
