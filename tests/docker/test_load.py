@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 import faulty
+from engine import machine
 from engine.building import COLUMNS, Builder
 from engine.registry import Registry
 from mlgate.image import costs, hardened, load, ready
@@ -49,9 +49,9 @@ def test_the_real_server_is_measured(engine: Engine, image: str) -> None:
     assert 100 < (whole["image_mb"] or 0) < 1000
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 def test_it_sees_what_another_tool_sees(engine: Engine, image: str, tmp_path: Path) -> None:
     """At one connection, where neither tool waits for its own turn: the medians agree within a factor."""
+    machine.needs("wrk")
     script = tmp_path / "post.lua"
     body = PREDICT.body([RECORDS[0]]).decode()
     script.write_text(

@@ -4,6 +4,7 @@ inputs by environment and never build an argument list from them."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -55,6 +56,27 @@ python = click.option(
     default="",
     metavar="PATH",
     help="The project's interpreter, whose dvc is asked. Default: train.python, else what is on PATH.",
+)
+registry_user = click.option(
+    "--registry-user",
+    envvar="MLGATE_REGISTRY_USER",
+    default="",
+    metavar="NAME",
+    help="User of the registry; MLGATE_REGISTRY_PASSWORD has the password. Default: this job's own at its forge.",
+)
+decisions = click.option(
+    "--decision",
+    "decisions",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A decision record in a file; can be repeated. Default: those of .mlgate/decisions.",
+)
+image_statements = click.option(
+    "--image-statement",
+    "images",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An image's statement in a file; can be repeated. Default: those of .mlgate/images.",
 )
 debug = click.option("--debug", envvar="MLGATE_DEBUG", is_flag=True, help="Show the trace of an error.")
 

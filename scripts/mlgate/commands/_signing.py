@@ -52,20 +52,8 @@ class _Paper:
     help="The private key: env://NAME, a file, or awskms://, gcpkms://, azurekms://, hashivault://, k8s://, gitlab://. "
     "Its password is in COSIGN_PASSWORD.",
 )
-@click.option(
-    "--decision",
-    "decisions",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A decision record in a file; can be repeated. Default: those of .mlgate/decisions.",
-)
-@click.option(
-    "--image-statement",
-    "images",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="An image's statement in a file; can be repeated. Default: those of .mlgate/images.",
-)
+@_options.decisions
+@_options.image_statements
 @click.option(
     "--registry",
     envvar="MLGATE_REGISTRY",
@@ -88,13 +76,7 @@ class _Paper:
     help="Send what cosign signs to the public transparency log, which names the image for everybody.",
 )
 @click.option("--plain-http", envvar="MLGATE_PLAIN_HTTP", is_flag=True, help="The registry has no TLS.")
-@click.option(
-    "--registry-user",
-    envvar="MLGATE_REGISTRY_USER",
-    default="",
-    metavar="NAME",
-    help="User of the registry; MLGATE_REGISTRY_PASSWORD has the password. Default: this job's own at its forge.",
-)
+@_options.registry_user
 @click.option(
     "--where-asked", is_flag=True, help="Sign only where mlgate.yaml says `image.sign: cosign`; else end well without."
 )

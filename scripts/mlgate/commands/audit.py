@@ -142,20 +142,8 @@ def log(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file with such heads, one or many, anywhere in its text; can be repeated.",
 )
-@click.option(
-    "--decision",
-    "decisions",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A decision record in a file; can be repeated. Default: those of .mlgate/decisions.",
-)
-@click.option(
-    "--image-statement",
-    "images",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="An image's statement in a file; can be repeated. Default: those of .mlgate/images.",
-)
+@_options.decisions
+@_options.image_statements
 @click.option(
     "--image",
     "pushed",

@@ -56,13 +56,7 @@ from mlgate.commands._run import Run
     metavar="CACHE",
     help="Where BuildKit keeps layers between runs: `gha`, or a repository such as ghcr.io/acme/cache.",
 )
-@click.option(
-    "--registry-user",
-    envvar="MLGATE_REGISTRY_USER",
-    default="",
-    metavar="NAME",
-    help="User of the registry; MLGATE_REGISTRY_PASSWORD has the password. Default: this job's own at its forge.",
-)
+@_options.registry_user
 @click.option(
     "--inputs",
     envvar="MLGATE_INPUTS",

@@ -105,13 +105,7 @@ _GTO = ("event", "name", "version", "stage", "type", "path", "description")
     metavar="NAME",
     help="Copy the image, by its digest and with what is signed about it, to this repository, tagged by the version.",
 )
-@click.option(
-    "--registry-user",
-    envvar="MLGATE_REGISTRY_USER",
-    default="",
-    metavar="NAME",
-    help="User of the registry; MLGATE_REGISTRY_PASSWORD has the password. Default: this job's own at its forge.",
-)
+@_options.registry_user
 @click.option(
     "--push-tags",
     envvar="MLGATE_PUSH_TAGS",
