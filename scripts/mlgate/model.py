@@ -84,7 +84,7 @@ class Check(_Plain):
     id: str  # stable, dotted: rules.auc.threshold, integrity.lock.metrics/eval.json
     title: str  # what a person calls it: "roc_auc", "metrics/eval.json matches dvc.lock"
     verdict: Verdict
-    group: str = "rules"  # rules | data | proofs | integrity | judge | setup: the rendering's sections
+    group: str = "rules"  # rules | data | proofs | integrity | judge | setup | rollout: the rendering's sections
     reason: str = ""  # one sentence: why this verdict, and what would change it
     fix: str = ""  # exact lines to paste, where there are any
     observed: Number | str | None = None
@@ -193,6 +193,27 @@ class Moved(_Plain):
     worst: tuple[str, ...] = ()
 
 
+class ArmSeen(_Plain):
+    """What one model did in one look at a rollout."""
+
+    requests: int = 0
+    errors: int = 0
+    latency_p50_ms: Number | None = None
+    latency_p95_ms: Number | None = None
+    latency_p99_ms: Number | None = None
+
+
+class Look(_Plain):
+    """One moment of a rollout: the weight, what each arm has done since the look before, and what was decided."""
+
+    at: str  # ISO 8601, UTC
+    weight: Number  # percent of the traffic that the new model got
+    step: str = ""  # "start", "5 %", "promote", "roll back"
+    event: str = ""  # what happened: "checked", "held: too few requests"; empty for a look alone
+    stable: ArmSeen | None = None
+    canary: ArmSeen | None = None
+
+
 class Source(_Plain):
     """Where and why this evidence was made. The only part that differs between two runs over the same commits."""
 
@@ -246,6 +267,7 @@ class Evidence(_Plain):
     stages: list[StageRun] = Field(default_factory=list)
     figures: list[Figure] = Field(default_factory=list)
     moved: list[Moved] = Field(default_factory=list)
+    timeline: list[Look] = Field(default_factory=list)  # of a rollout, oldest first; at most a few hundred
     facts: dict[str, str | Number] = Field(default_factory=dict)  # environment, duration, cost: name -> value
     links: dict[str, str] = Field(default_factory=dict)  # name -> web address: the MLflow run
     promotable: bool = True  # False for a model that must never be deployed, such as one trained on a sample

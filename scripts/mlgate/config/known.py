@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
+from mlgate.config.deploying import (
+    Batch,
+    Checks,
+    Commands,
+    Deploy,
+    Environment,
+    Expected,
+    LoadTest,
+    Metric,
+    Pace,
+    Replayed,
+    Target,
+    Verify,
+)
 from mlgate.config.settings import (
     Approval,
     Columns,
@@ -72,6 +86,18 @@ SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
     ("governance",): Governance,
     ("governance", "sla"): Sla,
     ("governance", "explain"): Explain,
+    ("deploy",): Deploy,
+    ("deploy", "verify"): Verify,
+    ("deploy", "environments", "*"): Environment,
+    ("deploy", "environments", "*", "target"): Target,
+    ("deploy", "environments", "*", "target", "commands"): Commands,
+    ("deploy", "environments", "*", "step"): Pace,
+    ("deploy", "environments", "*", "expected"): Expected,
+    ("deploy", "environments", "*", "metrics", "*"): Metric,
+    ("deploy", "environments", "*", "checks"): Checks,
+    ("deploy", "environments", "*", "checks", "load"): LoadTest,
+    ("deploy", "environments", "*", "checks", "shadow"): Replayed,
+    ("deploy", "environments", "*", "batch"): Batch,
 }
 _RULES = frozenset(where[:-1] for where, section in SECTIONS.items() if section is Rule)
 
@@ -84,6 +110,10 @@ _OWN_NAMES: tuple[tuple[str, ...], ...] = (
     ("image", "scan", "licences"),
     ("register", "tags"),
     ("governance", "tags"),
+    ("deploy", "environments", "*", "target", "environment"),
+    ("deploy", "environments", "*", "target", "secrets"),
+    ("deploy", "environments", "*", "target", "options"),
+    ("deploy", "environments", "*", "rules", "*"),
     ("compare", "slices", "edges"),
     ("compare", "fairness", "edges"),
     *((*rules, "*", "cost_matrix") for rules in _RULES),
@@ -91,7 +121,7 @@ _OWN_NAMES: tuple[tuple[str, ...], ...] = (
 )
 
 # Keys of the format whose work is not built yet. They are refused: a key that does nothing would look like a check.
-NOT_YET: frozenset[tuple[str, ...]] = frozenset({("deploy",), ("monitor",), ("notify",)})
+NOT_YET: frozenset[tuple[str, ...]] = frozenset({("monitor",), ("notify",)})
 
 # What other tools and habits call our words.
 _MEANT: dict[type[BaseModel], dict[str, str]] = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from mlgate import estimators, parity
-from mlgate.config import grouped, recomputed, shipped
+from mlgate.config import deployed, grouped, recomputed, shipped
 from mlgate.config.settings import Config, DataFile, Rule
 from mlgate.config.values import SET_NAME_PATTERN
 from mlgate.config.vocabulary import Finding, Path, closest
@@ -36,6 +36,7 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from recomputed.findings(config)
     yield from grouped.findings(config)
     yield from shipped.findings(config)
+    yield from deployed.findings(config)
     yield from _anchor(config)
     yield from _elsewhere(config)
 

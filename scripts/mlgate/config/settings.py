@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr
 
 from mlgate import estimators
 from mlgate.config.base import Closed, as_list, one_or_more, section
+from mlgate.config.deploying import Deploy
 from mlgate.config.shipping import Governance, Image, Register, Serve
 from mlgate.config.values import (
     Amount,
@@ -435,6 +436,9 @@ class Config(Closed):
     governance: Annotated[Governance, BeforeValidator(section)] = Field(
         default_factory=Governance, description="The papers that a model in production must show."
     )
+    deploy: Annotated[Deploy, BeforeValidator(section)] = Field(
+        default_factory=Deploy, description="How a model that passed comes to those who call it."
+    )
     ledger: Annotated[Ledger, BeforeValidator(section)] = Field(
         default_factory=Ledger, description="Where decisions are remembered."
     )
@@ -488,7 +492,13 @@ class Config(Closed):
         keeps its digest.
         """
         data = self.model_dump(include={"mode", "fail_on", "evaluate", "compare"}, by_alias=True, exclude_none=True)
-        included: dict[str, Any] = {"data": True, "train": _JUDGED_OF_TRAIN, "ledger": True, "image": _JUDGED_OF_IMAGE}
+        included: dict[str, Any] = {
+            "data": True,
+            "train": _JUDGED_OF_TRAIN,
+            "ledger": True,
+            "image": _JUDGED_OF_IMAGE,
+            "deploy": _JUDGED_OF_DEPLOY,
+        }
         made = self.model_dump(include=included, exclude_defaults=True)
         data |= {key: value for key, value in made.items() if value}
         for entry in data.get("data", []):
@@ -528,6 +538,12 @@ class Config(Closed):
 
 
 _JUDGED_OF_IMAGE = {"rules", "skew", "scan"}
+_JUDGED_OF_ENVIRONMENT = {
+    "strategy", "steps", "step", "sticky", "rules", "metrics", "confidence", "checks", "approval", "self_approval",
+}  # fmt: skip
+_JUDGED_OF_DEPLOY = {
+    "environments": {"__all__": _JUDGED_OF_ENVIRONMENT}, "criticality": True, "trust": True, "verify": True,
+}  # fmt: skip
 _JUDGED_OF_TRAIN = {"data", "verify", "stages", "tolerance", "requirements"}
 
 

@@ -149,6 +149,9 @@ def _version(value: Any) -> int:
 # --- numbers
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(seconds?|minutes?|hours?|days?|weeks?|[smhdw])\Z", re.ASCII)
+_SPAN = re.compile(
+    r"([0-9]+(?:\.[0-9]+)?) ?(ms|milliseconds?|seconds?|minutes?|hours?|days?|weeks?|[smhdw])\Z", re.ASCII
+)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -161,6 +164,29 @@ def seconds(value: Any) -> Decimal:
     if found <= 0:
         raise problem(f"is {shown(value)}: nothing is that new.", "Write it like `2 days` or `12 hours`.")
     return found
+
+
+def span(value: Any) -> Decimal:
+    """A short length of time in seconds, written like `20 ms` or `2 s`; 0 is one."""
+    if value == 0 and not isinstance(value, bool):
+        return Decimal(0)
+    written = _SPAN.match(value.strip().lower()) if isinstance(value, str) else None
+    if written is None:
+        raise problem(
+            f"must be a length of time, but is {shown(value)}.", "Write it like `20 ms`, `2 s` or `5 minutes`."
+        )
+    return finite(Decimal(written[1])) * (
+        Decimal("0.001") if written[2] == "ms" or written[2].startswith("milli") else _SECONDS[written[2][0]]
+    )
+
+
+def percent(value: Any) -> Decimal:
+    """A share of the traffic in percent: 5, or `5%`."""
+    written = _PERCENT.match(value.strip()) if isinstance(value, str) else None
+    number = finite(Decimal(written[1]) if written else value)
+    if not 0 < number <= 100:
+        raise problem(f"is {shown(value)}, which is no share of the traffic.", "Write a percentage above 0, up to 100.")
+    return number
 
 
 def _count(value: Any) -> int:
@@ -466,5 +492,32 @@ Duration = Annotated[  # seconds
     BeforeValidator(seconds),
     WithJsonSchema(
         {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?(seconds?|minutes?|hours?|days?|weeks?|[smhdw])$"}
+    ),
+]
+Span = Annotated[  # seconds
+    Decimal,
+    BeforeValidator(span),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": 0},
+                {
+                    "type": "string",
+                    "pattern": r"^[0-9]+(\.[0-9]+)? ?(ms|milliseconds?|seconds?|minutes?|hours?|days?|weeks?|[smhdw])$",
+                },
+            ]
+        }
+    ),
+]
+Percent = Annotated[
+    Decimal,
+    BeforeValidator(percent),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "maximum": 100},
+                {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? ?%$"},
+            ]
+        }
     ),
 ]

@@ -159,12 +159,16 @@ class Promotion(_OfModel):
 
 
 class Deployment(_OfModel):
-    """One step of bringing a model into an environment. Only `complete` makes it the one that is there."""
+    """One step of bringing a model into an environment. Only `complete` makes it the one that is there.
+
+    `judged`: a shadow or a drill that went well, and left the environment's model as it was.
+    """
 
     kind: Literal["deployment"] = "deployment"
     environment: Name
     subject: Digest
-    state: Literal["started", "advanced", "complete", "aborted", "failed"]
+    state: Literal["started", "advanced", "held", "complete", "judged", "aborted", "failed"]
+    rollout: Id | Literal[""] = ""  # the same for all entries of one rollout
     strategy: Text = ""
     weight: Annotated[Number, Field(ge=0, le=100)] | None = None  # percent of the traffic
     version: Text = ""
@@ -182,6 +186,8 @@ class Rollback(_OfModel):
     subject: Digest
     instead_of: dict[Algorithm, Hex] = Field(default_factory=dict, max_length=8)
     version: Text = ""
+    image: dict[Algorithm, Hex] = Field(default_factory=dict, max_length=8)
+    seconds: Annotated[Number, Field(ge=0)] | None = None  # from the decision until the other had no traffic
     approved_by: Texts = ()
     reason: Annotated[Text, StringConstraints(min_length=1)]
 
