@@ -55,8 +55,8 @@ class Target(ABC):
     """One environment at one place. Every method raises TargetError when the place does not do it.
 
     All calls but `write` may be repeated: what is there already is left as it is. `write` is the fence: it succeeds
-    only if nobody has written since. `start`, `weigh` and `stop` ask first whether what is kept still has the mark that this
-    object has read or written last, and raise FencedError where somebody else has written.
+    only if nobody has written since. `start`, `weigh` and `stop` ask first whether what is kept still has the mark that
+    this object has read or written last, and raise FencedError where somebody else has written.
     """
 
     def __init__(self, place: Place) -> None:
