@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TextIO
 
 from mlgate.errors import MlgateError
 from mlgate.forges import approving, cutting, proposing, sticky
+from mlgate.forges.deploying import Approvers, Deployment, Planned
 from mlgate.forges.http import Client, ForgeError, Token
 from mlgate.forges.nouns import Annotation, ImageRegistry, Opened, Posted, Request, State, When
 from mlgate.model import Approval, Event, Verdict
@@ -29,6 +30,7 @@ class Forge(ABC):
     _token: Token = Token()
     _comment_limit: int
     _powerless: str
+    _nobody: str
 
     @cached_property
     def event(self) -> Event:
@@ -125,6 +127,31 @@ class Forge(ABC):
         except ForgeError as error:
             return Approval(missing=self._explain(what, error, "approval"))
 
+    def approvers(self, environment: str, commit: str) -> Approvers:
+        """Who has let this run into an environment with what `commit` made. Never raises: unknown is not approved."""
+        what = f"Who has approved {environment} could not be read"
+        if not self._token:
+            return Approvers(missing=f"{what}: {self._nobody}")
+        try:
+            return self._approvers(environment, commit or self.event.sha)
+        except ForgeError as error:
+            return Approvers(missing=self._explain(what, error, "approvers"))
+        except MlgateError as error:
+            return Approvers(missing=f"{what}: {error}")
+
+    def deployment(self, planned: Planned) -> Deployment:
+        """The forge's record of a deployment: made, or found where an earlier job of the rollout made it. Never raises.
+
+        Where the job has an `environment:` of its own, the forge makes that record itself, and nothing is added to it.
+        """
+        what = "The deployment is not shown on the forge"
+        try:
+            return self._deployment(planned, lambda error: self._explain(what, error, "deployment"))
+        except ForgeError as error:
+            return Deployment(said=self._explain(what, error, "deployment"))
+        except MlgateError as error:
+            return Deployment(said=f"{what}: {error}")
+
     def propose(self, request: Request) -> Opened:
         """Opens the one request of a branch, or brings it up to date. Raises MlgateError that says what is missing."""
         what = f"{request.head} is pushed, but its {self.request_word} could not be opened or updated"
@@ -158,6 +185,12 @@ class Forge(ABC):
 
     @abstractmethod
     def _approvals(self, number: int) -> approving.Approvals: ...
+
+    @abstractmethod
+    def _approvers(self, environment: str, commit: str) -> Approvers: ...
+
+    @abstractmethod
+    def _deployment(self, planned: Planned, explain: Callable[[ForgeError], str]) -> Deployment: ...
 
     @abstractmethod
     def _requests(self) -> proposing.Requests: ...

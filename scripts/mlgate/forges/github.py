@@ -14,8 +14,10 @@ from typing import Any
 
 from mlgate.errors import MlgateError
 from mlgate.forges import commands, cutting
+from mlgate.forges.deploying import Approvers, Deployment, Planned
 from mlgate.forges.gitconfig import credentials
 from mlgate.forges.github_approvals import PullApprovals
+from mlgate.forges.github_deployments import Job, RunApprovers, deployment
 from mlgate.forges.github_pulls import SETTING, PullRequests
 from mlgate.forges.http import Client, ForgeError, Token
 from mlgate.forges.nouns import Annotation, ImageRegistry, Posted, State
@@ -47,6 +49,7 @@ class GitHub(PullRequests):
         "Neither comment nor status was written: there is no token. "
         "Pass `github-token: ${{ github.token }}` to the action."
     )
+    _nobody = "there is no token. Pass `github-token: ${{ github.token }}` to the action."
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         env = {key: value for key, value in environ.items() if key != "GITHUB_TOKEN"}
@@ -123,6 +126,19 @@ class GitHub(PullRequests):
 
     def _approvals(self, number: int) -> PullApprovals:
         return PullApprovals(self.api(), self.project, number, self.event.head_sha)
+
+    def _approvers(self, environment: str, commit: str) -> Approvers:
+        asked = RunApprovers(self.api(), self.project, self._env.get("GITHUB_RUN_ID", ""))
+        what = "who wrote what it deploys could not be read"
+        return asked.find(environment, commit, explain=lambda error: self._explain(what, error, "author"))
+
+    def _deployment(self, planned: Planned, explain: Callable[[ForgeError], str]) -> Deployment:
+        if self._gitea:
+            return Deployment()  # which knows no deployments
+        if not self._token:
+            return Deployment(said=f"The deployment is not shown on GitHub: {self._nobody}")
+        job = Job(self._env.get("GITHUB_RUN_ID", ""), self.event.run_url, self._env.get("GITHUB_SHA", ""))
+        return deployment(self.api(), self.project, planned, job, explain=explain)
 
     def _comments(self, number: int, mark: str) -> Comments:
         return _Comments(self.api(), self.project, number, mark, is_ours=self._is_ours)
@@ -240,6 +256,9 @@ class GitHub(PullRequests):
 
 _PERMISSIONS = {
     "approval": "pull-requests: read",
+    "approvers": "actions: read",
+    "author": "contents: read` and `pull-requests: read",
+    "deployment": "deployments: write",
     "comment": "pull-requests: write",
     "status": "statuses: write",
     "request": "pull-requests: write",

@@ -10,7 +10,7 @@ from typing import Any
 from mlgate.forges.approving import Mark, time
 from mlgate.forges.http import Client, ForgeError
 
-_MAINTAINS = frozenset({"admin", "maintain", "owner"})  # Gitea has owners, and no `maintain`
+MAINTAINS = frozenset({"admin", "maintain", "owner"})  # Gitea has owners, and no `maintain`
 
 
 class PullApprovals:
@@ -65,7 +65,7 @@ class PullApprovals:
             if error.status == 404:  # nobody of this repository
                 return False
             raise
-        return bool(_MAINTAINS & {_text(said, "role_name"), _text(said, "permission")})
+        return bool(MAINTAINS & {_text(said, "role_name"), _text(said, "permission")})
 
     def _get(self) -> Any:
         if self._pull is None:

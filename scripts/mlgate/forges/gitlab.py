@@ -12,8 +12,10 @@ from typing import Any
 
 from mlgate.errors import MlgateError
 from mlgate.forges.commands import quiet_commands
+from mlgate.forges.deploying import Approvers, Deployment, Planned
 from mlgate.forges.gitconfig import credentials
 from mlgate.forges.gitlab_approvals import MergeApprovals
+from mlgate.forges.gitlab_deployments import Deployments, JobApprovers
 from mlgate.forges.gitlab_merges import MergeRequests
 from mlgate.forges.http import Client, ForgeError, Token
 from mlgate.forges.nouns import Annotation, ImageRegistry, Posted, State
@@ -40,6 +42,9 @@ class GitLab(MergeRequests):
         "Neither note nor status was written on GitLab: CI_JOB_TOKEN cannot, so a project access token with the role "
         "Developer and the scope `api` is needed as the CI/CD variable GITLAB_TOKEN (masked, environment scope "
         "`mlgate`, not protected)."
+    )
+    _nobody = (
+        "CI_JOB_TOKEN may not, so a project access token with the scope `read_api` or `api` is needed as GITLAB_TOKEN."
     )
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -102,6 +107,23 @@ class GitLab(MergeRequests):
 
     def _approvals(self, number: int) -> MergeApprovals:
         return MergeApprovals(self.api(), self.project, number, self.event.head_sha)
+
+    def _approvers(self, environment: str, commit: str) -> Approvers:
+        api, verify = self.api(), self._env.get("CI_SERVER_TLS_CA_FILE") or None
+        job = Client(api.base, self._job_token, verify=verify)
+        bearer = Token("Authorization", "Bearer", self._token.value)
+        graphql = Client(self._env.get("CI_API_GRAPHQL_URL", ""), bearer, verify=verify)
+        asked = JobApprovers(api, job, graphql, self.project, self._env.get("CI_PROJECT_PATH", ""))
+        what = "who started this pipeline and wrote what it deploys could not be read"
+        return asked.find(environment, commit, explain=lambda error: self._explain(what, error, "author"))
+
+    def _deployment(self, planned: Planned, explain: Callable[[ForgeError], str]) -> Deployment:
+        if self._env.get("CI_ENVIRONMENT_NAME") == planned.environment:
+            return Deployment(theirs=True)
+        if not self._token and not self._job_token:
+            return Deployment(said="The deployment is not shown on GitLab: the job has no token.")
+        ref, tag = self.event.ref, bool(self._env.get("CI_COMMIT_TAG"))
+        return Deployments(self.api(), self.project).deployment(planned, ref, tag=tag, explain=explain)
 
     def _comments(self, number: int, mark: str) -> Comments:
         # The merge request lives in the target project; a fork's pipeline runs in the fork.

@@ -40,7 +40,7 @@ class MergeApprovals:
             # Without a time (servers of before 2026) nobody can tell whether it is of this commit.
             at = time(one.get("approved_at")) if isinstance(one, dict) else None
             if who:
-                yield Mark(who, "review", at or datetime.min.replace(tzinfo=UTC), person=not _bot(one))
+                yield Mark(who, "review", at or datetime.min.replace(tzinfo=UTC), person=not is_bot(one))
         last: Any = None
         for event in self._api.pages(f"{self._merge}/resource_label_events"):
             named = event.get("label") if isinstance(event, dict) else None
@@ -49,7 +49,7 @@ class MergeApprovals:
         if isinstance(last, dict) and last.get("action") == "add":
             at = time(last.get("created_at"))
             if at is not None:
-                yield Mark(self._name(last, "user"), "label", at, person=not _bot(last))
+                yield Mark(self._name(last, "user"), "label", at, person=not is_bot(last))
 
     def is_maintainer(self, who: str) -> bool:
         number = self._ids.get(who)
@@ -73,7 +73,7 @@ class MergeApprovals:
         return name
 
 
-def _bot(data: Any) -> bool:
+def is_bot(data: Any) -> bool:
     """Users of access tokens are called project_<number>_bot..., of services likewise."""
     user = data.get("user") if isinstance(data, dict) else None
     name = user.get("username") if isinstance(user, dict) else ""

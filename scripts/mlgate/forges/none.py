@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from mlgate.errors import MlgateError
 from mlgate.forges.base import Forge
+from mlgate.forges.deploying import Approvers, Deployment, Planned
 from mlgate.forges.http import ForgeError
 from mlgate.forges.nouns import Annotation, Posted, State
 from mlgate.model import Event
@@ -46,6 +47,22 @@ class NoForge(Forge):
 
     def push_refused(self, error: PushError, branch: str) -> MlgateError:
         return MlgateError(f"{branch} was not pushed: {error.said}.")
+
+    def approvers(self, environment: str, commit: str) -> Approvers:
+        del environment, commit
+        return Approvers(missing="There is no forge here to ask.")
+
+    def deployment(self, planned: Planned) -> Deployment:
+        del planned
+        return Deployment()
+
+    def _approvers(self, environment: str, commit: str) -> NoReturn:
+        del environment, commit
+        self.api()
+
+    def _deployment(self, planned: Planned, explain: Callable[[ForgeError], str]) -> NoReturn:
+        del planned, explain
+        self.api()
 
     def _approvals(self, number: int) -> NoReturn:
         del number
