@@ -165,7 +165,22 @@ def _properties() -> Schema:
         "description": file["apart_from"]["description"],
         "anyOf": [one, {"type": "array", "items": file["apart_from"]["items"]}],
     }
+    _deployed(properties["deploy"])
     return properties
+
+
+def _deployed(deploy: Schema) -> None:
+    """A target is its kind alone where nothing else is said of it, and a list of one thing is that thing."""
+    place = deploy["properties"]["environments"]["additionalProperties"]["properties"]
+    checks = place["checks"]["properties"]
+    for section in (deploy, deploy["properties"]["verify"], place["step"], place["expected"], place["checks"]):
+        section["type"] = ["object", "null"]
+    described = {"description": place["target"].pop("description")}
+    place["target"] = {**described, "anyOf": [{"type": "string", "minLength": 1}, place["target"]]}
+    for section, key in ((place, "rules"), (checks, "run")):
+        several = section[key]
+        described = {"description": several.pop("description")}
+        section[key] = {**described, "anyOf": [several["items"], {**several, "type": ["array", "null"]}]}
 
 
 def _object(node: Schema) -> Schema:

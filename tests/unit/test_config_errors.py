@@ -333,7 +333,6 @@ TOGETHER = [
 ]
 
 NOT_YET = [
-    ("mode: report", "deploy: {}", "mlgate.yaml:3: deploy"),
     ("mode: report", "monitor: {}", "mlgate.yaml:3: monitor"),
     ("mode: report", "notify: {}", "mlgate.yaml:3: notify"),
 ]

@@ -17,11 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 from pydantic import BaseModel
+from pydantic_core import PydanticCustomError
 from test_config_errors import DATA, KEYS, NOT_YET, PATHS, RECOMPUTED, TOGETHER, TYPES
 from test_config_properties import plain
 
 from mlgate import estimators, parity, schemas
 from mlgate.config import known, yamlfile
+from mlgate.config import values as config_values
 from mlgate.config.settings import COSTS
 from mlgate.errors import MlgateError
 from mlgate.model import Check, Controls, Evidence, Named, Verdict
@@ -291,9 +293,18 @@ def test_the_page_lists_every_key_with_its_default(section: type[BaseModel], key
         expected = {f"`{default:f}`" if isinstance(default, Decimal) else f"`{default}`", "see below"}
     else:
         expected = {"empty", "see below"} | ({"required"} if key == "evaluate" else set())
+    if isinstance(default, Decimal):  # a time is shown with its unit
+        expected |= {row[2] for row in rows if len(row) == 4 and _seconds(row[2]) == default}
     assert any(len(row) == 4 and row[2] in expected for row in rows)
     shown = "\n".join(blocks("yaml"))
     assert re.search(rf"\b{key}:", shown), f"no example shows {key}"
+
+
+def _seconds(cell: str) -> Decimal | None:
+    try:
+        return config_values.span(cell.strip("`"))
+    except PydanticCustomError:
+        return None
 
 
 def test_the_page_lists_every_estimator_and_what_is_refused() -> None:

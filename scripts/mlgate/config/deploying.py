@@ -120,7 +120,7 @@ class Expected(Closed):
 
 
 class Metric(Closed):
-    """A number that rules may name. `{arm}`, `{slot}`, `{digest}`, `{version}`, `{environment}`, `{seconds}` stand in it."""
+    """A number that rules may name, with `{arm}`, `{slot}`, `{digest}`, `{version}`, `{environment}`, `{seconds}` in it."""
 
     query: Text | None = Field(default=None, description="A query to Prometheus that gives one number.")
     prometheus: Text | None = Field(
