@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlgate.config.deploying import Environment
+from mlgate.config.settings import Read
 from mlgate.image.protocol import Example
 from mlgate.image.skew import Sample
 from mlgate.model import Check, Verdict
@@ -40,6 +41,18 @@ class Published:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """What a batch is made of."""
+
+    data: Path  # the rows, as DVC gave them
+    output: Path
+    publish: Callable[[Path], Published]  # `dvc add` and `dvc push` of the project
+    read: Read = field(default_factory=Read)  # how the data's file is read
+    id: str = ""  # its column of ids, where an evaluation set names one
+    truth: Sequence[str] = ()  # columns that no model is sent
+
+
+@dataclass(frozen=True)
 class Asked:
     """What one environment wants to know of a release, and with what it can be found out."""
 
@@ -55,8 +68,7 @@ class Asked:
     timeout: float = 10.0  # seconds for one answer (serve.timeout_seconds)
     own: bool = True  # the image has mlgate's server, and all its addresses
     environ: Mapping[str, str] = field(default_factory=dict)  # of the user's commands
-    data: Path | None = None  # `strategy: batch`: the rows, as DVC gave them
-    publish: Callable[[Path], Published] | None = None  # `strategy: batch`: `dvc add` and `dvc push` of the project
+    batch: Batch | None = None  # of `strategy: batch`
 
 
 @dataclass

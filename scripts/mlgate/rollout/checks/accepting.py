@@ -1,0 +1,363 @@
+"""Whether one JSON schema (of OpenAPI 3.1) takes all that another takes. Pure.
+
+    Pair(old_document, new_document).narrowed(old_schema, new_schema, "records[]")        # of requests
+    Pair(new_document, old_document, answers=True).narrowed(new_schema, old_schema, "")   # of answers
+
+Who asks may send what was taken before; who is answered may read what was promised before. So for answers the new
+document is the one all of which has to be taken by the old one, except for what was added.
+
+Schemas can say more than can be compared; what is compared are the words that servers of models use: types, required
+and allowed fields, bounds, enumerations, lists, and alternatives. A word that is not known and differs is a finding:
+what was not understood is not taken for the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+_TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
+_SAID = frozenset({  # they say nothing about what is taken
+    "title", "description", "summary", "default", "example", "examples", "deprecated", "$comment", "operationId",
+    "readOnly", "writeOnly", "externalDocs", "xml", "discriminator", "contentEncoding", "contentMediaType",
+})  # fmt: skip
+_KNOWN = frozenset({
+    "$ref", "type", "nullable", "required", "properties", "additionalProperties", "enum", "const", "minimum", "maximum",
+    "exclusiveMinimum", "exclusiveMaximum", "items", "prefixItems", "minItems", "maxItems", "minLength", "maxLength",
+    "minProperties", "maxProperties", "anyOf", "oneOf", "allOf", "format",
+})  # fmt: skip
+_LOWER = ("minimum", "exclusiveMinimum", "minItems", "minLength", "minProperties")
+_UPPER = ("maximum", "exclusiveMaximum", "maxItems", "maxLength", "maxProperties")
+_DEEP = 40
+
+
+# What a finding says, of a request and of an answer; None: no finding there.
+_WORDS: Mapping[str, tuple[str, str | None]] = {
+    "gone": ("{where} is no longer taken", None),
+    "removed": ("", "{where} is no longer answered"),
+    "required": ("{where} is now required", "{where} may be missing now"),
+    "closed": ("{where} takes no other fields any more", None),
+    "type": ("{where} has to be {new}, and was {old}", "{where} is {old} now, and was {new}"),
+    "types": ("{where} may no longer be {old}", "{where} may be {old} now"),
+    "values": ("{where} may only be one of {new} values now", "{where} may be another than the {new} values before"),
+    "value": ("{where} may no longer be {old}", "{where} may be {old} now"),
+    "bound": ("{where} has to be {new} now", "{where} need not be {new} any more"),
+    "format": ("{where} has to be a {new} now", "{where} need not be a {new} any more"),
+    "word": ("{where} has another `{new}`, which is not compared",) * 2,
+    "broken": ("{where} is described by something that is no schema",) * 2,
+}  # fmt: skip
+_MILD = frozenset({"values", "value", "bound", "format", "word"})  # of answers: most readers do not mind
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One way in which somebody may fail: half a sentence. `mild`: few will."""
+
+    said: str
+    mild: bool = False
+
+
+class Pair:
+    """Two documents, in which references are looked up. `wide`: of whom everything has to be taken."""
+
+    def __init__(self, wide: Schema, narrow: Schema, *, answers: bool = False) -> None:
+        self._wide, self._narrow, self._answers = wide, narrow, answers
+        self._seen: set[tuple[int, int]] = set()  # that are being compared, or were: a tree may refer to itself
+        self._kept: list[Any] = []  # what the numbers in `_seen` are of
+
+    def narrowed(self, old: Any, new: Any, where: str) -> Iterator[Finding]:
+        """What `old` takes and `new` does not."""
+        yield from self._compare(old, new, where, 0)
+
+    def _say(self, code: str, where: str, *, old: str = "", new: str = "") -> Iterator[Finding]:
+        words = _WORDS[code][self._answers]
+        if words:
+            yield Finding(words.format(where=where or "the body", old=old, new=new), self._answers and code in _MILD)
+
+    def _compare(self, old: Any, new: Any, where: str, deep: int) -> Iterator[Finding]:
+        old, new = resolved(self._wide, old), resolved(self._narrow, new)
+        if new is True or new == {} or old is False:
+            return
+        if old is True:
+            old = {}
+        if new is False:
+            yield from self._say("gone", where)
+            return
+        if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+            yield from self._say("broken", where)
+            return
+        key = (id(old), id(new))
+        if key in self._seen or deep > _DEEP:
+            return
+        self._seen.add(key)
+        self._kept += [old, new]
+        yield from self._alternatives(old, new, where, deep)
+
+    def _alternatives(self, old: Schema, new: Schema, where: str, deep: int) -> Iterator[Finding]:
+        """Each alternative of the old one has to be taken by one of the new."""
+        before, after = _branches(self._wide, old), _branches(self._narrow, new)
+        if len(before) == len(after) == 1:
+            yield from self._one(before[0], after[0], where, deep)
+            return
+        for one in before:
+            found = [self._try(one, other, where, deep) for other in after]
+            if all(found):
+                yield min(found, key=len)[0]
+
+    def _try(self, old: Schema, new: Schema, where: str, deep: int) -> list[Finding]:
+        """Apart from what is being compared: of a trial that failed nothing may be taken for compared."""
+        seen = set(self._seen)
+        found = list(self._one(old, new, where, deep))
+        if found:
+            self._seen = seen
+        return found
+
+    def _one(self, old: Schema, new: Schema, where: str, deep: int) -> Iterator[Finding]:
+        if not types(old):
+            return  # nothing is taken by it
+        lost = types(old) - types(new) - ({"integer"} if "number" in types(new) else set())
+        if lost == types(old):
+            yield from self._say("type", where, old=_or(types(old)), new=_or(types(new)))
+            return
+        if lost:
+            yield from self._say("types", where, old=_or(lost))
+        for code, before, after in (*_values(old, new), *_bounds(old, new)):
+            yield from self._say(code, where, old=before, new=after)
+        if "object" in types(old) & types(new):
+            yield from self._object(old, new, where, deep)
+        if "array" in types(old) & types(new):
+            yield from self._array(old, new, where, deep)
+        for word in sorted((set(old) | set(new)) - _KNOWN - _SAID):
+            if not word.startswith("x-") and word in new and old.get(word) != new.get(word):
+                yield from self._say("word", where, new=word)
+
+    def _object(self, old: Schema, new: Schema, where: str, deep: int) -> Iterator[Finding]:
+        before, after = _mapping(old.get("properties")), _mapping(new.get("properties"))
+        for name in _strings(new.get("required")):
+            if name not in _strings(old.get("required")):
+                yield from self._say("required", _at(where, name))
+        for name in after:
+            if name not in before and name not in _strings(new.get("required")):
+                yield from self._say("removed", _at(where, name))
+        rest = new.get("additionalProperties", True)
+        for name, schema in before.items():
+            if name in after:
+                yield from self._compare(schema, after[name], _at(where, name), deep + 1)
+            elif rest is False:
+                yield from self._say("gone", _at(where, name))
+            elif isinstance(rest, Mapping):
+                yield from self._compare(schema, rest, _at(where, name), deep + 1)
+        others = old.get("additionalProperties", True)
+        if others is not False and rest is False:
+            yield from self._say("closed", where)
+        elif others is not False and isinstance(rest, Mapping):
+            yield from self._compare(others, rest, _at(where, "*"), deep + 1)
+
+    def _array(self, old: Schema, new: Schema, where: str, deep: int) -> Iterator[Finding]:
+        before, after = _list(old.get("prefixItems")), _list(new.get("prefixItems"))
+        most = old.get("maxItems")
+        for number in range(max(len(before), len(after))):
+            if isinstance(most, int) and number >= most:
+                break
+            was = before[number] if number < len(before) else old.get("items", True)
+            is_ = after[number] if number < len(after) else new.get("items", True)
+            yield from self._compare(was, is_, f"{where}[{number}]", deep + 1)
+        if not isinstance(most, int) or most > max(len(before), len(after)):
+            yield from self._compare(old.get("items", True), new.get("items", True), f"{where}[]", deep + 1)
+
+
+def resolved(document: Schema, schema: Any) -> Any:
+    """What a reference stands for, and the words beside it; an empty mapping for one that leads nowhere."""
+    for _ in range(_DEEP):
+        if not isinstance(schema, Mapping) or not isinstance(schema.get("$ref"), str):
+            return schema
+        found: Any = document
+        for part in schema["$ref"].removeprefix("#/").split("/"):
+            name = part.replace("~1", "/").replace("~0", "~")
+            found = found.get(name) if isinstance(found, Mapping) else None
+        beside = {key: value for key, value in schema.items() if key not in _SAID and key != "$ref"}
+        if not beside:
+            schema = found if isinstance(found, Mapping | bool) else {}
+        else:
+            return {"allOf": [found if isinstance(found, Mapping | bool) else {}, beside]}
+    return {}
+
+
+def types(schema: Schema) -> frozenset[str]:
+    """Which types of JSON it takes: all of them where it does not say."""
+    said = schema.get("type")
+    found = {said} if isinstance(said, str) else {*_strings(said)} if isinstance(said, list) else {*_TYPES}
+    if schema.get("nullable") is True:
+        found |= {"null"}
+    values = [schema["const"]] if "const" in schema else schema.get("enum")
+    if isinstance(values, list):
+        found = {one for one in map(_type, values) if one in found or (one == "integer" and "number" in found)}
+    return frozenset(found)
+
+
+def _branches(document: Schema, schema: Schema) -> list[Schema]:
+    """The alternatives of `anyOf` and `oneOf`, each with the words beside it; all of `allOf` are put into one."""
+    rest = {key: value for key, value in schema.items() if key not in {"anyOf", "oneOf", "allOf"}}
+    found: list[Schema] = [rest]
+    for part in _list(schema.get("allOf")):
+        inner = resolved(document, part)
+        if isinstance(inner, Mapping):
+            found = [_both(one, other) for one in found for other in _branches(document, inner)]
+    for word in ("anyOf", "oneOf"):
+        parts = [resolved(document, part) for part in _list(schema.get(word))]
+        if parts:
+            several = [b for part in parts for b in (_branches(document, part) if isinstance(part, Mapping) else [{}])]
+            found = [_both(one, other) for one in found for other in several]
+    return found
+
+
+def _both(a: Schema, b: Schema) -> Schema:
+    """What takes only what both take."""
+    if not a or not b:
+        return a or b
+    found = {**a, **b}
+    for word in set(a) & set(b):
+        found[word] = _stricter(word, a[word], b[word])
+    if "type" in a and "type" in b:
+        found["type"] = sorted((types({"type": a["type"]}) | _widened(a)) & (types({"type": b["type"]}) | _widened(b)))
+    return found
+
+
+def _widened(schema: Schema) -> frozenset[str]:
+    return frozenset({"integer"}) if "number" in types({"type": schema["type"]}) else frozenset()
+
+
+def _stricter(word: str, a: Any, b: Any) -> Any:
+    if a == b:
+        return a
+    if word in _LOWER and isinstance(a, int | float) and isinstance(b, int | float):
+        return max(a, b)
+    if word in _UPPER and isinstance(a, int | float) and isinstance(b, int | float):
+        return min(a, b)
+    if word == "required":
+        return [*_strings(a), *(one for one in _strings(b) if one not in _strings(a))]
+    if word == "properties" and isinstance(a, Mapping) and isinstance(b, Mapping):
+        return {name: {"allOf": [a[name], b[name]]} if name in a and name in b else {**a, **b}[name] for name in a | b}  # type: ignore[operator]
+    if word == "enum" and isinstance(a, list) and isinstance(b, list):
+        return [one for one in a if one in b]
+    if word == "additionalProperties" and False in (a, b):
+        return False
+    return b
+
+
+Said = tuple[str, str, str]  # code, what was, what is
+
+
+def _values(old: Schema, new: Schema) -> Iterator[Said]:
+    allowed = [new["const"]] if "const" in new else new.get("enum")
+    if not isinstance(allowed, list):
+        return
+    before = [old["const"]] if "const" in old else old.get("enum")
+    if not isinstance(before, list):
+        yield "values", "", str(len(allowed))
+        return
+    if lost := [one for one in before if not any(_equal(one, other) for other in allowed)]:
+        yield "value", repr(lost[0]) + (f" and {len(lost) - 1} more" if len(lost) > 1 else ""), ""
+
+
+def _bounds(old: Schema, new: Schema) -> Iterator[Said]:
+    before = [old["const"]] if "const" in old else old.get("enum")
+    for word in (*_LOWER, *_UPPER):
+        limit = _number(new.get(word))
+        if limit is None or _silent(word, limit, old):
+            continue
+        if isinstance(before, list):
+            kept = all(_within(word, limit, one) for one in before)
+        else:
+            kept = _bounded(word, limit, old)
+        if not kept:
+            yield "bound", "", _bound(word, limit)
+    if isinstance(new.get("format"), str) and "string" in types(old) and new["format"] != old.get("format"):
+        yield "format", "", new["format"]
+
+
+def _bounded(word: str, limit: float, old: Schema) -> bool:
+    """Whether the old schema has this bound, or a stricter one."""
+    sign = 1 if word in _LOWER else -1
+    same = _number(old.get(word))
+    if same is not None and sign * same >= sign * limit:
+        return True
+    other = word.replace("exclusiveM", "m") if word.startswith("exclusive") else f"exclusiveM{word[1:]}"
+    beside = _number(old.get(other))
+    if beside is None:
+        return False
+    return sign * beside > sign * limit if word.startswith("exclusive") else sign * beside >= sign * limit
+
+
+def _within(word: str, limit: float, value: Any) -> bool:
+    """Whether one of the values that there are keeps a bound."""
+    sizes = {"Items": list, "Length": str, "Properties": dict}
+    kind = next((kind for end, kind in sizes.items() if word.endswith(end)), None)
+    if kind is not None:
+        number: float | None = len(value) if isinstance(value, kind) else None
+    else:
+        number = _number(value)
+    if number is None:
+        return True  # the bound says nothing of it
+    if word.startswith("exclusive"):
+        return number > limit if word in _LOWER else number < limit
+    return number >= limit if word in _LOWER else number <= limit
+
+
+def _silent(word: str, limit: float, old: Schema) -> bool:
+    """A bound that says nothing of what the old schema takes: of a list, where there are none, or of none at all."""
+    of = {"Items": "array", "Length": "string", "Properties": "object"}
+    kind = next((kind for end, kind in of.items() if word.endswith(end)), None)
+    if kind is None:
+        return not types(old) & {"integer", "number"}
+    return kind not in types(old) or (word.startswith("min") and limit <= 0)
+
+
+def _bound(word: str, limit: float) -> str:
+    units = {"Items": " items", "Length": " characters", "Properties": " fields"}
+    unit = next((unit for end, unit in units.items() if word.endswith(end)), "")
+    if word.startswith("exclusive"):
+        return f"{'above' if word in _LOWER else 'below'} {limit:g}"
+    return f"at {'least' if word in _LOWER else 'most'} {limit:g}{unit}"
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _type(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return "integer"
+    kinds = {float: "number", str: "string", list: "array", dict: "object"}
+    return next((name for kind, name in kinds.items() if isinstance(value, kind)), "object")
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
+
+
+def _or(names: frozenset[str] | set[str]) -> str:
+    return " or ".join(name for name in _TYPES if name in names) or "nothing"
+
+
+def _at(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _strings(value: Any) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
