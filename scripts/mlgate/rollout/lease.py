@@ -1,8 +1,8 @@
 """Who may go on with a rollout: the state that is kept at the target, taken and written by one process at a time.
 
 Two things keep two processes apart. The lease is manners: it says who is at it and until when, by the target's clock.
-The fence is the law: `write` succeeds only after the mark that was read last, and the target refuses `start`, `weigh` and
-`stop` to a process whose mark is not the latest. So a lease that was taken over wrongly costs a message, not a model.
+The fence is the law: `write` succeeds only after the mark that was read last, and the target refuses `start`, `weigh`
+and `stop` to a process whose mark is not the latest. A lease that was taken over wrongly costs a message, not a model.
 """
 
 from __future__ import annotations
@@ -86,13 +86,13 @@ class Lease:
         return free
 
 
-def skewed(target: Target, clock: Callable[[], float]) -> str:
-    """By how much the target's clock and ours differ, as words; empty where it is little enough."""
+def apart(target: Target, clock: Callable[[], float]) -> tuple[float, str]:
+    """The target's time, and by how much our clock differs from it, as words; empty where it is little enough."""
     before = clock()
     theirs = target.now()
     after = clock()
-    apart = max(before - theirs, theirs - after, 0.0)
-    if apart <= SKEW:
-        return ""
+    difference = max(before - theirs, theirs - after)
+    if difference <= SKEW:
+        return theirs, ""
     which = "behind" if theirs < before else "ahead of"
-    return f"the target's clock is {apart:.0f} s {which} this machine's"
+    return theirs, f"the target's clock is {difference:.0f} s {which} this machine's"

@@ -128,11 +128,12 @@ class State(_Plain):
 
     @property
     def weights(self) -> dict[str, float]:
-        """Percent by slot, as it has to be in this phase."""
+        """Percent by slot, as it has to be in this phase; slots that get nothing are not in it."""
         mine, other = self.candidate.slot, self.stable.slot if self.stable else ""
-        if other in ("", mine):
-            return {mine: 100.0} if other == mine or self.weight else {}
-        return {other: 100.0 - self.weight, mine: self.weight}
+        if other == mine:
+            return {mine: 100.0}
+        both = {mine: self.weight, other: 100.0 - self.weight if other else 0.0}
+        return {slot: weight for slot, weight in both.items() if weight > 0}
 
     def to_json(self) -> str:
         """One line, the same for the same state."""
