@@ -1,4 +1,4 @@
-"""The router's log, one JSON line for each request, and what it says of a window. Names of callers are kept as hashes."""
+"""The router's log, one JSON line for each request, and what it says of a window. Callers are in it as hashes only."""
 
 from __future__ import annotations
 

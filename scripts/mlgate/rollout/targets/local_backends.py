@@ -45,9 +45,10 @@ class Backend:
             if again:
                 self._idle.append((link, asyncio.get_running_loop().time()))
                 link = None
-            return answer
         except (OSError, EOFError, TimeoutError, http.MessageError) as error:
             raise LostError(str(error)) from error
+        else:
+            return answer
         finally:
             self.under_way -= 1
             if link is not None:

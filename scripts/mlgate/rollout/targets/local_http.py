@@ -1,4 +1,4 @@
-"""As much of HTTP/1.1 as a router needs: whole messages, read strictly, so that it and the server agree where they end."""
+"""As much of HTTP/1.1 as a router needs: whole messages, read strictly, so that all agree where each one ends."""
 
 from __future__ import annotations
 

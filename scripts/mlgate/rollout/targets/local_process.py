@@ -75,7 +75,7 @@ def exit_code(folder: Path) -> int | None:
 
 
 def end(folder: Path, *, patience: float) -> None:
-    """SIGTERM to its group, and SIGKILL after `patience` seconds. Returns when it is gone; raises TargetError if not."""
+    """SIGTERM to its group, and SIGKILL after `patience` seconds. Raises TargetError if it is not gone then."""
     for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 10.0)):
         if not alive(folder):
             return

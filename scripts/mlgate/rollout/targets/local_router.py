@@ -84,7 +84,7 @@ class Router:
     # -- what callers say to it ---------------------------------------------------------------------------------------
 
     async def answered(self, request: http.Message) -> http.Message:
-        """The answer of a server, or one of our own: 502 when none gave any, 503 without one, 504 when it took too long."""
+        """The answer of a server, or one of our own: 502 when none gave any, 503 without one, 504 when it was late."""
         caller = (request.get(self._sticky) or b"").decode("latin-1") if self._sticky else ""
         at, began, lost = time.time(), time.monotonic(), list[str]()
         key = object()

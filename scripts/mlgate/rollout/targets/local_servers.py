@@ -1,4 +1,4 @@
-"""The servers of one slot: a folder with a folder for each, and what is known of them. Read by the target and its router."""
+"""The servers of one slot: a folder with a folder for each, and what is known of them, by the target and the router."""
 
 from __future__ import annotations
 
