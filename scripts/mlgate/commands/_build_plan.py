@@ -84,7 +84,7 @@ def plan(
     )  # fmt: skip
     from mlgate.commands import _serving  # noqa: PLC0415
 
-    settings = _serving.settings(config, model=model, identity=identity, contract=_contract(source))
+    settings = _serving.settings(config, model=model, identity=identity, contract=rows_contract(source))
     _check_log(source, model, settings)
     labels = {
         "org.opencontainers.image.title": config.model,
@@ -302,7 +302,7 @@ def contract(source: Source, path: str) -> tuple[DataFile | None, Contract | Non
     return entry, contracts.load(source.pipeline.snapshot.read(file) or b"", file)
 
 
-def _contract(source: Source) -> Contract | None:
+def rows_contract(source: Source) -> Contract | None:
     """Of the rows that the model is evaluated with: what it may be asked."""
     for rows in source.rows():
         _, found = contract(source, rows.data.name)

@@ -22,7 +22,7 @@ from mlgate.image.service import Service
 from mlgate.image.skew import Sample
 from mlgate.model import Check, Verdict
 from mlgate.repo import artifact
-from mlgate.serving.settings import Input
+from mlgate.serving.settings import Input, Settings
 
 _TIMED = ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "throughput_rps")
 _HEALTH = 1.0  # seconds between two calls of the HEALTHCHECK: a build does not wait for the image's own interval
@@ -206,7 +206,7 @@ def _samples(source: Source, planned: Planned, found: Found) -> list[tuple[Rows,
     made = []
     for rows in sets:
         try:
-            made.append((rows, _sample(source, planned, rows)))
+            made.append((rows, sample(source, rows, columns(planned.plan.model, planned.settings), planned.seed)))
         except NoCredentialsError as error:
             found.checks.append(_skew(Verdict.INCONCLUSIVE, f"The rows of {rows.name} could not be had: {error}"))
         except MlgateError as error:
@@ -218,7 +218,8 @@ def _skew(verdict: Verdict, reason: str) -> Check:
     return Check(id="image.skew.rows", group="image", title="predicts what was judged", verdict=verdict, reason=reason)
 
 
-def _sample(source: Source, planned: Planned, rows: Rows) -> Sample:
+def sample(source: Source, rows: Rows, inputs: Sequence[Input], seed: str) -> Sample:
+    """Rows of one evaluation set as a server takes them. Raises MlgateError, NoCredentialsError."""
     extras.use("data")
     from mlgate.data import aligned, reading  # noqa: PLC0415 -- DuckDB and numpy
 
@@ -246,14 +247,14 @@ def _sample(source: Source, planned: Planned, rows: Rows) -> Sample:
     con = reading.connect()
     try:
         return sampled.read(
-            con, asked, data, count=source.config.image.skew.rows, inputs=_columns(planned),
-            seed=planned.seed, private=rules.private if rules else (),
+            con, asked, data, count=source.config.image.skew.rows, inputs=inputs,
+            seed=seed, private=rules.private if rules else (),
         )  # fmt: skip
     finally:
         con.close()
 
 
-def _columns(planned: Planned) -> Sequence[Input]:
+def columns(model: Path, settings: Settings) -> Sequence[Input]:
     """What a signature asks for; of a model without one, only its server knows, and every column is sent."""
-    signed = planned.plan.model.is_dir() and (planned.plan.model / "MLmodel").is_file()
-    return planned.settings.inputs if signed else ()
+    signed = model.is_dir() and (model / "MLmodel").is_file()
+    return settings.inputs if signed else ()

@@ -145,6 +145,10 @@ class _Batch:
                     fix="A server that has too little time for so many rows at once needs a smaller `batch.rows`.",
                 ) from None
             for number, (row, (_, key)) in enumerate(zip(_answered(answers, place, self.wanted), chunk, strict=True)):
+                if self.id in row:
+                    raise MlgateError(
+                        f"has ids in {self.id!r}, which is the name of a prediction.", file=self.wanted.shown
+                    )
                 self.columns.see(row)
                 first = {self.id: key} if self.id else {"row": place + number}
                 file.write(json.dumps({**first, **row}, allow_nan=False) + "\n")
