@@ -47,6 +47,7 @@ class Condition:
     number: Decimal
     text: str
     periods: int = 1
+    unit: str = ""  # of the limit, as it was written: "%", "ms", "s"
 
     @property
     def against_stable(self) -> bool:
@@ -97,18 +98,18 @@ def _sentence(text: str) -> Condition:
     found = _RULE.match(text)
     if found is None:
         raise problem(f"is `{text[:120]}`, which is no rule.", f"Write it like {_EXAMPLES}.")
-    kind, number = _limit(found["limit"].strip(), text)
-    return Condition(found["metric"], found["operator"], kind, number, text, int(found["periods"] or 1))  # type: ignore[arg-type]
+    kind, number, unit = _limit(found["limit"].strip(), text)
+    return Condition(found["metric"], found["operator"], kind, number, text, int(found["periods"] or 1), unit)  # type: ignore[arg-type]
 
 
-def _limit(text: str, whole: str) -> tuple[Literal["absolute", "times", "beside"], Decimal]:
+def _limit(text: str, whole: str) -> tuple[Literal["absolute", "times", "beside"], Decimal, str]:
     if found := _ABSOLUTE.match(text):
-        return "absolute", finite(Decimal(found["number"])) * _UNITS[found["unit"]]
+        return "absolute", finite(Decimal(found["number"])) * _UNITS[found["unit"]], found["unit"] or ""
     if found := _TIMES.match(text):
-        return "times", finite(Decimal(found["number"]))
+        return "times", finite(Decimal(found["number"])), ""
     if found := _BESIDE.match(text):
         number = finite(Decimal(found["number"])) * _UNITS[found["unit"]]
-        return "beside", number if found["sign"] == "+" else -number
+        return "beside", number if found["sign"] == "+" else -number, found["unit"] or ""
     raise problem(f"is `{whole[:120]}`, and `{text[:60]}` is no limit.", f"Write it like {_EXAMPLES}.")
 
 

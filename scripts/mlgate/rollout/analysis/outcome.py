@@ -21,6 +21,7 @@ from mlgate.rollout.nouns import Histogram, Tally
 
 __all__ = ["Judged", "Stratum", "judge", "merged"]
 
+_SPLIT = "split of the traffic"
 Outcome = Literal["promote", "continue", "hold", "roll back"]
 
 
