@@ -75,21 +75,22 @@ def checks(
     *,
     rollback: bool = False,
     going_on: bool = False,
+    running: bool = False,
     user: str = "",
     inputs: Path | None = None,
 ) -> list[Check]:
     """Everything that a release needs before it comes into the environment `name`.
 
     `rollback`: to an older one, which was there before. `going_on`: the rollout has begun, by a run that was asked all
-    of it; only what can change since is asked again. `inputs`: files by digest, for a comparison. Raises MlgateError
-    for what is refused.
+    of it; only what can change since is asked again. `running`: just this image runs there already, so that nothing
+    is fetched, and no registry has to be had for the way back. `inputs`: files by digest, for a comparison. Raises
+    MlgateError for what is refused.
     """
     settings = environment(config, name)
-    found = [_decided(chosen), _signatures.check(run, config, chosen, user=user)]
-    if settings.target.kind == "local":
-        found.append(_not_asked(chosen))
-    else:
-        found.append(_release.in_registry(run, chosen, user=user))
+    found = [_decided(chosen)]
+    if not running:
+        found.append(_signatures.check(run, config, chosen, user=user))
+        found.append(_image(run, settings, chosen, user))
     if rollback or going_on:
         return found
     found += [_still(chosen), *_earlier(config, name, chosen)]
@@ -98,6 +99,10 @@ def checks(
     if is_production(config, name):
         found += _papers(run, config, chosen)
     return found
+
+
+def _named(chosen: Chosen) -> str:
+    return f"The {'image' if chosen.image else 'model'} {chosen.release.digest[:19]}…"
 
 
 def _check(what: str, title: str, verdict: Verdict, reason: str, *, fix: str = "", observed: str = "") -> Check:
@@ -119,15 +124,26 @@ def _decided(chosen: Chosen) -> Check:
     decision = chosen.decision.statement.predicate.decision
     warned = f" ({len(decision.warns)} warned)" if decision.warns else ""
     reason = (
-        f"The image {chosen.release.digest[:19]}… holds the model that was decided on at {chosen.release.commit[:7]}, "
+        f"{_named(chosen)} holds the model that was decided on at {chosen.release.commit[:7]}, "
         f"on {chosen.decision.entry.entry.at[:10]}: {decision.verdict}{warned}."
     )
     return _check("decided", "Both statements hold", Verdict.PASS, reason, observed=decision.verdict)
 
 
-def _not_asked(chosen: Chosen) -> Check:
-    reason = "A local target runs the model's own files, which are held against their digest; no registry was asked."
-    return _check("image", "The image is in its registry", Verdict.PASS, reason, observed=chosen.release.image)
+def _image(run: Run, settings: Environment, chosen: Chosen, user: str) -> Check:
+    """Raises MlgateError where the registry does not have it, or a target needs one and there is none."""
+    title = "The image is in its registry"
+    if settings.target.kind != "local":
+        if chosen.image is None:
+            raise MlgateError(
+                f"there is no image of this {chosen.release.model}.", fix="Run `mlgate build-image` first."
+            )
+        return _release.in_registry(run, chosen, user=user)
+    if chosen.image is None:
+        reason = "No image: the model's files are served by processes of this machine."
+        return _check("image", title, Verdict.WARN, reason, observed=chosen.release.image)
+    reason = "A local target runs the model's own files, which are held against their digest: no registry was asked."
+    return _check("image", title, Verdict.PASS, reason, observed=chosen.release.image)
 
 
 def _still(chosen: Chosen) -> Check:
@@ -150,8 +166,9 @@ def _earlier(config: Config, name: str, chosen: Chosen) -> Iterator[Check]:
     first = _order.before(config, name)
     if not first:
         return
-    good, said = _order.been(chosen.records, config.model, first, chosen.release.digest)
-    image = f"The image {chosen.release.digest[:19]}…"
+    digest = chosen.release.digest if chosen.image else ""
+    good, said = _order.been(chosen.records, config.model, first, digest, chosen.subject)
+    image = _named(chosen)
     if not good:
         raise MlgateError(
             f"{image} {said}, and {first} comes before {name}.", file=config.file,

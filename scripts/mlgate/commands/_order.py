@@ -42,23 +42,27 @@ def before(config: Config, name: str) -> str:
     return names[at - 1] if at else ""
 
 
-def been(records: Sequence[Record], model: str, environment: str, image: str) -> tuple[bool, str]:
+def been(
+    records: Sequence[Record], model: str, environment: str, image: str, subject: Mapping[str, str]
+) -> tuple[bool, str]:
     """Whether the last word on an image (`sha256:...`) in an environment is a good one, and what that word is.
 
-    Only `complete` and `judged` are. What was taken away again by a rollback is not good any more.
+    Without an image it is asked of the model (`subject`) itself. Only `complete` and `judged` are good. What was taken
+    away again by a rollback is not good any more.
     """
-    digest = image.removeprefix("sha256:")
+    digest, mine = image.removeprefix("sha256:"), dict(subject)
     good, said = False, f"was never in {environment}"
-    subject: dict[str, str] = {}
     for each in query.history(records, model=model, environment=environment, kinds=("deployment", "rollback")):
         entry = each.entry
-        if isinstance(entry, Deployment) and entry.image.get("sha256") == digest and entry.state in _SETTLED:
-            good, subject = entry.state in ("complete", "judged"), dict(entry.subject)
-            words = {"complete": "is there", "judged": "was judged there", "aborted": "was turned back there"}
-            said = f"{words.get(entry.state, 'failed there')} ({environment}, {entry.at[:10]})"
-        elif isinstance(entry, Rollback) and entry.image.get("sha256") == digest:
-            good, said = True, f"was put back there ({environment}, {entry.at[:10]})"
-        elif isinstance(entry, Rollback) and subject and query.same_model(entry.instead_of, subject):
+        told: Mapping[str, str] = getattr(entry, "image", {})
+        about = told.get("sha256") == digest if digest else query.same_model(entry.subject, mine)
+        if about and isinstance(entry, Deployment) and entry.state in _SETTLED:
+            good = entry.state in ("complete", "judged")
+            words = {"complete": "came into", "judged": "was judged in", "aborted": "was turned back in"}
+            said = f"{words.get(entry.state, 'failed in')} {environment} on {entry.at[:10]}"
+        elif about and isinstance(entry, Rollback):
+            good, said = True, f"was put back into {environment} on {entry.at[:10]}"
+        elif isinstance(entry, Rollback) and query.same_model(entry.instead_of, mine):
             good, said = False, f"was taken away from {environment} again on {entry.at[:10]}: {entry.reason}"
     return good, said
 
@@ -72,17 +76,17 @@ def image_of(records: Sequence[Record], now: Record) -> str:
     return f"sha256:{told['sha256']}" if "sha256" in told else ""
 
 
-def older(records: Sequence[Record], *, name: str, image: Record, decision: Record, now: Record) -> str:
-    """Why an image is older than what is there now, by the ledger alone; empty where it is not.
+def older(records: Sequence[Record], *, name: str, image: Record | None, decision: Record, now: Record) -> str:
+    """Why a release is older than what is there now, by the ledger alone; empty where it is not.
 
     `image` and `decision` are the candidate's entries, `name` is that of its versions. Which was registered first says
     it; where one has no version, which was decided first; of one model, which image was built first.
     """
-    mine, other = dict(image.entry.subject), dict(now.entry.subject)
+    mine, other = dict((image or decision).entry.subject), dict(now.entry.subject)
     if query.same_model(mine, other):
         there = image_of(records, now)
         built = [f"sha256:{each.entry.image.get('sha256', '')}" for each in records if isinstance(each.entry, Image)]
-        own = f"sha256:{getattr(image.entry, 'image', {}).get('sha256', '')}"
+        own = f"sha256:{getattr(image.entry, 'image', {}).get('sha256', '')}" if image else ""
         if there in built and own in built and built.index(own) < built.index(there):
             return "the image that is there was built of the same model later"
         return ""

@@ -38,12 +38,15 @@ GROUP = "deploy"
 
 @dataclass(frozen=True)
 class Chosen:
-    """A release, and what it stands on. `records` are the events of the ledger that it was found in."""
+    """A release, and what it stands on. `records` are the events of the ledger that it was found in.
+
+    Without an image (`statement` and `image` are None) it is a model whose own files a local target serves.
+    """
 
     release: Release
-    statement: Statement  # image -> model
+    statement: Statement | None  # image -> model
     decision: Decided  # model -> may be deployed
-    image: Record  # the ledger's entry
+    image: Record | None  # the ledger's entry
     records: tuple[Record, ...]
 
     @property
@@ -57,20 +60,58 @@ class Chosen:
 
 
 def find(
-    run: Run, config: Config, *, image: str = "", version: str = "", records: tuple[Record, ...] | None = None
+    run: Run,
+    config: Config,
+    *,
+    image: str = "",
+    version: str = "",
+    local: bool = False,
+    records: tuple[Record, ...] | None = None,
 ) -> Chosen:
     """What is to be deployed: by image, by version, else the image of the model that the commit names.
 
-    Raises MlgateError where the ledger has no such image, or one of the two statements does not hold.
+    `local`: the target serves the model's own files, so that a decision is enough where there is no image. Raises
+    MlgateError where the ledger has no such image, or one of the two statements does not hold.
     """
     known = _model.records(run, config) if records is None else records
+    if image and version:
+        raise MlgateError("--image and --version both say what to deploy.", fix="Give one of them.")
     if image:
-        if version:
-            raise MlgateError("--image and --version both say what to deploy.", fix="Give one of them.")
         return chosen(run, config, known, _by_digest(config, known, image), repository=image.partition("@")[0])
     if version:
-        return chosen(run, config, known, _by_version(config, known, version))
-    return chosen(run, config, known, _of_commit(run, config, known))
+        named = _by_version(config, known, version)
+        if local and not named.image:
+            return _without_image(run, config, known, named.subject)
+        return chosen(run, config, known, _image_of(known, named))
+    model = _model.named(config, Pipeline(run.git.at(run.head), lenient=True))
+    built = _last_image(config, known, model.digest)
+    if built is None and local:
+        return _without_image(run, config, known, model.digest)
+    if built is None:
+        raise _none_built(config, known, model.digest)
+    return chosen(run, config, known, built)
+
+
+def of_entry(run: Run, config: Config, records: tuple[Record, ...], found: Record, *, local: bool = False) -> Chosen:
+    """The release that an entry of the ledger brought into an environment. Raises MlgateError like `find`."""
+    told = getattr(found.entry, "image", {}).get("sha256", "")
+    mine = [each for each in records if isinstance(each.entry, Image) and each.entry.model == config.model]
+    built = next((each for each in reversed(mine) if told and each.entry.image.get("sha256") == told), None)  # type: ignore[attr-defined]
+    built = built or (None if told else _last_image(config, records, found.entry.subject))
+    if built is not None:
+        return chosen(run, config, records, built)
+    if local and not told:
+        return _without_image(run, config, records, found.entry.subject)
+    raise MlgateError(
+        f"the ledger does not have the image of what was in {found.entry.environment} on {found.entry.at[:10]}.",
+        fix="Name another version with --to, or build and deploy that model again.",
+    )
+
+
+def there(config: Config, records: Sequence[Record], name: str) -> Record | None:
+    """The entry that brought what mlgate has in an environment now. A promotion alone brings nothing anywhere."""
+    moved = [each for each in records if each.entry.kind != "promotion"]
+    return query.current(moved, config.model, name)
 
 
 def chosen(run: Run, config: Config, records: tuple[Record, ...], image: Record, *, repository: str = "") -> Chosen:
@@ -79,19 +120,42 @@ def chosen(run: Run, config: Config, records: tuple[Record, ...], image: Record,
     Raises MlgateError where one of the two statements does not hold.
     """
     made, decided = held(records, image)
-    entry = image.entry
-    named = _registered(config, records, entry.subject)
+    subject = {**decided.entry.entry.subject, **made.predicate.digests}
     own = _as_built(run, config, made.predicate.commit)
-    release = Release(
-        model=config.model,
-        image=f"{repository or made.name}@{made.image}",
-        subject={**decided.entry.entry.subject, **made.predicate.digests},
-        version=named.version if named else "",
-        commit=decided.commit,
-        decision=decided.entry.entry.id,
-        port=own.serve.port,
-    )
+    release = _release(config, (records, decided), f"{repository or made.name}@{made.image}", subject, own.serve.port)
     return Chosen(release, made, decided, image, records)
+
+
+def _without_image(run: Run, config: Config, records: tuple[Record, ...], subject: Mapping[str, str]) -> Chosen:
+    """A model by its decision alone. Raises MlgateError without one, and for one that names no sha256."""
+    entry = query.decision(records, config.model, dict(subject))
+    if entry is None:
+        raise _undecided(config, subject)
+    told = record.Statement.parse(_of(entry).record)
+    if wrong := [*record.problems(told), *record.agrees(told, _of(entry))]:
+        raise MlgateError(f"the decision about {config.model} does not hold: {wrong[0]}.")
+    sha256 = entry.entry.subject.get("sha256", "")
+    if not sha256:
+        raise MlgateError(
+            f"the decision about {config.model} does not name the model by its sha256, so its files cannot be held "
+            "against it.",
+            fix="Let `mlgate compare` run where the model's files are, or build an image of it.",
+        )
+    decided = Decided(entry, told)
+    image = f"local/{config.model.lower()}@sha256:{sha256}"
+    port = _as_built(run, config, decided.commit).serve.port
+    return Chosen(_release(config, (records, decided), image, entry.entry.subject, port), None, decided, None, records)
+
+
+def _release(
+    config: Config, found: tuple[Sequence[Record], Decided], image: str, subject: Mapping[str, str], port: int
+) -> Release:
+    records, decided = found
+    named = _registered(config, records, subject)
+    return Release(
+        model=config.model, image=image, subject=dict(subject), version=named.version if named else "",
+        commit=decided.commit, decision=decided.entry.entry.id, port=port,
+    )  # fmt: skip
 
 
 # -- which image -----------------------------------------------------------------------------------------------------
@@ -118,46 +182,56 @@ def _by_digest(config: Config, records: Sequence[Record], text: str) -> Record:
     return mine[-1]
 
 
-def _by_version(config: Config, records: Sequence[Record], text: str) -> Record:
+def _by_version(config: Config, records: Sequence[Record], text: str) -> registrations.Known:
     name = config.register_.name or config.model
     version = registrations.spelled(text.rpartition("@")[2])
     known = registrations.known((each.entry for each in records), name)
     found = next((one for one in known if one.version == version and one.first.model == config.model), None)
     if found is None:
-        there = ", ".join(one.version for one in known[-5:])
-        raise MlgateError(
-            f"the ledger has no {version} of {name}.",
-            fix=f"It has {there}." if there else "Run `mlgate register` first.",
-        )
+        last = ", ".join(one.version for one in known[-5:])
+        fix = f"It has {last}." if last else "Run `mlgate register` first."
+        raise MlgateError(f"the ledger has no {version} of {name}.", fix=fix)
+    return found
+
+
+def _image_of(records: Sequence[Record], found: registrations.Known) -> Record:
     if not found.image:
         raise MlgateError(
-            f"{version} of {name} was registered without an image.",
+            f"{found.version} of {found.name} was registered without an image.",
             fix="Build it (`mlgate build-image`) and run `mlgate register` again.",
         )
     digest = f"sha256:{found.image.get('sha256', '')}"
     for each in reversed(records):
         entry = each.entry
-        if isinstance(entry, Image) and entry.model == config.model and _digest(entry) == digest:
+        if isinstance(entry, Image) and entry.model == found.first.model and _digest(entry) == digest:
             return each
-    raise MlgateError(f"{version} of {name} names the image {digest[:19]}…, which the ledger does not have.")
+    raise MlgateError(f"{found.version} names the image {digest[:19]}…, which the ledger does not have.")
 
 
-def _of_commit(run: Run, config: Config, records: Sequence[Record]) -> Record:
-    model = _model.named(config, Pipeline(run.git.at(run.head), lenient=True))
+def _last_image(config: Config, records: Sequence[Record], subject: Mapping[str, str]) -> Record | None:
     mine = (each for each in reversed(records) if isinstance(each.entry, Image) and each.entry.model == config.model)
-    found = next((each for each in mine if query.same_model(each.entry.subject, model.digest)), None)
-    if found is not None:
-        return found
-    name, value = next(iter(model.digest.items()))
-    about = f"{config.model} with {name} {value[:12]}…"
-    if query.decision(records, config.model, model.digest) is None:
-        raise MlgateError(
-            f"the ledger has no passing decision for {about}, so nothing of it is deployed.",
-            fix="Decisions are made by `mlgate compare` on the default branch, in the mode enforce.",
-        )
-    raise MlgateError(
-        f"the ledger has no image of {about}.", fix="Run `mlgate build-image`, then `mlgate register`, on this commit."
+    return next((each for each in mine if query.same_model(each.entry.subject, dict(subject))), None)
+
+
+def _none_built(config: Config, records: Sequence[Record], subject: Mapping[str, str]) -> MlgateError:
+    if query.decision(records, config.model, dict(subject)) is None:
+        return _undecided(config, subject)
+    return MlgateError(
+        f"the ledger has no image of {_about(config, subject)}.",
+        fix="Run `mlgate build-image`, then `mlgate register`, on this commit.",
     )
+
+
+def _undecided(config: Config, subject: Mapping[str, str]) -> MlgateError:
+    return MlgateError(
+        f"the ledger has no passing decision for {_about(config, subject)}, so nothing of it is deployed.",
+        fix="Decisions are made by `mlgate compare` on the default branch, in the mode enforce.",
+    )
+
+
+def _about(config: Config, subject: Mapping[str, str]) -> str:
+    name, value = next(iter(subject.items()))
+    return f"{config.model} with {name} {value[:12]}…"
 
 
 def _digest(entry: Image) -> str:
@@ -232,13 +306,15 @@ def in_registry(run: Run, found: Chosen, *, user: str = "", environ: Mapping[str
     """
     name = Reference.parse(found.release.image)
     with logged_in([name.name], run.forge.image_registry(), user, environ or os.environ) as env:
-        there = registry.exists(engine(env), name)
-    if there is None:
+        seen = registry.exists(engine(env), name)
+    if seen is None:
         raise MlgateError(
             f"{found.release.image} is not in its registry.",
             fix="Was it removed there, and may this login read it? An image is found again by `mlgate build-image`.",
         )
-    if wrong := list(statement.labelled(found.statement, there.labels)):
+    if found.statement is None:
+        raise MlgateError(f"nothing states which model is in {found.release.image}.")
+    if wrong := list(statement.labelled(found.statement, seen.labels)):
         raise MlgateError(f"{found.release.image} is not what its statement says: {wrong[0]}.", fix="Build it again.")
     return Check(
         id="deploy.image", group=GROUP, title="The image is in its registry", verdict=Verdict.PASS,

@@ -27,7 +27,7 @@ from mlgate.image.reference import Reference
 from mlgate.ledger import dsse
 from mlgate.model import Check, Verdict
 from mlgate.signing.statement import FOLDER as IMAGES
-from mlgate.signing.statement import PREDICATE
+from mlgate.signing.statement import PREDICATE, Statement
 
 _BEGINS = b"-----BEGIN CERTIFICATE-----"
 _LARGEST = 20_000_000  # octets of an envelope
@@ -78,7 +78,8 @@ def _keyed(run: Run, config: Config, verify: Verify, chosen: Chosen, environ: Ma
     if data is None:
         raise MlgateError("does not exist, and deploy.verify.key names it.", file=path, fix="Commit the public key.")
     pem = public(data, path)
-    yield _image(run, chosen, pem, path, environ)
+    if chosen.statement is not None:
+        yield _image(run, chosen, pem, path, environ)
     yield _decision(run, chosen, pem, path)
 
 
@@ -111,7 +112,7 @@ def public(data: bytes, name: str, *, now: datetime | None = None) -> bytes:
 
 def _image(run: Run, chosen: Chosen, pem: bytes, name: str, environ: Mapping[str, str]) -> str:
     """How the image's statement is signed. Raises MlgateError where it is not."""
-    made = chosen.statement
+    made = _stated(chosen)
     if _enveloped(run, IMAGES, made.to_bytes(), pem, name):
         return f"The image's statement is signed with {name}."
     from mlgate.signing import cosign  # noqa: PLC0415 -- most keep the envelope beside the record
@@ -131,6 +132,11 @@ def _image(run: Run, chosen: Chosen, pem: bytes, name: str, environ: Mapping[str
     return f"The image's statement lies beside it in its registry, signed with {name}."
 
 
+def _stated(chosen: Chosen) -> Statement:
+    assert chosen.statement is not None  # noqa: S101 -- without an image nothing of it is asked
+    return chosen.statement
+
+
 def _subject(value: Mapping[str, object]) -> object:
     subject = value.get("subject")
     one = subject[0] if isinstance(subject, list) and len(subject) == 1 else None
@@ -140,8 +146,14 @@ def _subject(value: Mapping[str, object]) -> object:
 def _decision(run: Run, chosen: Chosen, pem: bytes, name: str) -> str:
     decided = chosen.decision.statement
     if _enveloped(run, DECISIONS, decided.to_bytes(), pem, name):
-        return "So is the decision's record."
-    return f"It names the decision's record by sha256 ({decided.digest[:12]}), which the ledger has."
+        return f"The decision's record is signed with {name}."
+    if chosen.statement is None:
+        raise MlgateError(
+            f"the decision about {chosen.release.model} is not signed with {name}, and there is no image whose "
+            "statement would vouch for it.",
+            fix="Sign it in the job that holds the key (`mlgate audit sign`), and bring .mlgate/decisions here.",
+        )
+    return f"That statement names the decision's record by sha256 ({decided.digest[:12]}), which the ledger has."
 
 
 def _enveloped(run: Run, folder: str, data: bytes, pem: bytes, name: str) -> bool:
@@ -192,7 +204,7 @@ def _attested(run: Run, verify: Verify, chosen: Chosen, environ: Mapping[str, st
     by = attestations.By.parse(verify.attested_by, branch)
     tool = attestations.find(environ)
     whose = by.workflow or by.repository
-    if why := tool.image(chosen.statement, by):
+    if chosen.statement is not None and (why := tool.image(chosen.statement, by)):
         raise MlgateError(
             f"{chosen.release.image} has no attestation by {whose} on {branch}: {why}",
             fix="Attestations are made by the workflow that builds, with `image.sign: attest`.",
@@ -205,4 +217,4 @@ def _attested(run: Run, verify: Verify, chosen: Chosen, environ: Mapping[str, st
                 f"the decision about {chosen.release.model} has no attestation by {whose} on {branch}: {why}",
                 fix="The workflow that decides attests the record, and the one that builds does where it did not.",
             )
-    yield f"Both statements are attested by {whose} on {branch}."
+    yield f"What is stated is attested by {whose} on {branch}."
