@@ -38,6 +38,13 @@ GITHUB = {
     "/repos/{owner}/{repo}/branches/{branch}": ["get"],
     "/repos/{owner}/{repo}/actions/runs/{run_id}/artifacts": ["get"],
     "/repos/{owner}/{repo}/actions/artifacts/{artifact_id}/{archive_format}": ["get"],
+    "/repos/{owner}/{repo}/actions/runs/{run_id}": ["get"],
+    "/repos/{owner}/{repo}/actions/runs/{run_id}/approvals": ["get"],
+    "/repos/{owner}/{repo}/environments/{environment_name}": ["get"],
+    "/repos/{owner}/{repo}/commits/{ref}": ["get"],
+    "/repos/{owner}/{repo}/commits/{commit_sha}/pulls": ["get"],
+    "/repos/{owner}/{repo}/deployments": ["get", "post"],
+    "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses": ["get", "post"],
     "/user": ["get"],
 }
 
@@ -156,12 +163,25 @@ def github() -> Description:
         if name not in small["components"].setdefault(kind, {}):
             small["components"][kind][name] = found = whole["components"][kind][name]
             todo |= _refs(found)
+    _mend(small)
     return Description(small)
 
 
 @functools.cache
 def gitlab() -> Description:
     return Description(yaml.safe_load((HERE / "gitlab-openapi.yaml").read_text("utf-8")))
+
+
+def _mend(node: Any) -> None:
+    """Takes out defaults that are not of their own format: the description gives "" where an address is wanted."""
+    if isinstance(node, dict):
+        if node.get("format") == "uri" and node.get("default") == "":
+            del node["default"]
+        for below in node.values():
+            _mend(below)
+    elif isinstance(node, list):
+        for below in node:
+            _mend(below)
 
 
 def _refs(node: Any) -> set[str]:

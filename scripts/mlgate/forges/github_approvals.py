@@ -10,7 +10,7 @@ from typing import Any
 from mlgate.forges.approving import Mark, time
 from mlgate.forges.http import Client, ForgeError
 
-MAINTAINS = frozenset({"admin", "maintain", "owner"})  # Gitea has owners, and no `maintain`
+_MAINTAINS = frozenset({"admin", "maintain", "owner"})  # Gitea has owners, and no `maintain`
 
 
 class PullApprovals:
@@ -59,18 +59,23 @@ class PullApprovals:
             yield Mark(_text(last, "actor", "login"), "label", at, person=_text(last, "actor", "type") != "Bot")
 
     def is_maintainer(self, who: str) -> bool:
-        try:
-            said = self._api.get(f"{self._repo}/collaborators/{urllib.parse.quote(who, safe='')}/permission")
-        except ForgeError as error:
-            if error.status == 404:  # nobody of this repository
-                return False
-            raise
-        return bool(MAINTAINS & {_text(said, "role_name"), _text(said, "permission")})
+        return maintains(self._api, self._repo, who)
 
     def _get(self) -> Any:
         if self._pull is None:
             self._pull = self._api.get(f"{self._repo}/pulls/{self._number}")
         return self._pull
+
+
+def maintains(api: Client, repo: str, who: str) -> bool:
+    """Whether somebody is a maintainer of `repos/owner/name`. Raises ForgeError."""
+    try:
+        said = api.get(f"{repo}/collaborators/{urllib.parse.quote(who, safe='')}/permission")
+    except ForgeError as error:
+        if error.status == 404:  # nobody of this repository
+            return False
+        raise
+    return bool(_MAINTAINS & {_text(said, "role_name"), _text(said, "permission")})
 
 
 def _dig(data: Any, *keys: str) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlgate.forges.deploying import Approvers, Deployment, Planned, Progress, names
-from mlgate.forges.github_approvals import MAINTAINS
+from mlgate.forges.github_approvals import maintains
 from mlgate.forges.http import Client, ForgeError
 from mlgate.forges.words import on_one_line, web_address
 
@@ -91,7 +91,9 @@ class RunApprovers:
             return Approvers(missing="Who has approved it is not known: this job has no GITHUB_RUN_ID.")
         run = self._api.get(f"{self._repo}/actions/runs/{self._run}")
         own, own_missing = self._own(run, commit, explain)
-        reviews = list(self._api.pages(f"{self._repo}/actions/runs/{self._run}/approvals"))
+        reviews = self._api.get(f"{self._repo}/actions/runs/{self._run}/approvals")  # which has no pages
+        if not isinstance(reviews, list):
+            raise ForgeError(0, f"{self._api.host} does not say who has approved this run.")
         ours = [review for review in reviews if environment.casefold() in _environments(review)]
         if refused := names(_text(review, "user", "login") for review in ours if _dig(review, "state") == "rejected"):
             said = (
@@ -122,7 +124,7 @@ class RunApprovers:
         name = _text(who, "login")
         if not name or not _person(who):
             return missing(f"{name or 'Somebody'} started this run by hand and is no person. {add}.")
-        if not self._is_maintainer(name):
+        if not maintains(self._api, self._repo, name):
             return missing(f"{name} started this run by hand, but is no maintainer. {add}.")
         return Approvers((name,), "started this run by hand", "", own, own_missing)
 
@@ -157,10 +159,6 @@ class RunApprovers:
             raise
         rules = _dig(found, "protection_rules")
         return isinstance(rules, list) and any(_dig(rule, "type") == "required_reviewers" for rule in rules)
-
-    def _is_maintainer(self, who: str) -> bool:
-        said = self._api.get(f"{self._repo}/collaborators/{urllib.parse.quote(who, safe='')}/permission")
-        return bool(MAINTAINS & {_text(said, "role_name"), _text(said, "permission")})
 
 
 def _environments(review: Any) -> set[str]:

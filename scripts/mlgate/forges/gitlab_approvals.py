@@ -53,16 +53,7 @@ class MergeApprovals:
 
     def is_maintainer(self, who: str) -> bool:
         number = self._ids.get(who)
-        if number is None:
-            return False
-        try:
-            member = self._api.get(f"{self._project}/members/all/{number}")
-        except ForgeError as error:
-            if error.status == 404:  # no member
-                return False
-            raise
-        level = member.get("access_level") if isinstance(member, dict) else None
-        return isinstance(level, int) and level >= MAINTAINER
+        return number is not None and maintains(self._api, self._project, number)
 
     def _name(self, data: Any, key: str) -> str:
         user = data.get(key) if isinstance(data, dict) else None
@@ -71,6 +62,18 @@ class MergeApprovals:
             return ""
         self._ids[name] = number
         return name
+
+
+def maintains(api: Client, project: str, user: int) -> bool:
+    """Whether somebody is a maintainer of `projects/<id>`, or more. Raises ForgeError."""
+    try:
+        member = api.get(f"{project}/members/all/{user}")
+    except ForgeError as error:
+        if error.status == 404:  # no member
+            return False
+        raise
+    level = member.get("access_level") if isinstance(member, dict) else None
+    return isinstance(level, int) and level >= MAINTAINER
 
 
 def is_bot(data: Any) -> bool:

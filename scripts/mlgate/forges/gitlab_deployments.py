@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mlgate.forges.deploying import Approvers, Deployment, Planned, Progress, names
-from mlgate.forges.gitlab_approvals import MAINTAINER, is_bot
+from mlgate.forges.gitlab_approvals import is_bot, maintains
 from mlgate.forges.http import Client, ForgeError
 from mlgate.forges.words import web_address
 
@@ -122,7 +122,7 @@ class JobApprovers:
             return Approvers(
                 (who,), f"started the manual job to {environment}, which is protected", "", own, own_missing
             )
-        if not self._is_maintainer(user):
+        if not maintains(self._api, self._project, user):
             return missing(f"{who} started this manual job, but is no maintainer. {advice}")
         return Approvers((who,), "started this manual job", "", own, own_missing)
 
@@ -177,15 +177,6 @@ class JobApprovers:
             if error.status in (403, 404):  # not protected, or not for this token to know: then the role decides
                 return False
             raise
-
-    def _is_maintainer(self, user: int) -> bool:
-        try:
-            level = _number(_dig(self._api.get(f"{self._project}/members/all/{user}"), "access_level"))
-        except ForgeError as error:
-            if error.status == 404:  # no member
-                return False
-            raise
-        return level is not None and level >= MAINTAINER
 
 
 def _approvals(deployment: Any) -> Iterator[Any]:
