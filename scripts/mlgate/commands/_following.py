@@ -113,7 +113,7 @@ class _Follower:
         )
 
     def _stage(self) -> Check:
-        """`visits#production#3` on the commit that has the version's tag. Raises MlgateError where it is not written."""
+        """`visits#production#3` on the commit of the version. Raises MlgateError where it is not written."""
         version, environment = self.version, self.environment
         for name in (version.name, environment):
             if said := gto.problem(name):
