@@ -1,24 +1,21 @@
 """Registries follow what an environment has: MLflow's alias `champion`, and the stage tags of GTO's grammar.
 
-    checks += follow(run, config, release, "production")
+    checks += follow(run, config, chosen, "production")
 
 The ledger was written before: what a registry does not take is a warning, and running it again mends it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlgate.commands import _model
 from mlgate.commands._order import is_production
 from mlgate.commands._registries import Asked, Registries
-from mlgate.commands._release import GROUP
+from mlgate.commands._release import GROUP, Chosen
 from mlgate.commands._run import Run
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.ledger import registrations
-from mlgate.ledger.chain import Record
 from mlgate.ledger.registrations import Known
 from mlgate.model import Check, Verdict
 from mlgate.rollout.nouns import Release
@@ -32,33 +29,23 @@ _FIX = "Run it again: what stands already is left as it is."
 
 
 def follow(
-    run: Run,
-    config: Config,
-    release: Release,
-    environment: str,
-    *,
-    asked: Asked | None = None,
-    records: Sequence[Record] | None = None,
+    run: Run, config: Config, chosen: Chosen, environment: str, *, tracking_uri: str = "", push_tags: bool = True
 ) -> list[Check]:
     """One check for each registry that mlgate.yaml names and that can follow. Never raises MlgateError.
 
     MLflow's alias is that of production alone; git has a stage for each environment. GitLab's registry knows neither.
     """
-    told = asked or Asked()
     kinds = [kind for kind in ("mlflow", "git") if kind in config.register_.to]
     kinds = [kind for kind in kinds if kind == "git" or is_production(config, environment)]
     if not kinds:
         return []
     name = config.register_.name or config.model
-    try:
-        known = _model.records(run, config) if records is None else records
-    except MlgateError as error:
-        return [_check("version", "Registries follow", Verdict.WARN, str(error), fix=_FIX)]
-    version = registrations.of_model(registrations.known((each.entry for each in known), name), dict(release.subject))
+    known = registrations.known((each.entry for each in chosen.records), name)
+    version = registrations.of_model(known, chosen.subject)
     if version is None:
         reason = f"This {config.model} has no version, so no registry can say that it is in {environment}."
         return [_check("version", "Registries follow", Verdict.WARN, reason, fix="Run `mlgate register`.")]
-    follower = _Follower(run, config, release, environment, version, told)
+    follower = _Follower(run, config, chosen.release, environment, version, Asked(tracking_uri, "", push_tags))
     return [follower.check(kind) for kind in kinds]
 
 

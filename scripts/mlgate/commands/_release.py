@@ -23,7 +23,7 @@ from mlgate.errors import MlgateError
 from mlgate.image import registry
 from mlgate.image.engine import Engine
 from mlgate.image.reference import Reference
-from mlgate.judge import record
+from mlgate.judge import record as decisions
 from mlgate.ledger import query, registrations
 from mlgate.ledger.chain import Record
 from mlgate.ledger.kinds import Decision, Image
@@ -34,6 +34,7 @@ from mlgate.signing import statement
 from mlgate.signing.statement import Statement
 
 GROUP = "deploy"
+LOCAL = "local/"  # before the name of what stands for an image where there is none
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,23 @@ def find(
     *,
     image: str = "",
     version: str = "",
+    record: Record | None = None,
     local: bool = False,
     records: tuple[Record, ...] | None = None,
 ) -> Chosen:
     """What is to be deployed: by image, by version, else the image of the model that the commit names.
 
-    `local`: the target serves the model's own files, so that a decision is enough where there is no image. Raises
-    MlgateError where the ledger has no such image, or one of the two statements does not hold.
+    `record`: an entry that brought it into an environment, instead. `local`: the target serves the model's own files,
+    so that a decision is enough where there is no image. Raises MlgateError where the ledger has no such image, or one
+    of the two statements does not hold.
     """
     known = _model.records(run, config) if records is None else records
     if image and version:
         raise MlgateError("--image and --version both say what to deploy.", fix="Give one of them.")
+    if record is not None:
+        return of_entry(run, config, known, record, local=local)
+    if local and image.startswith(LOCAL):
+        return _without_image(run, config, known, {"sha256": image.rpartition(":")[2]})
     if image:
         return chosen(run, config, known, _by_digest(config, known, image), repository=image.partition("@")[0])
     if version:
@@ -108,6 +115,13 @@ def of_entry(run: Run, config: Config, records: tuple[Record, ...], found: Recor
     )
 
 
+def of_release(run: Run, config: Config, release: Release) -> Chosen:
+    """What the state of a rollout names, asked of the ledger again. Raises MlgateError like `find`."""
+    if release.image.startswith("local/"):
+        return _without_image(run, config, _model.records(run, config), release.subject)
+    return find(run, config, image=release.image)
+
+
 def there(config: Config, records: Sequence[Record], name: str) -> Record | None:
     """The entry that brought what mlgate has in an environment now. A promotion alone brings nothing anywhere."""
     moved = [each for each in records if each.entry.kind != "promotion"]
@@ -121,7 +135,7 @@ def chosen(run: Run, config: Config, records: tuple[Record, ...], image: Record,
     """
     made, decided = held(records, image)
     subject = {**decided.entry.entry.subject, **made.predicate.digests}
-    own = _as_built(run, config, made.predicate.commit)
+    own = as_built(run, config, made.predicate.commit)
     release = _release(config, (records, decided), f"{repository or made.name}@{made.image}", subject, own.serve.port)
     return Chosen(release, made, decided, image, records)
 
@@ -131,8 +145,8 @@ def _without_image(run: Run, config: Config, records: tuple[Record, ...], subjec
     entry = query.decision(records, config.model, dict(subject))
     if entry is None:
         raise _undecided(config, subject)
-    told = record.Statement.parse(_of(entry).record)
-    if wrong := [*record.problems(told), *record.agrees(told, _of(entry))]:
+    told = decisions.Statement.parse(_of(entry).record)
+    if wrong := [*decisions.problems(told), *decisions.agrees(told, _of(entry))]:
         raise MlgateError(f"the decision about {config.model} does not hold: {wrong[0]}.")
     sha256 = entry.entry.subject.get("sha256", "")
     if not sha256:
@@ -142,8 +156,8 @@ def _without_image(run: Run, config: Config, records: tuple[Record, ...], subjec
             fix="Let `mlgate compare` run where the model's files are, or build an image of it.",
         )
     decided = Decided(entry, told)
-    image = f"local/{config.model.lower()}@sha256:{sha256}"
-    port = _as_built(run, config, decided.commit).serve.port
+    image = f"{LOCAL}{config.model.lower()}@sha256:{sha256}"
+    port = as_built(run, config, decided.commit).serve.port
     return Chosen(_release(config, (records, decided), image, entry.entry.subject, port), None, decided, None, records)
 
 
@@ -243,7 +257,7 @@ def _registered(config: Config, records: Sequence[Record], subject: Mapping[str,
     return registrations.of_model(registrations.known((each.entry for each in records), name), subject)
 
 
-def _as_built(run: Run, config: Config, commit: str) -> Config:
+def as_built(run: Run, config: Config, commit: str) -> Config:
     """mlgate.yaml as the image was built with it: its server listens where that says. Else the one that there is."""
     try:
         found = run.load_at(run.git.at(run.git.ensure(commit)), config.file)
@@ -268,7 +282,7 @@ def held(records: Sequence[Record], image: Record) -> tuple[Statement, Decided]:
             "have before it.",
             fix="Build the image of a model that has a decision; `mlgate audit verify` says more.",
         )
-    told = record.Statement.parse(_of(decision).record)
+    told = decisions.Statement.parse(_of(decision).record)
     if wrong := list(_wrong(made, entry, told, _of(decision))):
         raise MlgateError(
             f"the image {made.image[:19]}… is not deployed: {wrong[0]}.", fix="`mlgate audit verify` says more."
@@ -281,11 +295,11 @@ def _of(found: Record) -> Decision:
     return found.entry
 
 
-def _wrong(made: Statement, image: Image, told: record.Statement, decision: Decision) -> Iterator[str]:
+def _wrong(made: Statement, image: Image, told: decisions.Statement, decision: Decision) -> Iterator[str]:
     yield from statement.problems(made)
     yield from statement.agrees(made, image)
-    yield from record.problems(told)
-    yield from record.agrees(told, decision)
+    yield from decisions.problems(told)
+    yield from decisions.agrees(told, decision)
     yield from statement.joins(made, told)
 
 
