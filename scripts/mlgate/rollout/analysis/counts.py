@@ -19,7 +19,7 @@ Side = Literal["above", "below"]  # which claim is being proven: that the value 
 LARGEST = 1e4  # a ratio beyond it is not told from an infinite one
 _POINTS = 24
 # By how much the odds are off where the limit does not hold: dense near 1, where most errors are needed to tell.
-_FACTORS = tuple(math.exp(math.log(40) * (i / _POINTS) ** 1.5) for i in range(1, _POINTS + 1))
+FACTORS = tuple(math.exp(math.log(40) * (i / _POINTS) ** 1.5) for i in range(1, _POINTS + 1))
 _STEPS = 60  # of a bisection
 
 
@@ -38,7 +38,7 @@ def ratio_evidence(pairs: Sequence[Pair], limit: float, side: Side) -> float:
         return math.inf if side == "above" and any(p.canary_bad and p.stable for p in pairs) else 0.0
     terms = []
     used = [p for p in pairs if p.canary and p.stable and p.canary_bad + p.stable_bad]
-    for factor in _FACTORS:
+    for factor in FACTORS:
         rho = factor if side == "above" else 1 / factor
         log_rho = math.log(rho)
         total = 0.0
@@ -65,7 +65,7 @@ def share_evidence(n: float, bad: float, limit: float, side: Side) -> float:
     if limit >= 1:
         return math.inf if side == "below" and bad < n else 0.0
     terms = []
-    for factor in _FACTORS:
+    for factor in FACTORS:
         rho = factor if side == "above" else 1 / factor
         rest = math.log1p(limit * (rho - 1))  # of odds that are `rho` times those of the limit
         terms.append(bad * math.log(rho) - n * rest)

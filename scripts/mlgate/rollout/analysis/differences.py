@@ -9,12 +9,13 @@ may be looked at as often as anybody likes, and base rates may move as they like
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mlgate.rollout.analysis.counts import Pair, Side
 
 _BASES = tuple(10 ** (-4.5 + 0.25 * i) for i in range(17))  # stable's rate: 0.003 % to 32 %
 _GAPS = tuple(0.00025 * 2**i for i in range(11))  # how far beyond the limit
+ALTERNATIVES = len(_BASES) * (len(_GAPS) + 1)  # of which those far from what was seen are left out
 _NEAR = 5  # of the bases, those that could matter
 _STEPS = 24
 
@@ -25,19 +26,22 @@ def difference_evidence(pairs: Sequence[Pair], limit: float, side: Side) -> floa
     if not used or not -1 < limit < 1:
         return 0.0
     stable = sum(p.stable_bad for p in used) / sum(p.stable for p in used)
+    terms = [sum(_gain(pair, other, base, limit) for pair in used) for other, base in alternatives(stable, limit, side)]
+    if not terms:
+        return 0.0
+    highest = max(terms)
+    return highest + math.log(sum(math.exp(term - highest) for term in terms)) - math.log(ALTERNATIVES)
+
+
+def alternatives(stable: float, limit: float, side: Side) -> Iterator[tuple[float, float]]:
+    """Rates of (canary, stable) that break the rule (keep it), near a rate of stable's."""
     near = sorted(_BASES, key=lambda base: abs(math.log(base / max(stable, _BASES[0]))))[:_NEAR]
     sign = 1 if side == "above" else -1
-    terms = []
     for base in near:
         for gap in (*_GAPS, abs(limit)):
             other = base + limit + sign * gap
             if gap and 0 < other < 1:
-                terms.append(sum(_gain(pair, other, base, limit) for pair in used))
-    if not terms:
-        return 0.0
-    highest = max(terms)
-    total = math.log(sum(math.exp(term - highest) for term in terms))
-    return highest + total - math.log(len(_BASES) * (len(_GAPS) + 1))
+                yield other, base
 
 
 def difference_bounds(pairs: Sequence[Pair], alpha_low: float, alpha_high: float) -> tuple[float, float]:
@@ -67,7 +71,7 @@ def _border(pairs: Sequence[Pair], seen: float, far: float, need: float, side: S
 def _gain(pair: Pair, canary: float, stable: float, limit: float) -> float:
     """The log likelihood ratio of two rates to the nearest ones that keep the rule."""
     share = pair.canary / (pair.canary + pair.stable)
-    kept = _nearest(share, canary, stable, limit)
+    kept = nearest(share, canary, stable, limit)
     gain = 0.0
     for n, bad, rate, at in (
         (pair.canary, pair.canary_bad, canary, kept + limit),
@@ -77,7 +81,7 @@ def _gain(pair: Pair, canary: float, stable: float, limit: float) -> float:
     return gain
 
 
-def _nearest(share: float, canary: float, stable: float, limit: float) -> float:
+def nearest(share: float, canary: float, stable: float, limit: float) -> float:
     """Stable's rate of the pair on the limit that is nearest; the slope of the distance grows with it."""
     low, high = max(0.0, -limit), min(1.0, 1.0 - limit)
     # It lies between what each of the two rates alone would make of it.
