@@ -40,7 +40,7 @@ def prepare_local(
             f"the model of {release.commit[:7]} is not the one that was decided on.", file=subject.name,
             fix="Run `dvc pull`, so that the file is the one that dvc.lock names.",
         )  # fmt: skip
-    interpreter, behind = serve._interpreter(run, python or own.interpreter)
+    interpreter, behind = serve.interpreter(run, python or own.interpreter)
     identity = Identity(
         model=config.model, digest=subject.digest["sha256"], commit=release.commit, version=release.version,
         decision=chosen.decision.statement.digest,

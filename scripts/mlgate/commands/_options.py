@@ -64,6 +64,28 @@ registry_user = click.option(
     metavar="NAME",
     help="User of the registry; MLGATE_REGISTRY_PASSWORD has the password. Default: this job's own at its forge.",
 )
+environment = click.option(
+    "--environment",
+    envvar="MLGATE_ENVIRONMENT",
+    default="",
+    metavar="NAME",
+    help="The environment, as deploy.environments names it. Default: the only one.",
+)
+tracking_uri = click.option(
+    "--tracking-uri",
+    envvar="MLGATE_TRACKING_URI",
+    default="",
+    metavar="URI",
+    help="Where the model registry is. Default: MLFLOW_TRACKING_URI.",
+)
+inputs = click.option(
+    "--inputs",
+    envvar="MLGATE_INPUTS",
+    default=".mlgate/inputs",
+    show_default=True,
+    metavar="DIR",
+    help="Files by digest, as another job gathered them.",
+)
 decisions = click.option(
     "--decision",
     "decisions",

@@ -115,13 +115,6 @@ def of_entry(run: Run, config: Config, records: tuple[Record, ...], found: Recor
     )
 
 
-def of_release(run: Run, config: Config, release: Release) -> Chosen:
-    """What the state of a rollout names, asked of the ledger again. Raises MlgateError like `find`."""
-    if release.image.startswith("local/"):
-        return _without_image(run, config, _model.records(run, config), release.subject)
-    return find(run, config, image=release.image)
-
-
 def there(config: Config, records: Sequence[Record], name: str) -> Record | None:
     """The entry that brought what mlgate has in an environment now. A promotion alone brings nothing anywhere."""
     moved = [each for each in records if each.entry.kind != "promotion"]

@@ -69,14 +69,7 @@ _GTO = ("event", "name", "version", "stage", "type", "path", "description")
     metavar="PATH",
     help="The model's file or folder, to be uploaded where no training has. Default: where the commit has it.",
 )
-@click.option(
-    "--inputs",
-    envvar="MLGATE_INPUTS",
-    default=".mlgate/inputs",
-    show_default=True,
-    metavar="DIR",
-    help="Files by digest, as another job gathered them.",
-)
+@_options.inputs
 @click.option(
     "--run-name",
     envvar="MLGATE_RUN_NAME",
@@ -84,13 +77,7 @@ _GTO = ("event", "name", "version", "stage", "type", "path", "description")
     metavar="NAME",
     help="The name of the MLflow run, where one has to be made.",
 )
-@click.option(
-    "--tracking-uri",
-    envvar="MLGATE_TRACKING_URI",
-    default="",
-    metavar="URI",
-    help="Where the model registry is. Default: MLFLOW_TRACKING_URI.",
-)
+@_options.tracking_uri
 @click.option(
     "--gitlab-uri",
     envvar="MLGATE_GITLAB_URI",

@@ -63,7 +63,7 @@ def command(  # noqa: PLR0917 -- click gives them by name
     run = Run.start(config, working_directory, summary=False)
     read = _config(run)
     path = _model(run, read, model, pull=pull, python=python or read.interpreter)
-    interpreter, behind = _interpreter(run, python or read.interpreter)
+    project, behind = interpreter(run, python or read.interpreter)
     identity = Identity(model=read.model, digest=_digest(path), commit="" if run.dirty else run.head)
     settings = _serving.settings(read, model=path, identity=identity, contract=_contract(run, read))
     told = run.cwd.resolve() / STATE / "serving" / f"{read.model}.json"
@@ -77,9 +77,9 @@ def command(  # noqa: PLR0917 -- click gives them by name
     sys.stderr.flush()
     os.chdir(run.git.root / read.folder)  # where the project's own code is importable
     try:
-        os.execve(interpreter, [interpreter, "-c", _BOOT, *arguments], environ)  # noqa: S606 -- it is the server now
+        os.execve(project, [project, "-c", _BOOT, *arguments], environ)  # noqa: S606 -- it is the server now
     except OSError as error:
-        raise MlgateError(f"{interpreter} cannot be started ({error.strerror}).") from error
+        raise MlgateError(f"{project} cannot be started ({error.strerror}).") from error
 
 
 def _config(run: Run) -> Config:
@@ -133,7 +133,7 @@ def _contract(run: Run, config: Config) -> Contract | None:
     return None
 
 
-def _interpreter(run: Run, wanted: str) -> tuple[str, list[str]]:
+def interpreter(run: Run, wanted: str) -> tuple[str, list[str]]:
     """The project's Python, and the folders that stand behind its packages. Raises MlgateError where none fits."""
     name = str(run.git.root / wanted) if "/" in wanted else (wanted or "python3")
     found = shutil.which(name)
