@@ -1,6 +1,6 @@
 """Registries follow what an environment has: MLflow's alias `champion`, and the stage tags of GTO's grammar.
 
-    checks += follow(run, config, chosen, "production")
+    checks += follow(run, config, release, "production")
 
 The ledger was written before: what a registry does not take is a warning, and running it again mends it.
 """
@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlgate.commands import _model
 from mlgate.commands._order import is_production
 from mlgate.commands._registries import Asked, Registries
-from mlgate.commands._release import GROUP, Chosen
+from mlgate.commands._release import GROUP
 from mlgate.commands._run import Run
 from mlgate.config import Config
 from mlgate.errors import MlgateError
@@ -28,9 +29,7 @@ _TITLES = {"mlflow": "MLflow's champion", "git": "The stage in git"}
 _FIX = "Run it again: what stands already is left as it is."
 
 
-def follow(
-    run: Run, config: Config, chosen: Chosen, environment: str, *, tracking_uri: str = "", push_tags: bool = True
-) -> list[Check]:
+def follow(run: Run, config: Config, release: Release, environment: str, *, asked: Asked | None = None) -> list[Check]:
     """One check for each registry that mlgate.yaml names and that can follow. Never raises MlgateError.
 
     MLflow's alias is that of production alone; git has a stage for each environment. GitLab's registry knows neither.
@@ -40,12 +39,16 @@ def follow(
     if not kinds:
         return []
     name = config.register_.name or config.model
-    known = registrations.known((each.entry for each in chosen.records), name)
-    version = registrations.of_model(known, chosen.subject)
+    try:
+        records = _model.records(run, config)
+    except MlgateError as error:
+        return [_check("version", "Registries follow", Verdict.WARN, str(error), fix=_FIX)]
+    known = registrations.known((each.entry for each in records), name)
+    version = registrations.of_model(known, release.subject)
     if version is None:
         reason = f"This {config.model} has no version, so no registry can say that it is in {environment}."
         return [_check("version", "Registries follow", Verdict.WARN, reason, fix="Run `mlgate register`.")]
-    follower = _Follower(run, config, chosen.release, environment, version, Asked(tracking_uri, "", push_tags))
+    follower = _Follower(run, config, release, environment, version, asked or Asked())
     return [follower.check(kind) for kind in kinds]
 
 
