@@ -79,11 +79,11 @@ class Source:
                 f"is in neither dvc.lock, a .dvc file nor git at {self.pipeline.snapshot.commit[:7]}.",
                 file=wanted.name, fix="Let a stage of dvc.yaml make it, or `dvc add` it; then commit.",
             )  # fmt: skip
-        found = self._find(wanted)
+        found = self.find(wanted)
         if found is None and self.pull and wanted.name not in self._asked:
             self._asked.add(wanted.name)
             fetch(self.run, [wanted.name], self.python)
-            found = self._find(wanted)
+            found = self.find(wanted)
         if found is None:
             raise MlgateError(
                 f"is not here as commit {self.pipeline.snapshot.commit[:7]} has it, and was not handed over.",
@@ -91,7 +91,8 @@ class Source:
             )  # fmt: skip
         return found
 
-    def _find(self, wanted: Named) -> Path | None:
+    def find(self, wanted: Named) -> Path | None:
+        """Its bytes, if they are here. Raises MlgateError like `artifact.find`."""
         return _model.find(self.run, wanted, self.pipeline, self.scratch, folder=self.folder)
 
 

@@ -65,7 +65,7 @@ def _with_model(found: Asked, source: Source, config: Config, *, fetch: bool) ->
 
     try:
         wanted = _model.named(config, source.pipeline)
-        path = source.have(wanted) if fetch else source._find(wanted)
+        path = source.have(wanted) if fetch else source.find(wanted)
         if path is None:
             return found
         told = _serving.settings(
@@ -114,7 +114,8 @@ def _batch(source: Source, config: Config, name: str) -> Batch:
     return Batch(
         data=_named(path, Path(place).name, source.scratch), output=source.run.git.root / config.path(wanted.output),
         publish=lambda output: publish(source.run, output, source.python or config.interpreter),
-        id=next((one.id for one in sets if one.id), ""), truth=tuple(dict.fromkeys(truth)), read=Read() if entry is None else entry.read,
+        id=next((one.id for one in sets if one.id), ""), truth=tuple(dict.fromkeys(truth)),
+        read=Read() if entry is None else entry.read,
     )  # fmt: skip
 
 

@@ -125,7 +125,8 @@ def ask(
     """One request on a connection of its own, bounded as a whole. Raises UnreachableError."""
     parts = urlsplit(url)
     began = time.monotonic()
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
     try:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             # A server may refuse a body before it has read it all: its answer is there to be read.

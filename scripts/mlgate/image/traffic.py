@@ -25,6 +25,7 @@ from mlgate.image.answers import BrokenError, Parser, Whole
 
 MOST = 1000  # connections that a rate may come to need
 _LOOK = 0.05  # seconds between two looks for what was not answered in time
+_IDLE = 2.0  # seconds after which a connection is not used again; servers keep one for 5 and more
 _HOPELESS = 1000  # errors without a single good answer, after which it is known
 
 
@@ -84,8 +85,11 @@ class Seen:
 
     @property
     def throughput(self) -> float | None:
-        """Good answers in a second."""
-        return self.good / self.seconds if self.good and self.seconds > 0 else None
+        """Good answers in a second. With a rate, what the fastest took is no time in which more could have come."""
+        seconds = self.seconds
+        if self.pressure.rate is not None and self.times:
+            seconds = max(self.pressure.duration, seconds - self.times[0])
+        return self.good / seconds if self.good and seconds > 0 else None
 
     @property
     def error_rate(self) -> float | None:
@@ -94,6 +98,10 @@ class Seen:
     def quantile(self, share: float) -> float | None:
         """Seconds within which at least this share was answered; a time that was measured."""
         return quantile(self.times, share)
+
+    def quantile_late(self, share: float) -> float | None:
+        """Seconds by which this process sent at least this share no later than it was due. None without a rate."""
+        return quantile(self.late, share)
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:
@@ -131,6 +139,7 @@ class _Line(asyncio.Protocol):
         self.parser = Parser()
         self.due = 0.0  # of the request under way; 0 where there is none
         self.which = 0
+        self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 -- of a TCP connection
@@ -198,9 +207,6 @@ class _Press:
             await asyncio.sleep(_LOOK)
         await self._close()
         self.seen.seconds = max(self.last - began, 1e-9)
-        if self.pressure.rate is not None and not self.seen.stopped:
-            # All of its time: the last request was due a little before its end.
-            self.seen.seconds = max(self.seen.seconds, self.pressure.duration)
         for values in (self.seen.times, self.seen.late):
             values[:] = array("d", sorted(values))
         return self.seen
@@ -233,12 +239,23 @@ class _Press:
 
     def _ask(self, due: float) -> None:
         which, _ = self._next()
-        if self.idle:
-            self.idle.pop().send(which, due)
+        if (line := self._fresh()) is not None:
+            line.send(which, due)
         elif len(self.lines) + len(self.opening) < self.pressure.most:
             self._open(which, due)
         else:
             self.waiting.append((which, due))
+
+    def _fresh(self) -> _Line | None:
+        """An idle connection that the server has no reason yet to have closed: which it may do at any moment."""
+        while self.idle:
+            line = self.idle.pop()
+            if self.clock() - line.idle_since < _IDLE:
+                return line
+            self.lines.discard(line)
+            if line.transport is not None:
+                line.transport.close()
+        return None
 
     def _open(self, which: int, due: float) -> None:
         task = asyncio.get_running_loop().create_task(self._connect(which, due))
@@ -318,6 +335,7 @@ class _Press:
             else:
                 line.send(which, due)
         elif line is not None:
+            line.idle_since = self.clock()
             self.idle.append(line)
 
     def _impatient(self) -> None:

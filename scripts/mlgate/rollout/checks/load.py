@@ -171,7 +171,7 @@ def _latency(seen: Seen, name: str, share: float, limit: float) -> Check:
     if value is None:
         return check(word, title, Verdict.ERROR, f"{name} is not known: no request was answered.", expected=expected)
     low, high = costs.interval(seen.times, share, CONFIDENCE)
-    late = traffic.quantile(seen.late, share) or 0.0
+    late = seen.quantile_late(share) or 0.0
     verdict, reason = Verdict.PASS, ""
     if value > limit:
         reason = f"{name} is {value * 1000:.3g} ms; at most {limit * 1000:g} ms are allowed."
