@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 
 from mlgate.commands._ledger import who
+from mlgate.commands._order import is_production
 from mlgate.commands._run import Run
 from mlgate.config import Config
 from mlgate.forges.deploying import Approvers
@@ -53,8 +54,6 @@ def approved(run: Run, config: Config, environment: str, release: Release) -> Ap
 
 def asked(config: Config, environment: str) -> Asked:
     """What mlgate.yaml says: `approval` of the environment, else `deploy.criticality` for production."""
-    from mlgate.commands._authority import is_production  # noqa: PLC0415 -- it asks this module
-
     settings = config.deploy.environments[environment]
     criticality = config.deploy.criticality
     critical = is_production(config, environment) and criticality in ("medium", "high")
@@ -73,7 +72,7 @@ def decide(wanted: Asked, told: Approvers, environment: str) -> Approved:
     by = told.others() if wanted.of_another else told.names
     unknown = wanted.of_another and told.own_missing
     if not wanted.required:
-        return Approved(told.names, _waived(wanted, environment) if wanted.waived else ())
+        return Approved(by, _waived(wanted, environment) if wanted.waived else ())
     if by and not unknown:
         return Approved(by, (_check(wanted, environment, Verdict.PASS, f"{_and(by)} {told.how}.", observed=_and(by)),))
     if told.names and unknown:
@@ -106,7 +105,7 @@ def _check(wanted: Asked, environment: str, verdict: Verdict, reason: str, *, ob
 
 def _at_terminal(run: Run) -> Approvers:
     """Who sits at a terminal and types `deploy` has approved it; a CI system that is not known has no such person."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         return Approvers(
             missing="There is no forge here to ask, and nobody at a terminal: run it at a terminal, or in a job of "
             "GitHub or GitLab."

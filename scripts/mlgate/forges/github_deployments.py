@@ -142,11 +142,9 @@ class RunApprovers:
         author = _text(made, "author", "login")
         opened = [_text(pull, "user", "login") for pull in pulls if _dig(pull, "merged_at")]
         wrote = names((author, *opened))
-        if not author and not any(opened):
-            return (
-                started,
-                f"GitHub knows no account for the author of {commit[:12]}, and no pull request that brought it.",
-            )
+        if not wrote:
+            who = f"GitHub knows no account for the author of {commit[:12]}"
+            return started, f"{who}, and no pull request that brought it."
         return names((*started, *wrote)), ""
 
     def _has_reviewers(self, environment: str) -> bool:
