@@ -45,11 +45,13 @@ _WORDS: Mapping[str, tuple[str, str | None]] = {
     "values": ("{where} may only be one of {new} values now", "{where} may be another than the {new} values before"),
     "value": ("{where} may no longer be {old}", "{where} may be {old} now"),
     "bound": ("{where} has to be {new} now", "{where} need not be {new} any more"),
+    "places": ("{where} as a list has to have {new} now", "{where} as a list need not have {new} any more"),
     "format": ("{where} has to be a {new} now", "{where} need not be a {new} any more"),
     "word": ("{where} has another `{new}`, which is not compared",) * 2,
     "broken": ("{where} is described by something that is no schema",) * 2,
 }  # fmt: skip
-_MILD = frozenset({"values", "value", "bound", "format", "word"})  # of answers: most readers do not mind
+# What most callers do not mind: of requests, fields that nobody named, and lists of values in place of names.
+_MILD = (frozenset({"closed", "places"}), frozenset({"values", "value", "bound", "places", "format", "word"}))
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Finding:
 
     said: str
     mild: bool = False
+    code: str = ""
+    at: str = ""
 
 
 class Pair:
@@ -75,7 +79,7 @@ class Pair:
     def _say(self, code: str, where: str, *, old: str = "", new: str = "") -> Iterator[Finding]:
         words = _WORDS[code][self._answers]
         if words:
-            yield Finding(words.format(where=where or "the body", old=old, new=new), self._answers and code in _MILD)
+            yield Finding(words.format(where=where or "the body", old=old, new=new), code in _MILD[self._answers], code, where)
 
     def _compare(self, old: Any, new: Any, where: str, deep: int) -> Iterator[Finding]:
         old, new = resolved(self._wide, old), resolved(self._narrow, new)
@@ -105,7 +109,8 @@ class Pair:
         for one in before:
             found = [self._try(one, other, where, deep) for other in after]
             if all(found):
-                yield min(found, key=len)[0]
+                best = min(found, key=lambda several: _apart(several, where))
+                yield next((each for each in best if not each.mild), best[0])
 
     def _try(self, old: Schema, new: Schema, where: str, deep: int) -> list[Finding]:
         """Apart from what is being compared: of a trial that failed nothing may be taken for compared."""
@@ -167,6 +172,13 @@ class Pair:
             yield from self._compare(was, is_, f"{where}[{number}]", deep + 1)
         if not isinstance(most, int) or most > max(len(before), len(after)):
             yield from self._compare(old.get("items", True), new.get("items", True), f"{where}[]", deep + 1)
+
+
+def _apart(findings: Sequence[Finding], where: str) -> tuple[bool, bool, int, int]:
+    """How far an alternative is from what was there: one of another shape is a stranger, and says nothing to people."""
+    other = any(one.code == "type" and one.at == where for one in findings)
+    strange = sum(one.code in {"required", "gone"} for one in findings)
+    return any(not one.mild for one in findings), other, strange, len(findings)
 
 
 def resolved(document: Schema, schema: Any) -> Any:
@@ -269,12 +281,10 @@ def _bounds(old: Schema, new: Schema) -> Iterator[Said]:
         limit = _number(new.get(word))
         if limit is None or _silent(word, limit, old):
             continue
-        if isinstance(before, list):
-            kept = all(_within(word, limit, one) for one in before)
-        else:
-            kept = _bounded(word, limit, old)
-        if not kept:
-            yield "bound", "", _bound(word, limit)
+        listed = isinstance(before, list) and all(_within(word, limit, one) for one in before)
+        if not listed and not _bounded(word, limit, old):
+            placed = word.endswith("Items") and "prefixItems" in old
+            yield "places" if placed else "bound", "", _bound(word, limit)
     if isinstance(new.get("format"), str) and "string" in types(old) and new["format"] != old.get("format"):
         yield "format", "", new["format"]
 
