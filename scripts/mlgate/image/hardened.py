@@ -156,7 +156,7 @@ def _network(engine: Engine, name: str) -> str:
         return ""
     said = engine.ask("network", "inspect", name)
     gateways = gateways_of(json.loads(said.out)[0]) if said.code == 0 else []
-    if any(_is_ours(address) for address in gateways):
+    if any(is_ours(address) for address in gateways):
         return name
     engine.ask("network", "rm", name)
     return ""
@@ -169,7 +169,7 @@ def gateways_of(network: Mapping[str, Any]) -> list[str]:
     return [re.sub(r"\.0/\d+$", ".1", one).split("/")[0] for one in found if one]
 
 
-def _is_ours(address: str) -> bool:
+def is_ours(address: str) -> bool:
     """Whether this machine has an address: only then does a container's own one lead to the container."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as one:
