@@ -41,6 +41,7 @@ _WORDS: Mapping[str, tuple[str, str | None]] = {
     "required": ("{where} is now required", "{where} may be missing now"),
     "closed": ("{where} takes no other fields any more", None),
     "type": ("{where} has to be {new}, and was {old}", "{where} is {old} now, and was {new}"),
+    "shape": ("{where} has to be {new}, and was {old}", "{where} is {old} now, and was {new}"),
     "types": ("{where} may no longer be {old}", "{where} may be {old} now"),
     "values": ("{where} may only be one of {new} values now", "{where} may be another than the {new} values before"),
     "value": ("{where} may no longer be {old}", "{where} may be {old} now"),
@@ -61,7 +62,6 @@ class Finding:
     said: str
     mild: bool = False
     code: str = ""
-    at: str = ""
 
 
 class Pair:
@@ -79,7 +79,8 @@ class Pair:
     def _say(self, code: str, where: str, *, old: str = "", new: str = "") -> Iterator[Finding]:
         words = _WORDS[code][self._answers]
         if words:
-            yield Finding(words.format(where=where or "the body", old=old, new=new), code in _MILD[self._answers], code, where)
+            said = words.format(where=where or "the body", old=old, new=new)
+            yield Finding(said, code in _MILD[self._answers], code)
 
     def _compare(self, old: Any, new: Any, where: str, deep: int) -> Iterator[Finding]:
         old, new = resolved(self._wide, old), resolved(self._narrow, new)
@@ -109,7 +110,7 @@ class Pair:
         for one in before:
             found = [self._try(one, other, where, deep) for other in after]
             if all(found):
-                best = min(found, key=lambda several: _apart(several, where))
+                best = min(found, key=_apart)
                 yield next((each for each in best if not each.mild), best[0])
 
     def _try(self, old: Schema, new: Schema, where: str, deep: int) -> list[Finding]:
@@ -125,7 +126,8 @@ class Pair:
             return  # nothing is taken by it
         lost = types(old) - types(new) - ({"integer"} if "number" in types(new) else set())
         if lost == types(old):
-            yield from self._say("type", where, old=_or(types(old)), new=_or(types(new)))
+            shape = {"object", "array"} & (types(old) | types(new))
+            yield from self._say("shape" if shape else "type", where, old=_or(types(old)), new=_or(types(new)))
             return
         if lost:
             yield from self._say("types", where, old=_or(lost))
@@ -174,11 +176,11 @@ class Pair:
             yield from self._compare(old.get("items", True), new.get("items", True), f"{where}[]", deep + 1)
 
 
-def _apart(findings: Sequence[Finding], where: str) -> tuple[bool, bool, int, int]:
+def _apart(findings: Sequence[Finding]) -> tuple[bool, int, int, int]:
     """How far an alternative is from what was there: one of another shape is a stranger, and says nothing to people."""
-    other = any(one.code == "type" and one.at == where for one in findings)
+    shape = sum(one.code == "shape" for one in findings)
     strange = sum(one.code in {"required", "gone"} for one in findings)
-    return any(not one.mild for one in findings), other, strange, len(findings)
+    return any(not one.mild for one in findings), shape, strange, len(findings)
 
 
 def resolved(document: Schema, schema: Any) -> Any:
