@@ -85,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1  # an answer is one write
-    timeout = 1.0  # of a connection that says nothing: stopping waits for it
+    timeout = 3.0  # of a connection that says nothing: stopping waits for it
     server: Server
 
     def log_message(self, *_: Any) -> None:

@@ -42,8 +42,8 @@ def take_down(place: Place) -> None:
     with Keeper(folder).locked():
         for servers in every(folder):
             for server in servers.all():
-                process.end(server.folder, patience=1.0)
-        process.end(folder / "router", patience=1.0)
+                process.end(server.folder, patience=0.0)
+        process.end(folder / "router", patience=0.0)
     shutil.rmtree(folder, ignore_errors=True)
 
 

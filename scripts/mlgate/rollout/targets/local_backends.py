@@ -21,7 +21,14 @@ Link = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class LostError(Exception):
-    """The server took the request and gave no whole answer, or could not be reached."""
+    """The server took the request and gave no whole answer, or could not be reached.
+
+    `used`: on a connection that had been used before; a new one may work.
+    """
+
+    def __init__(self, message: str, *, used: bool) -> None:
+        super().__init__(message)
+        self.used = used
 
 
 @dataclass
@@ -38,15 +45,18 @@ class Backend:
     async def ask(self, request: http.Message) -> http.Message:
         """Its answer. Raises LostError. Not bounded in time."""
         self.under_way += 1
-        link: Link | None = None
+        link = self._unused()
+        used = link is not None
         try:
-            link = await self._connected()
+            if link is None:
+                async with asyncio.timeout(_CONNECT):
+                    link = await asyncio.open_connection(self.host, self.port, limit=http.HEAD)
             answer, again = await _exchange(link, request)
             if again:
                 self._idle.append((link, asyncio.get_running_loop().time()))
                 link = None
         except (OSError, EOFError, TimeoutError, http.MessageError) as error:
-            raise LostError(str(error)) from error
+            raise LostError(str(error), used=used) from error
         else:
             return answer
         finally:
@@ -63,15 +73,14 @@ class Backend:
         except (LostError, TimeoutError):
             self.ready = False
 
-    async def _connected(self) -> Link:
+    def _unused(self) -> Link | None:
         now = asyncio.get_running_loop().time()
         while self._idle:
             link, since = self._idle.pop()
             if now - since < _IDLE and not link[0].at_eof() and not link[1].is_closing():
                 return link
             link[1].close()
-        async with asyncio.timeout(_CONNECT):
-            return await asyncio.open_connection(self.host, self.port, limit=http.HEAD)
+        return None
 
     def close(self) -> None:
         while self._idle:

@@ -122,9 +122,12 @@ class Router:
             lost.append(slot)
             try:
                 answer = await backend.ask(request)
-            except LostError:
-                backend.ready = False
-                tried.append(backend)
+            except LostError as error:
+                if error.used:  # once more, on a new connection; it stays an error of this slot
+                    backend.close()
+                else:
+                    backend.ready = False
+                    tried.append(backend)
                 continue
             lost.pop()
             return slot, answer
