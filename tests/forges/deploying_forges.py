@@ -289,7 +289,8 @@ class DeployingGitLab(FakeGitLab):
             ours = [d for d in self.deployments if d["environment"]["name"] == seen.query["environment"]]
             ours = [d for d in ours if wanted in (None, d["status"])]
             plain = [{k: v for k, v in d.items() if "approv" not in k} for d in ours]
-            return Reply(200, plain[::-1] if seen.query.get("sort") == "desc" else plain)
+            ordered = plain[::-1] if seen.query.get("sort") == "desc" else plain
+            return Reply(200, ordered[: int(seen.query.get("per_page", "20"))])
         if match := re.fullmatch(r"/projects/12/deployments/(\d+)", path):
             found = next(d for d in self.deployments if d["id"] == int(match[1]))
             if seen.method == "GET":

@@ -181,6 +181,18 @@ def test_approvals_of_the_deployment_on_gitlab(gitlab: DeployingGitLab) -> None:
     assert asked(gitlab) == Approvers(("ada",), "approved the deployment to production", own=("mona",))
 
 
+def test_the_deployment_of_an_old_pipeline_is_found_among_newer_ones(gitlab: DeployingGitLab) -> None:
+    gitlab.deploy(approvals=[gitlab.approval("ada")])
+    for job_of_another in range(1000, 1030):
+        gitlab.deploy(job=job_of_another, status="blocked")
+    assert asked(gitlab).names == ("ada",)
+
+
+def test_a_deployment_that_is_not_said_to_run_yet_is_found(gitlab: DeployingGitLab) -> None:
+    gitlab.deploy(status="created", approvals=[gitlab.approval("ada")])
+    assert asked(gitlab).names == ("ada",)
+
+
 def test_approvals_by_several_rules_on_gitlab(gitlab: DeployingGitLab) -> None:
     rules = [
         {"required_approvals": 1, "deployment_approvals": []},

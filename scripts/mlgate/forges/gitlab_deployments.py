@@ -145,10 +145,13 @@ class JobApprovers:
     def _deployment(self, environment: str, job: int) -> Any:
         """The deployment that GitLab made of this job, whole; None where the job has no such `environment:`."""
         path = f"{self._project}/deployments"
-        there = self._api.get(path, environment=environment, order_by="id", sort="desc", per_page=LOOKED_AT)
-        for one in there if isinstance(there, list) else []:
-            if _number(_dig(one, "deployable", "id")) == job and (number := _number(_dig(one, "id"))):
-                return self._api.get(f"{path}/{number}")
+        # Made with the pipeline, which may be old: among those that run now it is found whatever came since.
+        for narrowed in ({"status": "running"}, {}):
+            query = {"environment": environment, "order_by": "id", "sort": "desc", "per_page": LOOKED_AT, **narrowed}
+            there = self._api.get(path, **query)
+            for one in there if isinstance(there, list) else []:
+                if _number(_dig(one, "deployable", "id")) == job and (number := _number(_dig(one, "id"))):
+                    return self._api.get(f"{path}/{number}")
         return None
 
     def _by_hand(self, pipeline: int, job: int) -> bool:
