@@ -84,7 +84,7 @@ class Hands:
         return {slot.name: slot for slot in self.target.slots()}
 
     def only(self, state: State, slot: str) -> None:
-        """Gives all traffic to one slot ("": to none). Raises MlgateError where the router has not done so in the end."""
+        """Gives all traffic to one slot ("": to none). Raises MlgateError where the router does not do it."""
         for attempt in self._looks():
             if attempt % 4 == 0:  # a process that was fenced off may have had one last call under way
                 self.target.weigh({slot: 100.0} if slot else {})

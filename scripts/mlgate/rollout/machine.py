@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Literal
 
 from mlgate.errors import MlgateError
@@ -140,11 +140,13 @@ class Machine:
 
     def loop(self, state: State) -> State:
         """On until the outcome stands and what can be tidied up is. Then, or when it raises, the lease is given up."""
-        return self._given_up(lambda: self._run(state))
+        with self._held():
+            return self.hands.lease.give_up(self._run(state))
 
     def once(self, state: State) -> State:
         """On until there is nothing to do but wait for traffic, for a job that a schedule starts again."""
-        return self._given_up(lambda: self._run(state, once=True))
+        with self._held():
+            return self.hands.lease.give_up(self._run(state, once=True))
 
     def _run(self, state: State, *, once: bool = False) -> State:
         failed, looked = 0, False
@@ -203,9 +205,11 @@ class Machine:
             raise FencedError(f"{state.environment} has been taken over by {kept.holder if kept else 'nobody'}.")
         return kept
 
-    def _given_up(self, work: Callable[[], State]) -> State:
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Lets the next process go on at once where this one cannot."""
         try:
-            state = work()
+            yield
         except FencedError:
             raise
         except MlgateError:
@@ -214,7 +218,6 @@ class Machine:
                 if kept is not None and kept.holder == self.hands.lease.holder:
                     self.hands.lease.give_up(kept)
             raise
-        return self.hands.lease.give_up(state)
 
     # -- back ---------------------------------------------------------------------------------------------------------
 
@@ -223,7 +226,8 @@ class Machine:
         kept = self.hands.lease.take(urgent=True)
         if kept is None or kept.over:
             return None
-        return self.loop(self._turned(self.hands.lease.write(kept), reason, verdict))
+        with self._held():
+            return self.loop(self._turned(self.hands.lease.write(kept), reason, verdict))
 
     def put_back(self, release: Release, current: Release | None, *, plan: Plan, reason: str) -> State:
         """An earlier release gets everything, whoever is at it; `current` is what the ledger says is there.
@@ -236,19 +240,15 @@ class Machine:
 
     def _end(self, kept: State, reason: str) -> State:
         """To the end with another's rollout: back, unless it is decided."""
-        return self._run_to_end(self._turned(self.hands.lease.write(kept), reason))
-
-    def _run_to_end(self, state: State) -> State:
-        stop, self.on_stop = self.on_stop, "turn back"
-        try:
-            return self._run(state)
-        finally:
-            self.on_stop = stop
+        with self._held():
+            return self._run(self._turned(self.hands.lease.write(kept), reason))
 
     def _turned(self, state: State, reason: str, verdict: Verdict = Verdict.INCONCLUSIVE) -> State:
         """On its way back, except where the ledger may know already how it ended."""
         if state.phase in ("settling", "keeping", "turning", "leaving", *ENDS):
             return state
+        if state.phase == "begun":
+            state = self.advance(state)  # the ledger hears of its beginning before it hears of its end
         return self.hands.turn(state, "aborted", verdict, reason)
 
     # -- making target and ledger agree -------------------------------------------------------------------------------
@@ -259,9 +259,12 @@ class Machine:
         The state that is kept then; None where nothing was ever deployed. Raises MlgateError where a person must look.
         """
         beginning.clocks(self.hands)
-        state = self.hands.lease.take()
+        with self._held():
+            return self._recover(self.hands.lease.take(), current, plan)
+
+    def _recover(self, state: State | None, current: Release | None, plan: Plan) -> State | None:
         for _ in range(ROUNDS):
-            decision = decide(state, current, tuple(self.hands.running().values()))
+            decision = decide(state, current, tuple(self.hands.running().values()), self.hands.now())
             if decision.action == "nothing":
                 return state if state is None else self.hands.lease.give_up(state)
             self.hands.say(f"{decision.action}: {decision.why}.")
@@ -279,7 +282,7 @@ class Machine:
             taken = self.hands.lease.write(state)
             if action == "turn back":
                 taken = self._turned(taken, "nobody went on with it.")
-            state = self._given_up(lambda: self._run_to_end(taken))
+            state = self._run(taken)
             return state, state.candidate if state.outcome == "complete" and state.plan.serves else current
         if action == "tell" and state is not None:
             self.hands.tell("complete", state)

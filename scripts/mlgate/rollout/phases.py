@@ -8,7 +8,7 @@ from mlgate.errors import MlgateError
 from mlgate.model import Verdict, worst
 from mlgate.rollout import watching
 from mlgate.rollout.given import LedgerError, Stopped
-from mlgate.rollout.hands import ACTION, Hands
+from mlgate.rollout.hands import ACTION, Hands, shortened
 from mlgate.rollout.nouns import Release
 from mlgate.rollout.state import ENDS, State
 from mlgate.rollout.targets import FencedError, TargetError
@@ -22,6 +22,7 @@ def advance(hands: Hands, state: State) -> State:
 
 
 def begun(hands: Hands, state: State) -> State:
+    state = hands.lease.renew(state, ACTION)
     hands.tell("started", state)
     return hands.move(state, "starting", f"{state.purpose} started")
 
@@ -83,8 +84,9 @@ def checking(hands: Hands, state: State) -> State:
             (f"{one.title}: {one.reason}" for one in hands.tried if one.verdict is verdict), "nothing was checked."
         )
         return hands.turn(state, "failed", verdict, why)
-    hands.mention("checked", state)
-    return _after_checks(hands, state)
+    after = _after_checks(hands, state)
+    hands.mention("checked", after)
+    return after
 
 
 def _after_checks(hands: Hands, state: State) -> State:
@@ -103,6 +105,7 @@ def _after_checks(hands: Hands, state: State) -> State:
 
 def moving(hands: Hands, state: State) -> State:
     """Sets the weights of a step. The ledger is told first: where it is not reached, no more traffic comes."""
+    state = hands.lease.renew(state, ACTION)
     try:
         hands.tell("advanced", state)
     except LedgerError as error:
@@ -122,6 +125,7 @@ def promoting(hands: Hands, state: State) -> State:
     if not found.ready:
         why = f"the model was not ready any more when it was to get all traffic. {found.said}"
         return hands.turn(state, "aborted", Verdict.FAIL, why)
+    state = hands.lease.renew(state, ACTION)
     try:
         hands.tell("promoting", state)
     except LedgerError as error:
@@ -142,13 +146,15 @@ def _stay(hands: Hands, state: State, error: LedgerError) -> State:
     if slot is None or abs(slot.weight - was) > abs(slot.weight - state.weight):
         raise error
     hands.say(str(error))
-    back = state.to("watching", hands.now(), step=before, held=str(error))
+    back = state.to("watching", hands.now(), step=before, held=shortened(str(error)))
+    if back.changed - state.step_began > state.plan.steps[before].at_most:
+        return hands.turn(back, "aborted", Verdict.INCONCLUSIVE, str(error))
     return hands.lease.write(watching.scheduled(back, back.changed))
 
 
 def settling(hands: Hands, state: State) -> State:
     """It is the environment's model, and the ledger says so before anything else is taken away."""
-    done = state.with_(outcome="complete", verdict=Verdict.PASS)
+    done = hands.lease.renew(state, ACTION).with_(outcome="complete", verdict=Verdict.PASS)
     hands.tell("complete", done)
     kept_until = hands.now() + state.plan.keep
     return hands.move(done, "keeping", "complete", kept_until=kept_until)
@@ -206,6 +212,7 @@ def _revived(hands: Hands, state: State, stable: Release) -> State:
 
 def leaving(hands: Hands, state: State) -> State:
     """The ledger is told how it ended, and the candidate is taken away."""
+    state = hands.lease.renew(state, ACTION)
     if state.outcome in ("judged", "aborted", "failed"):
         hands.tell(state.outcome, state)
     stay = {state.stable.slot} if state.stable and state.plan.serves else set()

@@ -30,8 +30,11 @@ class Decision:
     why: str
 
 
-def decide(kept: State | None, current: Release | None, slots: Sequence[Slot]) -> Decision:
-    """One thing to do; then it is asked again, until it is `nothing` or `refuse`. `current`: by the ledger."""
+def decide(kept: State | None, current: Release | None, slots: Sequence[Slot], now: float) -> Decision:
+    """One thing to do; then it is asked again, until it is `nothing` or `refuse`.
+
+    `current`: what the ledger says is there; `now`: by the target's clock.
+    """
     if kept is not None and not kept.over:
         decided = kept.purpose in ("rollback", "recover") or kept.phase in (
             "promoting",
@@ -53,6 +56,8 @@ def decide(kept: State | None, current: Release | None, slots: Sequence[Slot]) -
     if [slot.name for slot in serving] != [current.slot] or there is None or not there.ready:
         seen = ", ".join(slot.name for slot in serving) or "nothing"
         return Decision("restore", f"the ledger names {current.slot}, and {seen} serves")
+    if kept is not None and kept.phase == "keeping" and kept.kept_until <= now:
+        return Decision("go on", f"what {kept.candidate.slot} replaced was kept long enough")
     left = [slot.name for slot in slots if slot.name != current.slot]
     if left and not (kept is not None and kept.phase == "keeping"):
         return Decision("tidy", f"{', '.join(left)} is left over")

@@ -63,10 +63,9 @@ def _decided(hands: Hands, state: State, window: _Window, judged: Judged | str |
     rests = now - state.step_began < step.at_least or state.unready > 0
     ahead = _is_enough(state, step, judged) and not held and not rests
     event = "" if not held or held == state.held else f"held: {held}"
-    if event and not state.held:
-        hands.mention("held", state.with_(held=held), held)
     if event:
         hands.say(f"Held: {held}")
+    first = bool(event) and not state.held
     state = noted(state.with_(held=held), now, event, _arm(window.stable), _arm(window.canary))
     if ahead:
         return _onward(hands, state)
@@ -74,7 +73,10 @@ def _decided(hands: Hands, state: State, window: _Window, judged: Judged | str |
         last = held or (judged.reason if judged is not None and not isinstance(judged, str) else "")
         why = f"{step.weight:g} % was not decided within {step.at_most:g} s. {last}".strip()
         return hands.turn(state, "aborted", Verdict.INCONCLUSIVE, why)
-    return hands.lease.write(scheduled(state, now))
+    state = hands.lease.write(scheduled(state, now))
+    if first:
+        hands.mention("held", state, held)
+    return state
 
 
 def _onward(hands: Hands, state: State) -> State:
