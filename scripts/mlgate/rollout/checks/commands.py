@@ -52,7 +52,8 @@ def checks(trial: Trial) -> Tried:
 
 
 def _run(number: int, command: str, environ: Mapping[str, str], trial: Trial) -> Check:
-    word, title = f"run.{number}", command if len(command) <= 100 else f"{command[:97]}..."
+    shown = redact(command)
+    word, title = f"run.{number}", shown if len(shown) <= 100 else f"{shown[:97]}..."
     began = time.monotonic()
     try:
         child = subprocess.Popen(
