@@ -24,6 +24,7 @@ from mlgate.commands import (
 from mlgate.commands._binding import unique
 from mlgate.commands._build_inputs import scratch
 from mlgate.commands._local import prepare_local
+from mlgate.commands._registries import Asked as Registries
 from mlgate.commands._release import Chosen
 from mlgate.commands._run import STATE, Run, Unloadable, failed, file_name, off, relative, say, unloadable, write_text
 from mlgate.config import Config
@@ -56,6 +57,7 @@ class Asked:
     once: bool = False
     user: str = ""
     tracking_uri: str = ""
+    push_tags: bool = True
     inputs: Path = Path()
     python: str = ""
     pull: bool = True
@@ -254,7 +256,11 @@ class Deploying:
         self._outcome(state)
         if state.outcome == "complete" and state.candidate.digest == chosen.release.digest and state.plan.serves:
             self.checks += _following.follow(
-                self.run, self.config, chosen, self.name, tracking_uri=self.asked.tracking_uri
+                self.run,
+                self.config,
+                chosen.release,
+                self.name,
+                asked=Registries(self.asked.tracking_uri, push_tags=self.asked.push_tags),
             )
 
     def _outcome(self, state: State) -> None:

@@ -78,6 +78,15 @@ tracking_uri = click.option(
     metavar="URI",
     help="Where the model registry is. Default: MLFLOW_TRACKING_URI.",
 )
+push_tags = click.option(
+    "--push-tags",
+    envvar="MLGATE_PUSH_TAGS",
+    type=click.BOOL,
+    default=True,
+    show_default=True,
+    metavar="BOOL",
+    help="Push git tags. If not, they are made in this clone only.",
+)
 inputs = click.option(
     "--inputs",
     envvar="MLGATE_INPUTS",

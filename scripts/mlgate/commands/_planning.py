@@ -35,21 +35,25 @@ def planned(config: Config, name: str, kept: State | None) -> planning.Plan | No
         return None
     at = f"deploy.environments.{name}"
     rate = float(settings.expected.error_rate) if settings.expected.error_rate is not None else _seen(kept)
-    speed = settings.expected.requests_per_second
     try:
-        return planning.plan(
-            settings.rules,
-            shares,
-            expected=rate,
-            confidence=settings.confidence,
-            requests=settings.step.requests,
-            requests_per_second=float(speed) if speed is not None else None,
-            sticky=settings.sticky is not None,
-        )
+        return planning.plan(settings.rules, shares, _pacing(settings, rate), confidence=settings.confidence)
     except MlgateError as error:
         raise MlgateError(
             error.message, file=config.file, line=config.line(at), key=error.key or f"{at}.rules", fix=error.fix
         ) from None
+
+
+def _pacing(settings: Environment, rate: float | None) -> planning.Pacing:
+    pace, speed = settings.step, settings.expected.requests_per_second
+    return planning.Pacing(
+        error_rate=rate,
+        per_second=float(speed) if speed is not None else None,
+        requests=pace.requests,
+        at_least=float(pace.at_least),
+        at_most=float(pace.at_most),
+        wait=float(pace.warm_up),
+        sticky=settings.sticky is not None,
+    )
 
 
 def _shares(settings: Environment) -> list[float]:

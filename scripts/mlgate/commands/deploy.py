@@ -72,6 +72,7 @@ _WAYS = ("--plan", "--once", "--recover", "--abort", "--drill", "--render")
 )
 @_options.registry_user
 @_options.tracking_uri
+@_options.push_tags
 @_options.inputs
 @_options.pull
 @_options.python
@@ -90,6 +91,7 @@ def command(
     render: bool,
     registry_user: str,
     tracking_uri: str,
+    push_tags: bool,
     inputs: str,
     pull: bool,
     python: str,
@@ -117,6 +119,7 @@ def command(
         once=once,
         user=registry_user.strip(),
         tracking_uri=tracking_uri.strip(),
+        push_tags=push_tags,
         inputs=run.cwd / inputs,
         python=str(run.cwd / python) if "/" in python else python,
         pull=pull,

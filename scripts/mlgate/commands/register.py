@@ -93,15 +93,7 @@ _GTO = ("event", "name", "version", "stage", "type", "path", "description")
     help="Copy the image, by its digest and with what is signed about it, to this repository, tagged by the version.",
 )
 @_options.registry_user
-@click.option(
-    "--push-tags",
-    envvar="MLGATE_PUSH_TAGS",
-    type=click.BOOL,
-    default=True,
-    show_default=True,
-    metavar="BOOL",
-    help="Push git tags. If not, they are made in this clone only.",
-)
+@_options.push_tags
 def command(
     *,
     config: str,
