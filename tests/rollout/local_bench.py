@@ -14,7 +14,7 @@ from typing import Any
 from mlgate.config.deploying import Environment
 from mlgate.rollout.nouns import Release
 from mlgate.rollout.targets import Place, Target, find, local
-from mlgate.rollout.targets.local_kept import read_json
+from mlgate.rollout.targets import local_process as process
 from mlgate.rollout.targets.local_release import digest, home
 from mlgate.rollout.targets.local_servers import Servers
 from mlgate.serving.settings import Identity, Settings
@@ -80,7 +80,7 @@ class LocalBench(Bench):
 
     def kill(self, slot: str) -> None:
         servers = Servers(home(self.place) / "slots" / slot)
-        os.killpg(read_json(servers.all()[0].folder / "process.json")["pid"], signal.SIGKILL)
+        os.killpg(process.pid_of(servers.all()[0].folder), signal.SIGKILL)
 
     def close(self) -> None:
         local.take_down(self.place)

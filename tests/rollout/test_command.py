@@ -17,7 +17,7 @@ import pytest
 from mlgate.config.deploying import Environment
 from mlgate.rollout.analysis import bins
 from mlgate.rollout.targets import FencedError, Place, Target, TargetError, command, find
-from mlgate.rollout.targets.local_kept import read_json
+from mlgate.rollout.targets import local_process as process
 from mlgate.rollout.targets.local_release import home
 from mlgate.rollout.targets.local_servers import Servers
 from rollout import platform_cli, standin
@@ -54,7 +54,7 @@ class CommandBench(Bench):
 
     def kill(self, slot: str) -> None:
         servers = Servers(home(self._platforms[0].place) / "slots" / slot)
-        os.killpg(read_json(servers.all()[0].folder / "process.json")["pid"], signal.SIGKILL)
+        os.killpg(process.pid_of(servers.all()[0].folder), signal.SIGKILL)
 
     def close(self) -> None:
         for one in self._platforms:

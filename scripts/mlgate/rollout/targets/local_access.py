@@ -106,13 +106,12 @@ def _tally(one: _Count, *, sticky: bool) -> Tally:
 def scores(path: Path, since: float, until: float) -> Histogram | None:
     """Of the predictions that a slot has logged of requests in [since, until); None without a log or a number in it."""
     counts: dict[int, int] = {}
-    seen = path.exists()
-    if not seen:
+    if not path.exists():
         return None
     with _opened(path) as logs:
         for log in logs:
             for raw in _from(log, since - _BEHIND, _stamp):
-                if not since <= _stamp(raw) + 0.001 or _stamp(raw) >= until:
+                if not since <= _stamp(raw) < until:
                     continue
                 line = _parsed(raw) or {}
                 value = line.get("score")

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from mlgate.repo.credentials import redact
 from mlgate.rollout.targets import TargetError
-from mlgate.rollout.targets.local_kept import read_json, write_json
 
 _LINES, _WIDTH = 5, 300
+# The child says itself who it is before it becomes the program: a job that is killed in between loses nobody.
+_BOOT = 'echo $$ > pid.new && mv pid.new pid && cd "$0" && exec "$@"'
 _children: list[subprocess.Popen[bytes]] = []  # of this process: asked now and then, so that none stays a zombie
 
 
@@ -29,14 +30,14 @@ def spawn(folder: Path, argv: Sequence[str], *, environ: Mapping[str, str], cwd:
     lock = os.open(folder / "alive", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.utime(lock)
         with (folder / "log").open("wb") as log:
             child = subprocess.Popen(
-                list(argv), env=dict(environ), cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, pass_fds=(lock,),
+                ["/bin/sh", "-c", _BOOT, str(cwd), *argv], env=dict(environ), cwd=folder, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True, pass_fds=(lock,),
             )  # fmt: skip
         _children[:] = [one for one in _children if one.poll() is None]
         _children.append(child)
-        write_json(folder / "process.json", {"pid": child.pid, "began": time.time()})
     except BlockingIOError:
         raise TargetError("is in use by a process that runs already.", file=str(folder)) from None
     except OSError as error:
@@ -64,13 +65,24 @@ def alive(folder: Path) -> bool:
 
 def began(folder: Path) -> float:
     """Seconds since 1970; 0 when it was never started."""
-    return float(read_json(folder / "process.json").get("began") or 0.0)
+    try:
+        return (folder / "alive").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def pid_of(folder: Path) -> int:
+    """Its process id, and that of its group; 0 before it has one. Ask `alive` before it is used."""
+    try:
+        return int((folder / "pid").read_text("ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 def exit_code(folder: Path) -> int | None:
     """Of a process that this one has started; None where another did."""
     _reap()
-    pid = read_json(folder / "process.json").get("pid")
+    pid = pid_of(folder)
     return next((one.returncode for one in _children if one.pid == pid), None)
 
 
@@ -79,17 +91,19 @@ def end(folder: Path, *, patience: float) -> None:
     for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 10.0)):
         if not alive(folder):
             return
-        _signal(folder, number)
         until = time.monotonic() + seconds
+        _signal(folder, number)
         while alive(folder) and time.monotonic() < until:
             time.sleep(0.01)
+            if number == signal.SIGKILL:  # again: it may have had no process id yet
+                _signal(folder, number)
     if alive(folder):
         raise TargetError("holds a process that does not end, not even when it is killed.", file=str(folder))
 
 
 def _signal(folder: Path, number: int) -> None:
-    pid = read_json(folder / "process.json").get("pid")
-    if isinstance(pid, int) and pid > 1:
+    pid = pid_of(folder)
+    if pid > 1:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, number)
 

@@ -22,7 +22,7 @@ from mlgate.judge import record
 from mlgate.repo import artifact
 from mlgate.rollout.nouns import Release
 from mlgate.rollout.targets import Place, TargetError
-from mlgate.rollout.targets.local_kept import folder_name, read_json
+from mlgate.rollout.targets.local_kept import Keeper, folder_name, read_json
 from mlgate.serving.settings import Settings
 
 PREDICTIONS, REQUESTS = "predictions.jsonl", "requests.jsonl"  # logs of a slot, beside its servers
@@ -108,10 +108,11 @@ def prepare(
             "command": list(command or _own_command()), "folder": str((folder or place.folder).resolve()),
         }  # fmt: skip
         (made / "release.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
-        _put(made, above / release.slot)
+        with Keeper(home(place)).locked():
+            _put(made, above / release.slot)
+            _prune(home(place), release.slot)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    _prune(home(place), release.slot)
 
 
 def find(place: Place, slot: str) -> Prepared:
