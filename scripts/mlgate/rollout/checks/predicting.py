@@ -65,22 +65,22 @@ def predict(url: str, wanted: Wanted, stop: Stop) -> Done:
 
     began = time.monotonic()
     wanted.output.parent.mkdir(parents=True, exist_ok=True)
-    con = reading.connect(folder=wanted.output.parent)
-    try:
-        table, count = _settled(con, reading.open_table(con, [wanted.data], wanted.shown, wanted.read))
-        if not count:
-            raise MlgateError("has no row, so there is nothing to predict.", file=wanted.shown)
-        with tempfile.TemporaryDirectory(prefix=".mlgate-", dir=wanted.output.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=".mlgate-", dir=wanted.output.parent) as folder:
+        con = reading.connect(folder=Path(folder))
+        try:
+            table, count = _settled(con, reading.open_table(con, [wanted.data], wanted.shown, wanted.read))
+            if not count:
+                raise MlgateError("has no row, so there is nothing to predict.", file=wanted.shown)
             lines, made = Path(folder) / "lines.jsonl", Path(folder) / f"made{_SUFFIX[table.format]}"
             batch = _Batch(con, table, wanted)
             with lines.open("w", encoding="utf-8") as file:
                 batch.ask(Service(url), file, stop)
             written = batch.write(lines, made)
-            if written != count:
-                raise MlgateError(f"{written:,} predictions were made for {count:,} rows of {wanted.shown}.")
-            os.replace(made, wanted.output)
-    finally:
-        con.close()
+        finally:
+            con.close()
+        if written != count:
+            raise MlgateError(f"{written:,} predictions were made for {count:,} rows of {wanted.shown}.")
+        os.replace(made, wanted.output)
     return Done(count, time.monotonic() - began)
 
 
