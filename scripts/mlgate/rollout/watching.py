@@ -15,6 +15,7 @@ from mlgate.rollout.nouns import Tally
 from mlgate.rollout.state import Seen, State, Step
 from mlgate.rollout.targets import FencedError, TargetError
 
+LATE = 3.0  # seconds beyond the timeout until a router has given up and written its line
 UNREADY = 2  # looks in a row at which the candidate may not answer before it is turned back
 
 NOTHING = Tally()
@@ -112,7 +113,7 @@ def _observed(hands: Hands, state: State, now: float, doubt: str) -> _Window:
     first = state.step_began + plan.warm_up
     # Callers cannot be added up over two windows: with `sticky` all of the step is read anew each time.
     since = first if plan.sticky else max(first, state.looked)
-    until = now - plan.timeout
+    until = now - plan.timeout - LATE
     if now < max(state.step_began, state.looked):
         return _Window(why="the target's clock went back")
     if until <= since:
