@@ -33,8 +33,7 @@ class Api:
 
     def _ask(self, method: str, path: str, body: Object | None = None, kind: str = "application/json") -> Object:
         """What it answered; refusals come back as the API server words them."""
-        answer = self._session.request(
-            method, f"{self.url}{path}", json=body, headers={"Content-Type": kind} if body is not None else {}, timeout=10
-        )  # fmt: skip
+        headers = {"Content-Type": kind} if body is not None else {}
+        answer = self._session.request(method, f"{self.url}{path}", json=body, headers=headers, timeout=10)
         found: Object = answer.json()
         return found

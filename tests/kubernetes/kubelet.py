@@ -213,9 +213,10 @@ def _handler(pod: Pod) -> type[BaseHTTPRequestHandler]:
             """Says nothing."""
 
         def do_GET(self) -> None:
-            if self.path == "/metrics":
+            path = self.path.partition("?")[0]
+            if path == "/metrics":
                 self._say(200, pod.metrics.render())
-            elif self.path == "/health":
+            elif path == "/health":
                 self._say(200 if not pod.behaviour.fault else 503, b"{}")
             else:
                 self._say(404, b"{}")

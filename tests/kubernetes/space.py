@@ -1,4 +1,4 @@
-"""One namespace of the tests' cluster: releases that behave as asked, targets for them, and a router like kube-proxy."""
+"""One namespace of the tests' cluster: releases that behave as asked, targets for them, and where callers get."""
 
 from __future__ import annotations
 
