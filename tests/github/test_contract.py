@@ -53,17 +53,19 @@ def test_there_is_something_to_look_at() -> None:
         "audit",
         "build-image",
         "compare",
+        "deploy",
         "doctor",
         "init",
         "register",
         "report",
+        "rollback",
         "setup",
         "train",
         "validate-data",
     ]
     assert {p.name for p in REUSABLE} >= {"model-gate.yml", "model-gate-fork-report.yml", "train.yml"}
     assert {p.name for p in OURS} == {".ci.yml", ".release.yml"}
-    assert len(STARTERS) == 5
+    assert len(STARTERS) == 9
 
 
 # -- valid for those who read them
@@ -290,6 +292,15 @@ _FIXED = {
         *("image-statement", "model-path"),  # as the build left it
         "run",  # what each step is for
     },
+    "model-deploy.yml": {
+        *("env", "github-token", "registry-user", "registry-password"),  # secrets, and the token of the job
+        "inputs",  # a folder of its own
+        "render",  # manifests to look at are for a terminal
+    },
+    "model-rollback.yml": {
+        *("env", "github-token", "registry-user", "registry-password"),
+        *("inputs", "pull", "python"),  # nothing of the project is executed
+    },
     "train.yml": {
         *("env", "github-token"),
         *("verify", "smoke"),  # what is committed is made from all the data, and proven by that
@@ -306,6 +317,8 @@ _WANTED = {"train.yml": {"push": True, "commit": "pull-request"}}
         ("model-gate.yml", ("compare", "report", "doctor", "validate-data", "train")),
         ("train.yml", ("train",)),
         ("model-build.yml", ("build-image", "register", "audit")),
+        ("model-deploy.yml", ("deploy",)),
+        ("model-rollback.yml", ("rollback",)),
     ],
 )
 def test_options_of_a_workflow_are_those_of_its_verbs(workflow: str, verbs: tuple[str, ...]) -> None:
@@ -345,6 +358,10 @@ def test_a_step_is_given_every_option_that_the_workflow_has(path: Path) -> None:
                 known = {key: body for key, body in known.items() if key not in only}
             elif path.name == "train.yml":
                 known = {key: body for key, body in known.items() if key not in {"commit", "commit-branch"}}
+            elif path.name == "model-deploy.yml":  # one job gathers, and pushes no image; a drill is only that
+                only = {"image"} if "prepare" in given else {"python"}
+                only |= {"plan", "once", "recover", "abort"} if given.get("drill") == "true" else {"drill"}
+                known = {key: body for key, body in known.items() if key not in only}
             assert {key for key in known if key in inputs} <= given.keys(), step["name"]
 
 
@@ -436,6 +453,18 @@ def needs_of_build(inputs: dict[str, Any]) -> dict[str, str]:
     return _BUILD
 
 
+_DEPLOY = {
+    "contents": "write", "packages": "read", "actions": "read", "pull-requests": "read", "attestations": "read",
+    "deployments": "write",
+}  # fmt: skip
+
+
+def needs_of_deploy(inputs: dict[str, Any]) -> dict[str, str]:
+    """What deploying and rolling back need by their page, with the forge's own registry, signatures and approvals."""
+    del inputs
+    return _DEPLOY
+
+
 def check_calls(workflow: dict[str, Any]) -> None:
     for job, target in calls(workflow):
         granted = permissions(job, workflow)
@@ -443,7 +472,10 @@ def check_calls(workflow: dict[str, Any]) -> None:
         useful = set()
         for callee in target["jobs"].values():
             declared = permissions(callee, target)
-            needs = {"Train": needs_of_commit, "Model build": needs_of_build}.get(target["name"], needs_of_judge)
+            needs = {
+                "Train": needs_of_commit, "Model build": needs_of_build, "Model deploy": needs_of_deploy,
+                "Model rollback": needs_of_deploy,
+            }.get(target["name"], needs_of_judge)  # fmt: skip
             needed = needs(job.get("with", {})) if declared is None else declared
             assert lacking(granted, needed) == set(), "it would not start, or not do what it is told to"
             useful |= needed.keys()
@@ -521,7 +553,8 @@ def test_the_job_that_commits_runs_none_of_the_project() -> None:
 @each_starter
 def test_starters_are_short_and_end_in_one_required_job(path: Path) -> None:
     workflow = read(path)
-    assert len([x for x in path.read_text("utf-8").splitlines() if not x.lstrip().startswith("#")]) <= 37
+    most = 50 if path.name == "model-deploy.yml" else 37  # the whole walk, from a pull request to production
+    assert len([x for x in path.read_text("utf-8").splitlines() if not x.lstrip().startswith("#")]) <= most
     assert "paths:" not in path.read_text("utf-8"), "a required check that is not started blocks the pull request"
     if "workflow_run" in workflow["on"]:
         assert workflow["on"].keys() == {"workflow_run"}
@@ -530,10 +563,17 @@ def test_starters_are_short_and_end_in_one_required_job(path: Path) -> None:
         assert workflow["on"].keys() == {"workflow_dispatch"}
         assert "cron:" in path.read_text("utf-8")
         return
+    after = {"model-promote.yml": "push", "model-rollback.yml": "", "model-rollout.yml": "schedule"}
+    if path.name in after:  # what happens after a merge, by hand or by itself; no pull request waits for it
+        assert workflow["on"].keys() == {*filter(None, [after[path.name]]), "workflow_dispatch"}
+        return
     assert workflow["on"].keys() == {"push", "pull_request", "merge_group", "workflow_dispatch"}
     *others, last = workflow["jobs"].items()
     assert last[1]["needs"] == others[0][0]
-    assert all(job["needs"] == others[0][0] for _, job in others[1:]), "what a pull request waits for is the gate"
+    for number, (name_, job) in enumerate(
+        others[1:]
+    ):  # each after the one before it; what a pull request waits for is the gate
+        assert job["needs"] == others[number][0], name_
     assert last[1]["if"] == "always()"
 
 

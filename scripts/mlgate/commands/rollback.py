@@ -33,7 +33,7 @@ from mlgate.commands._run import Run
     metavar="TEXT",
     help="Why, for the ledger. Needed, except with --plan.",
 )
-@click.option("--plan", envvar="MLGATE_PLAN", is_flag=True, help="Only say what would be put back, and how.")
+@click.option("--plan", envvar="MLGATE_PLAN", is_flag=True, default=False, help="Only say what would be put back, and how.")
 @_options.registry_user
 @click.option(
     "--tracking-uri",
@@ -42,15 +42,7 @@ from mlgate.commands._run import Run
     metavar="URI",
     help="Where the model registry is. Default: MLFLOW_TRACKING_URI.",
 )
-@click.option(
-    "--push-tags",
-    envvar="MLGATE_PUSH_TAGS",
-    type=click.BOOL,
-    default=True,
-    show_default=True,
-    metavar="BOOL",
-    help="Push git tags. If not, they are made in this clone only.",
-)
+@_options.push_tags
 @click.option(
     "--inputs",
     envvar="MLGATE_INPUTS",
