@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -16,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import requests
 import yaml
 
-from builder import MLGATE, Repo, environment, md5
+from builder import MLGATE, Repo, md5
 from mlgate.commands import _authority, _release
 from mlgate.commands._release import Chosen
 from mlgate.commands._run import Run
@@ -246,26 +245,42 @@ class Project:
 
     def release(self, seed: str, version: str, *, against: str = "") -> None:
         """A model that passed: trained, decided, built and registered."""
+        self.write(*self.released(seed, version, against=against))
+
+    def released(self, seed: str, version: str, *, against: str = "") -> list[Entry]:
+        """The entries of that."""
         if seed not in self.commits:
             self.train(seed)
-        self.write(self.decide(seed, against=against), self.build(seed), self.register(seed, version))
+        return [self.decide(seed, against=against), self.build(seed), self.register(seed, version)]
 
     def two(self) -> None:
         """Two releases; the first one is in both environments, the second one in staging."""
-        self.release("one", "v1.0.0")
-        self.write(self.deployed("one", "v1.0.0", environment="staging", day=1), self.deployed("one", "v1.0.0", day=2))
-        self.release("two", "v1.1.0", against="one")
-        self.write(self.deployed("two", "v1.1.0", environment="staging", day=3))
+        self.write(*self._two())
+
+    def _two(self) -> list[Entry]:
+        return [
+            *self.released("one", "v1.0.0"),
+            self.deployed("one", "v1.0.0", environment="staging", day=1),
+            self.deployed("one", "v1.0.0", day=2),
+            *self.released("two", "v1.1.0", against="one"),
+            self.deployed("two", "v1.1.0", environment="staging", day=3),
+        ]
 
     def three(self) -> None:
         """Three releases that were in production one after the other; two of them still run there."""
-        self.two()
-        self.write(self.deployed("two", "v1.1.0", day=4))
-        self.release("three", "v1.2.0", against="two")
         self.write(
-            self.deployed("three", "v1.2.0", environment="staging", day=5), self.deployed("three", "v1.2.0", day=6)
+            *self._two(),
+            self.deployed("two", "v1.1.0", day=4),
+            *self.released("three", "v1.2.0", against="two"),
+            self.deployed("three", "v1.2.0", environment="staging", day=5),
+            self.deployed("three", "v1.2.0", day=6),
         )
         self.runs({"two": 0, "three": 100})
+
+    def forgotten(self, seed: str) -> None:
+        """The registry loses an image."""
+        name, digest = self.images[seed].reference.removeprefix(f"{self.registry}/").split("@")
+        requests.delete(f"http://{self.registry}/v2/{name}/manifests/{digest}", timeout=10).raise_for_status()
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
@@ -301,12 +316,3 @@ class Project:
     def verdicts(self, verb: str = "rollback") -> dict[str, str]:
         """Check -> verdict, of the evidence that the last run left."""
         return {one["id"]: one["verdict"] for one in self.repo.evidence("visits", verb)["checks"]}
-
-
-def clean_environ() -> dict[str, str]:
-    """This process's variables without any forge in them."""
-    return {key: value for key, value in environment().items() if key in os.environ}
-
-
-def docker_registry() -> bool:
-    return bool(shutil.which("docker-registry") or shutil.which("registry"))

@@ -88,7 +88,9 @@ def checks(
     """
     settings = environment(config, name)
     found = [_decided(chosen)]
-    if not running:
+    if running:
+        found.append(_let_through(config, chosen))
+    else:
         found.append(_signatures.check(run, config, chosen, user=user))
         found.append(_image(run, settings, chosen, user))
     if rollback or going_on:
@@ -128,6 +130,14 @@ def _decided(chosen: Chosen) -> Check:
         f"on {chosen.decision.entry.entry.at[:10]}: {decision.verdict}{warned}."
     )
     return _check("decided", "Both statements hold", Verdict.PASS, reason, observed=decision.verdict)
+
+
+def _let_through(config: Config, chosen: Chosen) -> Check:
+    """Of what runs already. Without signatures that is said here, too."""
+    if config.deploy.trust == "branch":
+        return _signatures.unasked(config)
+    reason = f"{_named(chosen)} runs there since it was let in: signatures and registry were not asked again."
+    return _check("signed", "Both statements are signed", Verdict.PASS, reason)
 
 
 def _image(run: Run, settings: Environment, chosen: Chosen, user: str) -> Check:

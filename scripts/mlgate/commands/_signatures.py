@@ -43,13 +43,7 @@ def check(
     """
     deploy = config.deploy
     if deploy.trust == "branch":
-        return Check(
-            id="deploy.signed", group=GROUP, title="Both statements are signed", verdict=Verdict.WARN,
-            reason="`deploy.trust: branch`: no signature was asked for. Whoever may write to the ledger's branch and "
-            "to the registry can have a model deployed.",
-            fix="Sign both statements (`image.sign`), and name the key or the workflow under `deploy.verify`.",
-            location=config.location("deploy.trust"),
-        )  # fmt: skip
+        return unasked(config)
     if not deploy.verify.key and not deploy.verify.attested_by:
         raise MlgateError(
             "says nowhere by whom the two statements have to be signed.", file=config.file, line=config.line("deploy"),
@@ -64,6 +58,17 @@ def check(
         id="deploy.signed", group=GROUP, title="Both statements are signed", verdict=Verdict.PASS,
         reason=" ".join(said),
         observed=deploy.verify.key or deploy.verify.attested_by,
+    )  # fmt: skip
+
+
+def unasked(config: Config) -> Check:
+    """What `trust: branch` comes to, for every report."""
+    return Check(
+        id="deploy.signed", group=GROUP, title="Both statements are signed", verdict=Verdict.WARN,
+        reason="`deploy.trust: branch`: no signature was asked for. Whoever may write to the ledger's branch and to "
+        "the registry can have a model deployed.",
+        fix="Sign both statements (`image.sign`), and name the key or the workflow under `deploy.verify`.",
+        location=config.location("deploy.trust"),
     )  # fmt: skip
 
 
