@@ -41,6 +41,8 @@ class Served:
     release: Release
     replicas: int
     since: float
+    before: int = 0  # servers that were ready before it grew
+    grown: float = 0.0
 
 
 @dataclass
@@ -117,6 +119,11 @@ class World:
         up = served is not None and self.time >= served.since + self.boot and name not in self.crashes
         return up and self.time < self.unready_from.get(name, float("inf"))
 
+    def answering(self, name: str) -> int:
+        """How many of its servers do."""
+        served = self.slots[name]
+        return (served.replicas if self.time >= served.grown + self.boot else served.before) if self.ready(name) else 0
+
     def serve(self, one: Release) -> None:
         """Puts a model there as if it had always been."""
         self.slots[one.slot] = Served(one, 1, self.time - 1000)
@@ -180,7 +187,7 @@ class FakeTarget(Target):
                     name,
                     one.release.image,
                     one.replicas,
-                    int(self.world.ready(name)),
+                    self.world.answering(name),
                     self.world.weights.get(name, 0.0),
                 )
                 for name, one in sorted(self.world.slots.items())
@@ -192,6 +199,9 @@ class FakeTarget(Target):
             there = self.world.slots.get(release.slot)
             if there is None or not self.world.ready(release.slot):
                 self.world.slots[release.slot] = Served(release, replicas, self.world.time)
+            elif there.replicas != replicas:
+                there.before, there.grown = min(there.replicas, replicas), self.world.time
+                there.replicas = replicas
 
     def ready(self, slot: str) -> Readiness:
         with self.world.call("ready"):

@@ -86,8 +86,38 @@ def test_blue_green_switches_once_and_keeps_the_old_one_as_long_as_asked() -> No
 
 def test_rolling_goes_on_by_one_servers_share() -> None:
     world = serving(OLD)
-    deploy(world, NEW, {"strategy": "rolling", "replicas": 4, "step": {"at_least": "10 s"}})
+    world.slots[OLD.slot].replicas = 4
+    most: list[int] = []
+
+    class Counting(FakeTarget):
+        def weigh(self, weights: Any) -> None:
+            super().weigh(weights)
+            for name, weight in weights.items():
+                assert world.answering(name) >= round(4 * weight / 100)
+
+        def slots(self) -> Any:
+            found = super().slots()
+            most.append(sum(slot.replicas for slot in found))
+            return found
+
+    settings = {"strategy": "rolling", "replicas": 4, "step": {"at_least": "10 s"}}
+    process = machine(world, settings)
+    process.hands.target = process.hands.lease.target = Counting(world, process.hands.target.place)
+    plan = strategies.plan(process.hands.target.place.settings, stable=True, timeout=2.0)
+    process.loop(process.begin(NEW, OLD, plan, strategy="rolling"))
     assert shares(world, NEW.slot) == [0.0, 25.0, 50.0, 75.0, 100.0]
+    assert world.slots[NEW.slot].replicas == 4
+    assert max(most) == 5
+    whole(world)
+
+
+def test_rolling_back_brings_the_servers_of_stable_back() -> None:
+    world = serving(OLD)
+    world.slots[OLD.slot].replicas = 4
+    settings = {"strategy": "rolling", "replicas": 4, "step": {"at_least": "10 s"}}
+    state = deploy(world, NEW, settings, stopping=lambda: world.weights.get(NEW.slot) == 50.0)
+    assert state.outcome == "aborted"
+    assert world.slots[OLD.slot].replicas == 4
     whole(world)
 
 

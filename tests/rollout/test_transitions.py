@@ -37,13 +37,14 @@ def _promoted() -> World:
     return world
 
 
-KEEPING = {**BLUE_GREEN, "keep": "30 s"}
+ROLLING = {"strategy": "rolling", "replicas": 3, "step": {"at_least": "5 s"}}
 WAYS: dict[str, tuple[Callable[[], World], Run]] = {
     "a good canary": (lambda: serving(OLD), lambda world: deploy(world, NEW)),
     "a bad canary": (_with_errors, lambda world: deploy(world, NEW)),
     "one that crashes": (_crashing, lambda world: deploy(world, NEW)),
     "the first one": (World, lambda world: deploy(world, NEW)),
     "blue-green": (lambda: serving(OLD), lambda world: deploy(world, NEW, BLUE_GREEN)),
+    "rolling": (lambda: serving(OLD), lambda world: deploy(world, NEW, ROLLING)),
     "a shadow": (lambda: serving(OLD), lambda world: deploy(world, NEW, {"strategy": "shadow"})),
     "a drill": (lambda: serving(OLD), lambda world: deploy(world, NEW, drill=world.current == OLD)),
     "a rollback": (_promoted, lambda world: put_back(world, OLD)),

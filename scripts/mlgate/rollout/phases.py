@@ -37,7 +37,7 @@ def starting(hands: Hands, state: State) -> State:
     for release in _wanted(state):
         mine = release.slot == state.candidate.slot
         if release.slot not in hands.started and (mine or release.slot not in running):
-            hands.target.start(release, replicas=state.plan.replicas)
+            hands.target.start(release, replicas=state.servers[0] if mine else state.plan.replicas)
             hands.started.add(release.slot)
     if state.purpose in ("deploy", "drill"):
         state = hands.tidy(state, {release.slot for release in _wanted(state)})
@@ -106,12 +106,15 @@ def _after_checks(hands: Hands, state: State) -> State:
 def moving(hands: Hands, state: State) -> State:
     """Sets the weights of a step. The ledger is told first: where it is not reached, no more traffic comes."""
     state = hands.lease.renew(state, ACTION)
+    if not _grown(hands, state):
+        return _growing(hands, state)
     try:
         hands.tell("advanced", state)
     except LedgerError as error:
         return _stay(hands, state, error)
     state = hands.lease.renew(state, ACTION)
     hands.target.weigh(state.weights)
+    _shrink(hands, state)
     slot, now = hands.running().get(state.candidate.slot), hands.now()
     seen = watching.with_step(state, slot.weight if slot and slot.weight else state.weight)
     watched = state.to("watching", now, step_began=now, looked=0.0, unready=0, held="", seen=seen)
@@ -126,6 +129,8 @@ def promoting(hands: Hands, state: State) -> State:
         why = f"the model was not ready any more when it was to get all traffic. {found.said}"
         return hands.turn(state, "aborted", Verdict.FAIL, why)
     state = hands.lease.renew(state, ACTION)
+    if not _grown(hands, state):
+        return _growing(hands, state)
     try:
         hands.tell("promoting", state)
     except LedgerError as error:
@@ -134,6 +139,31 @@ def promoting(hands: Hands, state: State) -> State:
     hands.only(state, state.candidate.slot)
     seconds = hands.now() - state.began if state.purpose == "rollback" else None
     return hands.move(state, "settling", "all traffic", seconds=seconds)
+
+
+def _grown(hands: Hands, state: State) -> bool:
+    """Whether the candidate has as many servers as its new share needs; `rolling` starts them just before."""
+    slot = hands.running().get(state.candidate.slot)
+    if not state.plan.rolling or slot is None or slot.ready >= state.servers[0]:
+        return True
+    if slot.replicas < state.servers[0]:
+        hands.target.start(state.candidate, replicas=state.servers[0])
+    return False
+
+
+def _growing(hands: Hands, state: State) -> State:
+    now = hands.now()
+    if now - state.changed > state.plan.ready_within:
+        why = f"its {state.servers[0]} servers were not ready within {state.plan.ready_within:g} s."
+        return hands.turn(state, "aborted", Verdict.ERROR, why)
+    return state.with_(due=now + POLL)
+
+
+def _shrink(hands: Hands, state: State) -> None:
+    """Takes away the servers of stable whose share has gone; the last of them stays as long as it has traffic."""
+    slot = hands.running().get(state.stable.slot) if state.stable else None
+    if state.plan.rolling and state.stable and slot is not None and slot.replicas > max(1, state.servers[1]):
+        hands.target.start(state.stable, replicas=max(1, state.servers[1]))
 
 
 def _stay(hands: Hands, state: State, error: LedgerError) -> State:
@@ -188,6 +218,8 @@ def turning(hands: Hands, state: State) -> State:
         state = hands.lease.renew(state, ACTION)
         if not (stable.slot in running and hands.target.ready(stable.slot).ready):
             return _revived(hands, state, stable)
+        if running[stable.slot].replicas < state.plan.replicas:
+            hands.target.start(stable, replicas=state.plan.replicas)  # its servers that had changed hands
         hands.only(state, stable.slot)
     now = hands.now()
     turned = hands.move(state, "leaving", "no traffic left", seconds=now - state.changed if had else state.seconds)

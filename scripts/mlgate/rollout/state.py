@@ -63,6 +63,7 @@ class Plan(_Plain):
     serves: bool = True  # False for a batch: there is nothing to weigh
     promotes: bool = True  # False for a shadow or a drill: stable stays the environment's model
     replicas: int = 1
+    rolling: bool = False  # servers change hands with the weights, so that there are never many more than `replicas`
     period: Number = 10.0  # seconds between two looks
     warm_up: Number = 10.0  # seconds after a change of weights that do not count
     timeout: Number = 10.0  # seconds that an answer may take: younger requests are not counted yet
@@ -134,6 +135,16 @@ class State(_Plain):
             return {mine: 100.0}
         both = {mine: self.weight, other: 100.0 - self.weight if other else 0.0}
         return {slot: weight for slot, weight in both.items() if weight > 0}
+
+    @property
+    def servers(self) -> tuple[int, int]:
+        """How many servers the candidate and stable need at the weights of this phase."""
+        count = self.plan.replicas
+        if not self.plan.rolling or not self.plan.steps:
+            return count, count
+        share = self.weight or (self.plan.steps[0].weight if self.phase == "starting" else 0.0)
+        mine = max(1, round(count * share / 100))
+        return mine, max(0, count - mine) if self.phase in ("moving", "watching") else count
 
     def to_json(self) -> str:
         """One line, the same for the same state."""

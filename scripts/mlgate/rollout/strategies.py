@@ -44,6 +44,7 @@ def plan(
         serves=strategy != "batch",
         promotes=not drill and strategy != "shadow",
         replicas=environment.replicas,
+        rolling=strategy == "rolling" and not drill,
         period=max(0.1, float(pace.period)),
         warm_up=float(pace.warm_up),
         timeout=timeout,
