@@ -1,6 +1,6 @@
 """Fixtures: `proxy_image` (HAProxy, as the public image is: with bash, and nothing more to talk to it) and `standins`.
 
-`standins("good-1", errors=0.1)` is the image of a small model server, by digest; docs of what it takes: rollout/standin.py.
+`standins("good-1", errors=0.1)` is the image of a small model server, by digest; rollout/standin.py says what it takes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from mlgate.image.reference import Reference
 
 STANDIN = Path(__file__).parents[1] / "rollout" / "standin.py"
 _APT = "RUN apt-get update && apt-get install -y --no-install-recommends haproxy && rm -rf /var/lib/apt/lists/*"
+KEPT = "mlgate-tests/rollout"
 Standins = Callable[..., str]
 
 
@@ -33,6 +34,9 @@ def _pushed(engine: Engine, reference: Reference, text: str, files: dict[str, by
                 for file, content in {**files, "Dockerfile": text.encode()}.items():
                     Path(folder, file).write_bytes(content)
                 engine.run("build", "--quiet", "--tag", str(reference), folder, timeout=300)
+            engine.run(
+                "tag", str(reference), f"{KEPT}-{reference.repository}:{reference.tag}"
+            )  # layers of the next run
             told.write_text(reference.at(registries.push(engine, str(reference), reference, [])).pinned, "utf-8")
     return told.read_text("utf-8")
 

@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from datetime import datetime
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -21,7 +20,8 @@ from mlgate.image.service import Service, UnreachableError
 from mlgate.rollout.nouns import Histogram, Kept, Observed, Readiness, Release, Slot
 from mlgate.rollout.targets import Place, Target, TargetError
 from mlgate.rollout.targets.docker_parts import compose, haproxy, network, proxy, seen, servers, tunnel
-from mlgate.rollout.targets.docker_parts.haproxy import Fixed, Plan
+from mlgate.rollout.targets.docker_parts.clock import Clock
+from mlgate.rollout.targets.docker_parts.haproxy import Counted, Fixed, Plan
 from mlgate.rollout.targets.docker_parts.keeper import CONFIG, Keeper
 from mlgate.rollout.targets.docker_parts.names import Names
 from mlgate.rollout.targets.docker_parts.proxy import Router
@@ -30,7 +30,6 @@ from mlgate.rollout.targets.docker_parts.servers import Server
 from mlgate.rollout.targets.docker_parts.tape import Tape
 
 _KNOCK = 3.0  # seconds for one answer of a server about itself
-_CLOCK = 30.0  # seconds until the engine's clock is asked again
 _COUNTED = "seen"
 
 
@@ -47,7 +46,7 @@ class DockerTarget(Target):
         self.names = Names(place.model, place.environment)
         self._entries: Tape[seen.Entry] | None = None
         self._scored: dict[str, Tape[seen.Scored]] = {}
-        self._clock: tuple[float, float] | None = None  # the engine's time, and ours when it told
+        self._clock: Clock | None = None
         self._snapshots: list[seen.Snapshot] | None = None
         self._near: bool | None = None
 
@@ -71,7 +70,7 @@ class DockerTarget(Target):
 
     @cached_property
     def keeper(self) -> Keeper:
-        return Keeper(self.engine, self.names, self._proxy_image)
+        return Keeper(self.engine, self.names, self._proxy_image, self._keeping)
 
     @cached_property
     def router(self) -> Router:
@@ -91,34 +90,13 @@ class DockerTarget(Target):
         inside = network.subnet(self.engine, self.names)
         self.keeper.make(str(inside[network.KEEPER]))
 
-    def _kept(self) -> bool:
-        """Whether there is a state to ask for; what keeps it is made again where somebody took it away."""
-        if self.keeper.there():
-            return True
-        if not self.keeper.left():
-            return False
-        self._keeping()
-        return True
-
-    def _fence(self) -> None:
-        """Raises FencedError where somebody else has written the state."""
-        if self._kept():
-            self.keeper.check()
-        elif self.keeper.mark:
-            raise self.keeper.overtaken()
-
     # -- the state of the rollout, kept where the model runs ----------------------------------------------------------
 
     def read(self) -> Kept | None:
-        if not self._kept():
-            self.keeper.mark = ""
-            return None
         return self.keeper.read()
 
     def write(self, text: str, *, after: str) -> str:
-        if not self._kept():
-            if after:
-                raise self.keeper.overtaken()
+        if not after and self.keeper.read() is None:
             self._keeping()
         return self.keeper.write(text, after)
 
@@ -142,7 +120,7 @@ class DockerTarget(Target):
         return Slot(name, images.pop() if len(images) == 1 else "", len(running), answering, weight)
 
     def start(self, release: Release, *, replicas: int) -> None:
-        self._fence()
+        self.keeper.check()
         asked = servers.asked(self.place, release)
         servers.pull(self.engine, self.place, release.image)
         self._keeping()
@@ -168,7 +146,7 @@ class DockerTarget(Target):
         if more := [one for one in mine if one.replica > replicas]:
             self._leave_out(more)
             self._end(more)
-        self._describe()
+        self._describe(servers.listed(self.engine, self.names))
 
     def ready(self, slot: str) -> Readiness:
         members = [one for one in servers.listed(self.engine, self.names) if one.slot == slot]
@@ -201,41 +179,39 @@ class DockerTarget(Target):
         return said
 
     def weigh(self, weights: Mapping[str, float]) -> None:
-        self._fence()
-        found = _by_slot(servers.listed(self.engine, self.names))
+        self.keeper.check()
+        all_ = servers.listed(self.engine, self.names)
+        found = _by_slot(all_)
         wanted = {slot: weight for slot, weight in weights.items() if weight > 0}
         for slot in wanted:
             if not any(one.state.running for one in found.get(slot, [])):
                 raise TargetError(f"{slot} cannot be given traffic: no server of it runs.")
-        if not found and not self.router.there():
-            return
-        self.router.make(proxy.address(self.engine, self.names))
+        if not self.router.there():
+            if not found:
+                return
+            self.router.make(proxy.address(self.engine, self.names))
+        before = self._plan()
         # One that does not run now keeps its place: the engine may be about to start it again.
-        known = {one.name for one in self._plan().servers}
-        lines = [
-            (slot, one.name, one.address, one.port)
-            for slot, members in found.items()
-            for one in members
-            if one.state.running or one.name in known
-        ]
-        servers.keep_up(self.engine, [one.container for slot in wanted for one in found[slot]])
+        known = {one.name for one in before.servers}
+        lines = [(one.slot, one.name, one.address, one.port) for one in all_ if one.state.running or one.name in known]
+        servers.keep_up(self.engine, [one.container for one in all_ if one.slot in wanted and not one.kept])
         self._count()
-        self.router.apply(haproxy.shared(wanted, lines))
-        self._count()
-        self._describe()
+        self._count(self.router.apply(haproxy.shared(wanted, lines)))
+        self._describe(all_)
 
     def stop(self, slot: str) -> None:
-        self._fence()
-        members = [one for one in servers.listed(self.engine, self.names) if one.slot == slot]
+        self.keeper.check()
+        all_ = servers.listed(self.engine, self.names)
+        members = [one for one in all_ if one.slot == slot]
         if self._plan().weights.get(slot, 0.0) > 0:
             raise TargetError(f"{slot} still has traffic.", fix="Give its share to another one before it is stopped.")
         self._leave_out(members)
         self._end(members)
-        self._describe()
+        self._describe([one for one in all_ if one.slot != slot])
 
     def _plan(self) -> Plan:
         """What the router's configuration says."""
-        return Plan.of(self.keeper.file(CONFIG)) if self._kept() else Plan()
+        return Plan.of(self.keeper.file(CONFIG))
 
     def _leave_out(self, members: Sequence[Server]) -> None:
         """No new requests for these, and an end of those that are under way."""
@@ -243,7 +219,6 @@ class DockerTarget(Target):
         gone = {one.name for one in members}
         if not gone & {one.name for one in plan.servers} or not self.router.there():
             return
-        self._count()
         drained = [f"set server {haproxy.BACKEND}/{name} state drain" for name in sorted(gone)]
         now = self.router.count()
         if todo := [one for one in drained if one.split("/")[1].split()[0] in now.servers]:
@@ -252,7 +227,7 @@ class DockerTarget(Target):
         while any(now.sessions.get(name, 0) for name in gone) and time.monotonic() < end:
             time.sleep(0.1)
             now = self.router.count()
-        self._count()
+        self._count(now)
         rest = [(one.name.rpartition("-")[0], one.name, one.address, one.port)
                 for one in plan.servers if one.name not in gone]  # fmt: skip
         self.router.apply(haproxy.shared(plan.weights, rest))
@@ -261,22 +236,26 @@ class DockerTarget(Target):
         for one in members:
             servers.remove(self.engine, one, self.place.drain)
 
-    def _describe(self) -> None:
+    def _describe(self, found: Sequence[Server]) -> None:
         """For people, in the repository. A folder that cannot be written stops nothing."""
-        found = servers.listed(self.engine, self.names)
         config = self.keeper.file(CONFIG)
+        if not config:
+            return
         weights = Plan.of(config).weights
         inside = network.subnet(self.engine, self.names)
         told = compose.described(self.names, self.place.settings, found, weights, inside)
         with suppress(OSError):
             compose.write(self.place.folder, self.place.environment, told, config)
 
+    def _is_near(self) -> bool:
+        if self._near is None and self.engine.ask("network", "inspect", "--format", "x", self.names.network).code == 0:
+            self._near = network.near(self.engine, self.names)
+        return bool(self._near)
+
     # -- ways to it ---------------------------------------------------------------------------------------------------
 
     def _way_to(self, one: Server) -> AbstractContextManager[str]:
-        if self._near is None:
-            self._near = network.near(self.engine, self.names)
-        if self._near:
+        if self._is_near():
             return nullcontext(one.url)
         return tunnel.through(self.engine, self.names.keeper, one.address, one.port)
 
@@ -297,17 +276,16 @@ class DockerTarget(Target):
 
     def now(self) -> float:
         """By the engine's clock, which stamps requests."""
-        ours = time.monotonic()
-        if self._clock is None or ours - self._clock[1] > _CLOCK:
-            said = self.engine.run("info", "--format", "{{json .SystemTime}}")
-            after = time.monotonic()
-            told = datetime.fromisoformat(str(json.loads(said))).timestamp()
-            self._clock, ours = (told, (ours + after) / 2), after
-        return self._clock[0] + ours - self._clock[1]
+        if self._clock is None:
+            clock = Clock(self.engine, self.names.keeper, near=self._is_near())
+            if self._near is None:
+                return clock.now()  # there is nothing there yet that would say more of the way to it
+            self._clock = clock
+        return self._clock.now()
 
-    def _count(self) -> list[seen.Whole]:
-        """Asks the router what it has counted, and keeps it with what it said before."""
-        snapshot = seen.Snapshot.of(self.router.count())
+    def _count(self, told: Counted | None = None) -> list[seen.Whole]:
+        """Asks the router what it has counted, unless it was told, and keeps it with what it said before."""
+        snapshot = seen.Snapshot.of(told or self.router.count())
         if self._snapshots is None:
             self._snapshots = list(seen.Snapshot.read(self.keeper.file(_COUNTED)))
         self._snapshots.append(snapshot)

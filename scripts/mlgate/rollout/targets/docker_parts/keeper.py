@@ -9,6 +9,7 @@ tell it anything any more.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlgate.image.engine import Said
@@ -20,14 +21,14 @@ from mlgate.rollout.targets.docker_parts.reached import Reached
 HOME = "/mlgate"
 CONFIG = "haproxy.cfg"
 LOG = {"max-size": "1m", "max-file": "1"}
-FENCED, _TORN, _NOTHING = 75, 74, 66
+FENCED, _TORN, NOTHING = 75, 74, 66
 _PAUSE = 'trap "exit 0" TERM INT; while :; do sleep 86400 & wait; done'
 _MARK = 'now=""; if [ -f state ]; then IFS= read -r now < state; fi; '
 _LOCKED = f"set -eu; cd {HOME}; exec 9>>lock; flock 9; {_MARK}"
 # Each compares $1, the mark that has to be there; stdin is taken only when all of it ($2 octets) has come.
 _TAKE = f'cat > "$3.new"; [ "$(wc -c < "$3.new")" -eq "$2" ] || exit {_TORN}; chmod 644 "$3.new"; mv -f "$3.new" "$3"; '
 _PUT = f'{_LOCKED} [ "$now" = "$1" ] || {{ printf %s "$now"; exit {FENCED}; }}; {_TAKE}'
-_READ = f"cd {HOME} && [ -f state ] || exit {_NOTHING}; cat state"
+_READ = f"cd {HOME} && [ -f state ] || exit {NOTHING}; cat state"
 _ASK = f'cd {HOME} || exit 1; {_MARK} printf %s "$now"'
 _APPEND = (
     f"set -eu; cd {HOME}; exec 8>>seen.lock; flock 8; cat >> seen; "
@@ -39,11 +40,12 @@ TOLD = f'cd {HOME}; exec 9<lock; flock -s 9; {_MARK} [ "$now" = "$1" ] || exit {
 
 @dataclass
 class Keeper:
-    """`mark`: the one that this process has read or written last; empty for none."""
+    """`mark`: the one that this process has read or written last; empty for none. `again` calls `make`."""
 
     engine: Reached
     names: Names
     image: str
+    again: Callable[[], None]
     mark: str = ""
 
     def make(self, address: str) -> None:
@@ -69,25 +71,26 @@ class Keeper:
             raise TargetError(f"{self.names.keeper}, which keeps the state, cannot be started: {said.last}.")
 
     def _exec(self, script: str, *args: str, given: bytes = b"") -> Said:
-        """Starts the keeper where somebody has stopped it."""
+        """Starts the keeper where somebody has stopped it, and makes it again where only the volume is left."""
         command = ("exec", "--interactive", self.names.keeper, "sh", "-c", script, "sh", *args)
         said = self.engine.ask(*command, given=given)
         if said.code != 0 and ("is not running" in said.err or "is restarting" in said.err or "is paused" in said.err):
             self._start()
             said = self.engine.ask(*command, given=given)
+        elif said.code != 0 and "no such container" in said.err.lower():
+            if not self._left():
+                return Said(NOTHING, "", "")
+            self.again()
+            said = self.engine.ask(*command, given=given)
         return said
 
-    def there(self) -> bool:
-        """Whether it can be asked; one that was stopped is started when it is."""
-        return self.engine.ask("container", "inspect", "--format", "x", self.names.keeper).code == 0
-
-    def left(self) -> bool:
+    def _left(self) -> bool:
         """Whether a state may still be there without the container."""
         return self.engine.ask("volume", "inspect", "--format", "x", self.names.volume).code == 0
 
     def read(self) -> Kept | None:
         said = self._exec(_READ)
-        if said.code == _NOTHING:
+        if said.code == NOTHING:
             self.mark = ""
             return None
         mark, newline, text = said.out.partition("\n")
@@ -118,7 +121,7 @@ class Keeper:
     def check(self) -> None:
         """Raises FencedError unless what is kept still has the mark of this process."""
         said = self._exec(_ASK)
-        if said.code != 0:
+        if said.code not in {0, NOTHING}:
             raise TargetError(f"the state of {self.names.environment} cannot be read: {said.last}.")
         if said.out != self.mark:
             raise self.overtaken()
@@ -129,7 +132,7 @@ class Keeper:
     def file(self, name: str) -> str:
         """What a file holds; empty where there is none."""
         said = self._exec(f'cd {HOME} && [ ! -f "$1" ] || cat "$1"', name)
-        if said.code != 0:
+        if said.code not in {0, NOTHING}:
             raise TargetError(f"{name} of {self.names.environment} cannot be read: {said.last}.")
         return said.out
 

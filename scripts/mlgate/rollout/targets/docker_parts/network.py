@@ -74,10 +74,10 @@ def free(inside: ipaddress.IPv4Network, taken: Iterable[str]) -> str:
 
 
 def near(engine: Reached, names: Names) -> bool:
-    """Whether this machine is the other end of the network, so that containers are reached at their own addresses."""
-    address = endpoint(engine)
-    if engine.environ.get("DOCKER_HOST"):
-        address = engine.environ["DOCKER_HOST"]
+    """Whether this machine is the other end of the network: containers are reached at their own addresses, and the
+    engine's clock is this machine's.
+    """
+    address = engine.environ.get("DOCKER_HOST") or endpoint(engine)
     if not address.startswith("unix:"):
         return False
     said = engine.ask("network", "inspect", names.network)

@@ -163,10 +163,11 @@ class Router:
             raise TargetError(f"HAProxy of {self.names.environment} could not be told: {said.last}.")
 
     def apply(self, plan: Plan) -> Counted:
-        """Writes the configuration, tells the process, and asks whether it does as it was told."""
-        wanted = haproxy.config(self.fixed, plan)
-        if self.keeper.file(CONFIG) != wanted:
-            self.keeper.put(CONFIG, wanted)
+        """Writes the configuration, tells the process, and asks whether it does as it was told.
+
+        Raises FencedError where somebody else has written the state, TargetError where it does not.
+        """
+        self.keeper.put(CONFIG, haproxy.config(self.fixed, plan))
         seen = self.count()
         if seen.described != haproxy.described(self.fixed):
             seen = self.reload(seen)

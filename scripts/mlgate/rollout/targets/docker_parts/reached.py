@@ -11,8 +11,7 @@ from mlgate.image import engine as engines
 from mlgate.image.engine import TIMEOUT, Engine, Said
 from mlgate.rollout.targets import Place, TargetError
 
-_GONE = ("cannot connect to the docker daemon", "error during connect", "connection refused", "no such host",
-         "connection timed out", "permission denied (publickey")  # fmt: skip
+_GONE = ("cannot connect to the docker daemon", "error during connect")  # not: what a registry or a container said
 
 
 @dataclass(frozen=True)

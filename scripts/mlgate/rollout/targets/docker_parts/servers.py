@@ -35,6 +35,7 @@ class Server:
     state: State
     restarts: int
     asked: str
+    kept: bool = False  # the engine starts it again when it ends
 
     @property
     def name(self) -> str:
@@ -143,6 +144,7 @@ def _read(told: Mapping[str, Any], identities: Mapping[str, str]) -> Server:
         address=labels[named.ADDRESS], port=int(labels[named.PORT]),
         image=image if identities.get(image) == told["Image"] else "", state=read_state(told["State"]),
         restarts=int(told.get("RestartCount") or 0), asked=str(labels.get(named.ASKED, "")),
+        kept=(told["HostConfig"].get("RestartPolicy") or {}).get("Name") == "unless-stopped",
     )  # fmt: skip
 
 
