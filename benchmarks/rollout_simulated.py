@@ -71,7 +71,7 @@ def answers(rollouts: int) -> list[bool]:
         found = bad_answers(rollouts, per_second=per_second)
         done.append(bool(found.max() <= 60))
         print(
-            f"{'ok  ' if done[-1] else 'MISS'}  10 % errors, {per_second:>3} requests/s: bad answers until turned back: "
+            f"{'ok  ' if done[-1] else 'MISS'}  10 % errors, {per_second:>3} requests/s: bad answers until it is back: "
             f"mean {found.mean():.1f}, largest {found.max():.0f}"
         )
     return done
