@@ -43,6 +43,7 @@ from mlgate.rollout.state import State
 from mlgate.rollout.targets import Target
 
 VERB = "deploy"
+OUTPUTS = ("environment", "state", "weight", "image", "version", "url", "rollout", "finished")
 Way = Literal["deploy", "plan", "once", "recover", "abort", "drill", "render"]
 
 
@@ -79,8 +80,7 @@ def every(run: Run, asked: Asked) -> int:
     except MlgateError as error:
         found = [Deployed(failed(VERB, file_name(run.patterns[0] if run.patterns else ""), error))]
     one = found[0].outputs if len(found) == 1 else {}
-    names = ("environment", "state", "weight", "image", "version", "url", "rollout", "finished")
-    return run.finish(VERB, [each.evidence for each in found], {name: one.get(name, "") for name in names})
+    return run.finish(VERB, [each.evidence for each in found], {name: one.get(name, "") for name in OUTPUTS})
 
 
 def _all(run: Run, asked: Asked) -> list[Deployed]:
