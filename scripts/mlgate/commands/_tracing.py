@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from mlgate.commands._rollouts import approvals, rollouts
 from mlgate.commands._run import Run, Unloadable
 from mlgate.config import Config
 from mlgate.errors import MlgateError
@@ -176,6 +177,7 @@ class Story:
                 {"environment": span.environment, "since": span.since, "until": span.until, "entry": span.by.seq}
                 for span in lineage.spans(self.tracer.records, self.target.model, self.known.subject)
             ],
+            "rollouts": rollouts(self.known.of("deployment", "rollback"), self.known.subject),
             "history": [_event(each, self.known) for each in self.known.of(*_HISTORY)],
             "unknown": self.unknown(),
         }
@@ -221,13 +223,8 @@ class Story:
         made = self.statement.predicate.decision if self.statement else None
         if made and made.approved_by and self.decided:
             found.append({**_when(self.decided), "by": [made.approved_by], "what": "a change of the judge's inputs"})
-        for each in self.known.of("promotion", "deployment", "rollback"):
-            by = getattr(each.entry, "approved_by", ())
-            if by:
-                what = f"{each.entry.kind} to {each.entry.environment}"
-                if each.entry.kind == "deployment":
-                    what += f" ({getattr(each.entry, 'state', '')})"
-                found.append({**_when(each), "by": list(by), "what": what})
+        for each, by, what in approvals(self.known.of("promotion", "deployment", "rollback")):
+            found.append({**_when(each), "by": by, "what": what})
         return found
 
 
@@ -277,7 +274,7 @@ def _event(each: Record, known: Known) -> Plain:
     entry = each.entry
     told = {
         name: value
-        for name in ("state", "strategy", "weight", "version", "reason", "verdict", "name")
+        for name in ("state", "strategy", "weight", "version", "reason", "verdict", "name", "seconds")
         if (value := getattr(entry, name, None)) not in (None, "")
     }
     taken = entry.kind == "rollback" and not query.same_model(entry.subject, dict(known.subject))

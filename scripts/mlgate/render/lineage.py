@@ -24,6 +24,7 @@ def story(told: Mapping[str, Any]) -> str:
     lines += _section("approved", [f"{', '.join(one['by'])}: {one['what']}, {_at(one)}" for one in told["approvals"]])
     lines += _section("images", [row for one in told["images"] for row in _image(one)])
     lines += _section("registered", _rows(_registration(one) for one in told["registrations"]))
+    lines += _section("rollouts", _rows(_rollout(one) for one in told["rollouts"]))
     lines += _section("history", _rows(_event(one) for one in told["history"]))
     lines += _section("not known", told["unknown"])
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -181,6 +182,17 @@ def _event(one: Mapping[str, Any]) -> tuple[str, ...]:
     words += [f"because {_plain(one['reason'], 80)}"] if one.get("reason") else []
     told = " ".join(word for word in words if word)
     return str(one["entry"]), _moment(one["at"]), what, one["environment"] or "-", told or "-", one["actor"]
+
+
+def _rollout(one: Mapping[str, Any]) -> tuple[str, ...]:
+    """`production  canary  5 % 25 % 50 %  complete  approved by grace`."""
+    weights = " ".join(f"{weight:g} %" for weight in one["weights"])
+    took = f" within {one['seconds']:.1f} s" if one["seconds"] is not None else ""
+    by = f"approved by {_plain(', '.join(one['approved_by']))}" if one["approved_by"] else "approved by nobody named"
+    because = f"because {_plain(one['reason'], 80)}" if one["reason"] else ""
+    place = str(one["entry"]) if one["entry"] == one["last_entry"] else f"{one['entry']}-{one['last_entry']}"
+    outcome = f"{one['outcome'] or 'under way'}{took}"
+    return place, _moment(one["began"]), one["environment"], one["strategy"], weights or "-", outcome, by, because
 
 
 def _prediction(one: Mapping[str, Any] | None) -> Iterator[str]:
