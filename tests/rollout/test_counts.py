@@ -210,3 +210,23 @@ def test_the_mean_of_logs_does_not_overflow() -> None:
 )
 def test_a_split_that_is_more_than_a_point_off_is_found(canary: int, stable: int, weight: float, off: bool) -> None:
     assert differs(canary, stable, weight) is off
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("side", SIDES)
+def test_the_difference_is_not_missed_at_all_looks_together(side: Side) -> None:
+    """300 streams of 20 looks, exactly at the limit, while the base rate goes up and down."""
+    draw = np.random.default_rng(8)
+    alarms = 0
+    for _ in range(300):
+        canary = stable = bad = other = 0
+        for look in range(20):
+            base = 0.002 if look % 2 else 0.02
+            n = int(draw.binomial(1500, 0.25))
+            canary, stable = canary + n, stable + 1500 - n
+            bad += int(draw.binomial(n, base + 0.005))
+            other += int(draw.binomial(1500 - n, base))
+            if difference_evidence([Pair(canary, bad, stable, other)], 0.005, side) >= math.log(20):
+                alarms += 1
+                break
+    assert alarms / 300 <= 0.05

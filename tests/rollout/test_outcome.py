@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlgate.config.conditions import parse
-from mlgate.model import Verdict
+from mlgate.model import Evidence, Verdict
 from mlgate.rollout.analysis.outcome import Judged, Stratum, judge, merged
 from mlgate.rollout.nouns import Histogram, Tally
 from rollout.tallies import tally
@@ -287,3 +289,47 @@ def test_two_windows_of_one_slot_add_up() -> None:
     assert merged(one, replace(other, scores=None)).scores is None
     # Who called in both is one caller: two numbers do not tell.
     assert merged(replace(one, units=5, bad_units=1), replace(other, units=5, bad_units=1)).units is None
+
+
+# --- whatever was seen
+
+RULES = [
+    *ALL,
+    "error_rate <= stable + 0.5%",
+    "latency_p95 <= 1.2x stable",
+    "latency_p50 <= stable + 5 ms for 2 periods",
+]
+tallies = st.builds(
+    lambda n, part, ms, at: tally(n, round(n * part), ms=ms, at=at),
+    st.sampled_from([0, 1, 7, 500, 40_000]),
+    st.sampled_from([0.0, 0.005, 0.02, 0.5, 1.0]),
+    st.sampled_from([1.0, 20.0, 3000.0]),
+    st.sampled_from([(0.2, 0.4, 0.6, 0.8), (0.5,), (0.2, 0.4, 0.6, 0.9)]),
+)
+
+
+@given(
+    st.lists(st.sampled_from(RULES), max_size=3, unique=True),
+    st.lists(st.tuples(tallies, tallies), max_size=3),
+    st.sampled_from([0, 1, 1000, 50_000]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_promoted_is_only_what_was_seen_enough_and_proven(
+    rules: list[str], seen: list[tuple[Tally, Tally]], planned: int, last: bool, complete: bool
+) -> None:
+    strata = [Stratum(50, stable, canary) for stable, canary in seen]
+    judged = look(rules, *strata, planned=planned, last=last, complete=complete)
+    asked = [check for check in judged.checks if check.title in rules]
+    assert len(asked) == len(rules)
+    assert set(judged.streaks) == set(rules)
+    if judged.outcome == "promote":
+        assert rules
+        assert complete
+        assert strata[-1].canary.requests >= max(1, planned)
+        assert all(check.verdict is not Verdict.FAIL and check.observed is not None for check in asked)
+        assert not last or {check.verdict for check in judged.checks} == {Verdict.PASS}
+    assert (judged.outcome == "roll back") == any(check.verdict is Verdict.FAIL for check in asked)
+    assert judged.reason
+    evidence = Evidence(kind="deploy", model="m", verdict=Verdict.PASS, checks=list(judged.checks))
+    assert Evidence.from_json(evidence.to_json()) == evidence

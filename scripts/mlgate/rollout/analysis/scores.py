@@ -9,7 +9,7 @@ from mlgate.rollout.analysis import shift
 from mlgate.rollout.analysis.found import Found, Levels, MissingError, Stratum, said, some, state
 from mlgate.rollout.nouns import Arm, Histogram, Tally
 
-_HOLES = 0.5  # of stable's scores for each answer; less than that, and the canary's are not the whole story
+_HOLES = 0.75  # of stable's scores for each answer; less than that, and the canary's are not the whole story
 
 
 def judged(condition: Condition, strata: Sequence[Stratum], levels: Levels) -> Found:
