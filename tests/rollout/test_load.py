@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 import subprocess
 import threading
@@ -22,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answering import Stub
+from builder import MLGATE, Repo
 from mlgate.commands.load import command
 from mlgate.config.deploying import LoadTest
 from mlgate.errors import MlgateError
@@ -30,7 +32,7 @@ from mlgate.image.answers import BrokenError, Parser
 from mlgate.image.protocol import AnswerError, Example
 from mlgate.image.service import Service
 from mlgate.image.traffic import Pressure, Request, Seen
-from mlgate.model import Verdict, worst
+from mlgate.model import Evidence, Verdict, worst
 from mlgate.rollout.checks import load
 
 ROWS = [{"age": 20 + n, "income": 60.0 * n} for n in range(20)]
@@ -409,3 +411,43 @@ def test_a_secret_comes_from_the_environment_and_is_not_told(body: str, monkeypa
 def test_limits_of_the_options_are_read_as_mlgate_yaml_writes_them() -> None:
     limits = LoadTest.model_validate({"rate": 5, "latency_p95": "20 ms", "error_rate": "0.1%"})
     assert (limits.latency_p95, limits.error_rate) == (Decimal("0.020"), Decimal("0.001"))
+
+
+DEPLOY = """
+deploy:
+  trust: branch
+  environments:
+    staging: {target: local, checks: {load: {rate: 40, duration: 1 s, latency_p50: 5 s, error_rate: 1%}}}
+    lean: {target: {kind: local, port: 8081}}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    repo = Repo(tmp_path / "project")
+    repo.write("mlgate.yaml", MLGATE + DEPLOY)
+    repo.commit("Start")
+    monkeypatch.chdir(repo.path)
+    for name in [name for name in os.environ if name.startswith(("GITHUB_", "CI", "GITLAB_"))]:
+        monkeypatch.delenv(name)
+    return repo.path
+
+
+@pytest.mark.parametrize(("fault", "expected"), [("", Verdict.PASS), ("flaky", Verdict.FAIL)])
+def test_an_environment_says_what_is_asked_and_leaves_evidence(
+    fault: str, expected: Verdict, project: Path, body: str
+) -> None:
+    with answering(fault) as url:
+        code, _ = called(f"{url}/predict", "--body", body, "--environment", "staging", "--duration", "3 s")
+    (file,) = (project / ".mlgate/evidence").glob("*/load.json")
+    evidence = Evidence.from_json(file.read_text("utf-8"))
+    assert evidence.facts["load_requests"] == 120, "its rate, and the duration of the option"
+    assert evidence.verdict is expected
+    assert code == expected.exit_code
+    assert [one.id for one in evidence.checks] == ["rollout.load.errors", "rollout.load.latency_p50"]
+
+
+def test_an_environment_that_is_not_there_is_named(project: Path) -> None:
+    code, said = called("http://127.0.0.1:1/x", "--environment", "nowhere")
+    assert code == 2
+    assert "staging, lean" in said
