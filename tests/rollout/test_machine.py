@@ -365,6 +365,31 @@ def test_a_judge_that_says_promote_too_early_is_not_believed() -> None:
     whole(world)
 
 
+def test_a_judge_that_does_not_mind_lost_lines_is_not_believed() -> None:
+    world = serving(OLD)
+    world.incomplete = "212 lines of the router's log are lost"
+    state = deploy(world, NEW, judge=lambda state, *, complete, why: Said("promote", ""))
+    assert (state.outcome, state.verdict) == ("aborted", Verdict.INCONCLUSIVE)
+    assert max(shares(world, NEW.slot)) == 5.0
+
+
+def test_what_was_decided_is_kept_before_it_is_acted_on() -> None:
+    world = serving(OLD)
+    world.error_rates[NEW.slot] = 0.10
+    process = machine(world)
+    plan = strategies.plan(process.hands.target.place.settings, stable=True, timeout=2.0)
+    state = process.begin(NEW, OLD, plan, strategy="canary")
+    while state.phase != "turning":
+        world.time += 1
+        state = process.advance(state)
+    assert world.state == state
+    assert world.weights[NEW.slot] == 5.0
+    world.time += 100
+    world.error_rates.clear()  # it seems well again: too late
+    assert deploy(world, NEW).outcome == "aborted"
+    whole(world)
+
+
 def test_requests_count_only_after_the_warm_up_and_once_they_must_have_an_answer() -> None:
     world = serving(OLD)
     windows: list[tuple[float, float, float]] = []
