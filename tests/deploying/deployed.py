@@ -51,6 +51,7 @@ with said.open("a") as out:
     out.write(f"{verb} {name or os.environ.get('MLGATE_WEIGHTS', '')}\\n")
 if verb == "start":
     new = {"slot": name, "image": os.environ["MLGATE_IMAGE"], "ready": 1, "replicas": 1, "weight": 0.0}
+    new["url"] = "http://127.0.0.1:9"
     slots.setdefault(name, new)
 elif verb == "ready":
     fault = faults.get(name)
@@ -125,7 +126,7 @@ class Project:
         found = {
             self.slot(seed): {
                 "slot": self.slot(seed), "image": self.images[seed].reference, "ready": 1, "replicas": 1,
-                "weight": float(weight),
+                "weight": float(weight), "url": "http://127.0.0.1:9",
             }
             for seed, weight in weights.items()
         }  # fmt: skip
