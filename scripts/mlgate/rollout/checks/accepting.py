@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Schema = Mapping[str, Any]
+from mlgate.rollout.checks import limits
+from mlgate.rollout.checks.limits import LOWER, TYPES, UPPER, Schema, types
 
-_TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 _SAID = frozenset({  # they say nothing about what is taken
     "title", "description", "summary", "default", "example", "examples", "deprecated", "$comment", "operationId",
     "readOnly", "writeOnly", "externalDocs", "xml", "discriminator", "contentEncoding", "contentMediaType",
@@ -29,8 +29,6 @@ _KNOWN = frozenset({
     "exclusiveMinimum", "exclusiveMaximum", "items", "prefixItems", "minItems", "maxItems", "minLength", "maxLength",
     "minProperties", "maxProperties", "anyOf", "oneOf", "allOf", "format",
 })  # fmt: skip
-_LOWER = ("minimum", "exclusiveMinimum", "minItems", "minLength", "minProperties")
-_UPPER = ("maximum", "exclusiveMaximum", "maxItems", "maxLength", "maxProperties")
 _DEEP = 40
 
 
@@ -131,7 +129,7 @@ class Pair:
             return
         if lost:
             yield from self._say("types", where, old=_or(lost))
-        for code, before, after in (*_values(old, new), *_bounds(old, new)):
+        for code, before, after in (*limits.values(old, new), *limits.bounds(old, new)):
             yield from self._say(code, where, old=before, new=after)
         if "object" in types(old) & types(new):
             yield from self._object(old, new, where, deep)
@@ -200,18 +198,6 @@ def resolved(document: Schema, schema: Any) -> Any:
     return {}
 
 
-def types(schema: Schema) -> frozenset[str]:
-    """Which types of JSON it takes: all of them where it does not say."""
-    said = schema.get("type")
-    found = {said} if isinstance(said, str) else {*_strings(said)} if isinstance(said, list) else {*_TYPES}
-    if schema.get("nullable") is True:
-        found |= {"null"}
-    values = [schema["const"]] if "const" in schema else schema.get("enum")
-    if isinstance(values, list):
-        found = {one for one in map(_type, values) if one in found or (one == "integer" and "number" in found)}
-    return frozenset(found)
-
-
 def _branches(document: Schema, schema: Schema) -> list[Schema]:
     """The alternatives of `anyOf` and `oneOf`, each with the words beside it; all of `allOf` are put into one."""
     rest = {key: value for key, value in schema.items() if key not in {"anyOf", "oneOf", "allOf"}}
@@ -247,9 +233,9 @@ def _widened(schema: Schema) -> frozenset[str]:
 def _stricter(word: str, a: Any, b: Any) -> Any:
     if a == b:
         return a
-    if word in _LOWER and isinstance(a, int | float) and isinstance(b, int | float):
+    if word in LOWER and isinstance(a, int | float) and isinstance(b, int | float):
         return max(a, b)
-    if word in _UPPER and isinstance(a, int | float) and isinstance(b, int | float):
+    if word in UPPER and isinstance(a, int | float) and isinstance(b, int | float):
         return min(a, b)
     if word == "required":
         return [*_strings(a), *(one for one in _strings(b) if one not in _strings(a))]
@@ -262,101 +248,8 @@ def _stricter(word: str, a: Any, b: Any) -> Any:
     return b
 
 
-Said = tuple[str, str, str]  # code, what was, what is
-
-
-def _values(old: Schema, new: Schema) -> Iterator[Said]:
-    allowed = [new["const"]] if "const" in new else new.get("enum")
-    if not isinstance(allowed, list):
-        return
-    before = [old["const"]] if "const" in old else old.get("enum")
-    if not isinstance(before, list):
-        yield "values", "", str(len(allowed))
-        return
-    if lost := [one for one in before if not any(_equal(one, other) for other in allowed)]:
-        yield "value", repr(lost[0]) + (f" and {len(lost) - 1} more" if len(lost) > 1 else ""), ""
-
-
-def _bounds(old: Schema, new: Schema) -> Iterator[Said]:
-    before = [old["const"]] if "const" in old else old.get("enum")
-    for word in (*_LOWER, *_UPPER):
-        limit = _number(new.get(word))
-        if limit is None or _silent(word, limit, old):
-            continue
-        listed = isinstance(before, list) and all(_within(word, limit, one) for one in before)
-        if not listed and not _bounded(word, limit, old):
-            placed = word.endswith("Items") and "prefixItems" in old
-            yield "places" if placed else "bound", "", _bound(word, limit)
-    if isinstance(new.get("format"), str) and "string" in types(old) and new["format"] != old.get("format"):
-        yield "format", "", new["format"]
-
-
-def _bounded(word: str, limit: float, old: Schema) -> bool:
-    """Whether the old schema has this bound, or a stricter one."""
-    sign = 1 if word in _LOWER else -1
-    same = _number(old.get(word))
-    if same is not None and sign * same >= sign * limit:
-        return True
-    other = word.replace("exclusiveM", "m") if word.startswith("exclusive") else f"exclusiveM{word[1:]}"
-    beside = _number(old.get(other))
-    if beside is None:
-        return False
-    return sign * beside > sign * limit if word.startswith("exclusive") else sign * beside >= sign * limit
-
-
-def _within(word: str, limit: float, value: Any) -> bool:
-    """Whether one of the values that there are keeps a bound."""
-    sizes = {"Items": list, "Length": str, "Properties": dict}
-    kind = next((kind for end, kind in sizes.items() if word.endswith(end)), None)
-    if kind is not None:
-        number: float | None = len(value) if isinstance(value, kind) else None
-    else:
-        number = _number(value)
-    if number is None:
-        return True  # the bound says nothing of it
-    if word.startswith("exclusive"):
-        return number > limit if word in _LOWER else number < limit
-    return number >= limit if word in _LOWER else number <= limit
-
-
-def _silent(word: str, limit: float, old: Schema) -> bool:
-    """A bound that says nothing of what the old schema takes: of a list, where there are none, or of none at all."""
-    of = {"Items": "array", "Length": "string", "Properties": "object"}
-    kind = next((kind for end, kind in of.items() if word.endswith(end)), None)
-    if kind is None:
-        return not types(old) & {"integer", "number"}
-    return kind not in types(old) or (word.startswith("min") and limit <= 0)
-
-
-def _bound(word: str, limit: float) -> str:
-    units = {"Items": " items", "Length": " characters", "Properties": " fields"}
-    unit = next((unit for end, unit in units.items() if word.endswith(end)), "")
-    if word.startswith("exclusive"):
-        return f"{'above' if word in _LOWER else 'below'} {limit:g}"
-    return f"at {'least' if word in _LOWER else 'most'} {limit:g}{unit}"
-
-
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _type(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return "integer"
-    kinds = {float: "number", str: "string", list: "array", dict: "object"}
-    return next((name for kind, name in kinds.items() if isinstance(value, kind)), "object")
-
-
-def _equal(a: Any, b: Any) -> bool:
-    return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
-
-
 def _or(names: frozenset[str] | set[str]) -> str:
-    return " or ".join(name for name in _TYPES if name in names) or "nothing"
+    return " or ".join(name for name in TYPES if name in names) or "nothing"
 
 
 def _at(where: str, name: str) -> str:
