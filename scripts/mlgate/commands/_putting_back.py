@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlgate.commands import _approved, _authority, _earlier, _following, _model, _release, _rolling
 from mlgate.commands._build_inputs import scratch
+from mlgate.commands._local import prepare_local
 from mlgate.commands._registries import Asked as Registries
 from mlgate.commands._release import GROUP, Chosen
 from mlgate.commands._run import Run, Unloadable, failed, file_name, off, unloadable
@@ -189,7 +190,7 @@ class PuttingBack:
 
     def _prepare(self, target: Target, chosen: Chosen) -> None:
         with scratch() as folder:
-            _rolling.prepare_local(
+            prepare_local(
                 self.run, self.config, target, chosen, folder=folder, inputs=self.asked.inputs,
                 python=self.asked.python, pull=self.asked.pull,
             )  # fmt: skip

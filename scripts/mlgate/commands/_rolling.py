@@ -15,10 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlgate.commands import _model
 from mlgate.commands._ledger import open_ledger, who
-from mlgate.commands._local import prepare_local
-from mlgate.commands._release import LOCAL, Chosen
+from mlgate.commands._release import LOCAL
 from mlgate.commands._run import Run
 from mlgate.commands._signing_login import logged_in
 from mlgate.config import Config
@@ -29,8 +27,6 @@ from mlgate.ledger.place import address
 from mlgate.rollout.nouns import Release
 from mlgate.rollout.state import Transition
 from mlgate.rollout.targets import Place
-
-__all__ = ["Recorder", "actor", "entries", "place", "prepare_local", "recorder", "records", "state_folder"]
 
 _STATES = ("started", "advanced", "held", "complete", "judged", "aborted", "failed")
 STATE = "MLGATE_STATE"  # the name of a variable
@@ -115,17 +111,6 @@ class Recorder:
             if isinstance(record.entry, Deployment) and record.entry.rollout == transition.rollout
         ]
         return begun[0].approved_by if begun else self._approved_by
-
-
-def recorder(run: Run, config: Config, chosen: Chosen, environment: str, approved_by: Sequence[str]) -> Recorder:
-    """For a rollout of this release. Transitions of another one, which has to end first, keep their own names."""
-    del chosen, environment
-    return Recorder(run, config, approved_by=approved_by)
-
-
-def records(run: Run, config: Config) -> tuple[Record, ...]:
-    """The events of the ledger, verified. Raises MlgateError when it cannot be read or is damaged."""
-    return _model.records(run, config)
 
 
 def entries(transition: Transition, told: Mapping[str, Any], approved_by: tuple[str, ...]) -> Iterator[Entry]:
