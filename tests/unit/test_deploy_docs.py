@@ -29,10 +29,10 @@ def test_every_option_is_described() -> None:
 
 
 def test_outputs_and_strategies_are_all_there() -> None:
-    from mlgate.commands import _deploying  # noqa: PLC0415
+    from mlgate.commands import _deployment  # noqa: PLC0415
     from mlgate.config.deploying import STRATEGIES  # noqa: PLC0415
 
-    for name in _deploying.OUTPUTS:
+    for name in _deployment.OUTPUTS:
         assert f"`{name}`" in TEXT
     assert re.findall(r"^\| `([a-z-]+)` \|", TEXT[TEXT.index("| strategy |") :].split("\n\n")[0], re.MULTILINE) == [
         *STRATEGIES

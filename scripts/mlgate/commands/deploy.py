@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import click
 
 from mlgate.commands import _options
 from mlgate.commands._run import Run
 from mlgate.errors import MlgateError
+
+if TYPE_CHECKING:
+    from mlgate.commands._deployment import Way
 
 _WAYS = ("--plan", "--once", "--recover", "--abort", "--drill", "--render")
 
@@ -109,13 +114,13 @@ def command(
     if (recover or abort) and (image or version):
         raise MlgateError(f"{chosen[0]} is about what is there, and takes neither --image nor --version.")
     run = Run.start(config, working_directory, summary=summary)
-    from mlgate.commands import _deploying  # noqa: PLC0415 -- pydantic's models of every kind of entry
+    from mlgate.commands import _deploying, _deployment  # noqa: PLC0415 -- pydantic's models of every kind of entry
 
-    asked = _deploying.Asked(
+    asked = _deployment.Asked(
         environment=environment.strip(),
         image=image.strip(),
         version=version.strip(),
-        way=(chosen[0].removeprefix("--") if chosen else "deploy") if not (once and drill) else "drill",
+        way=_way(chosen),
         once=once,
         user=registry_user.strip(),
         tracking_uri=tracking_uri.strip(),
@@ -125,3 +130,8 @@ def command(
         pull=pull,
     )
     return _deploying.every(run, asked)
+
+
+def _way(chosen: list[str]) -> Way:
+    """`--once` with `--drill` is a drill, step by step."""
+    return cast("Way", chosen[-1].removeprefix("--") if chosen else "deploy")
