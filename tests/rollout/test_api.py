@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlgate.model import Verdict
@@ -189,6 +189,7 @@ def takes(schema: Any, value: Any) -> bool:
     return jsonschema.Draft202012Validator(schema).is_valid(value)
 
 
+@example(old={"minimum": 0}, new={"minimum": 0, "anyOf": [False]}, tried=[None])
 @given(schemas, schemas, st.lists(values, max_size=6))
 def test_where_nothing_is_found_everything_is_still_taken(old: Any, new: Any, tried: list[Any]) -> None:
     if list(Pair({}, {}).narrowed(old, new, "")):

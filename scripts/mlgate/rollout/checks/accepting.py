@@ -102,6 +102,9 @@ class Pair:
     def _alternatives(self, old: Schema, new: Schema, where: str, deep: int) -> Iterator[Finding]:
         """Each alternative of the old one has to be taken by one of the new."""
         before, after = _branches(self._wide, old), _branches(self._narrow, new)
+        if before and not after:
+            yield from self._say("gone", where)
+            return
         if len(before) == len(after) == 1:
             yield from self._one(before[0], after[0], where, deep)
             return
@@ -203,15 +206,21 @@ def _branches(document: Schema, schema: Schema) -> list[Schema]:
     rest = {key: value for key, value in schema.items() if key not in {"anyOf", "oneOf", "allOf"}}
     found: list[Schema] = [rest]
     for part in _list(schema.get("allOf")):
-        inner = resolved(document, part)
-        if isinstance(inner, Mapping):
-            found = [_both(one, other) for one in found for other in _branches(document, inner)]
+        found = [_both(one, other) for one in found for other in _of(document, part)]
     for word in ("anyOf", "oneOf"):
-        parts = [resolved(document, part) for part in _list(schema.get(word))]
+        parts = _list(schema.get(word))
         if parts:
-            several = [b for part in parts for b in (_branches(document, part) if isinstance(part, Mapping) else [{}])]
+            several = [branch for part in parts for branch in _of(document, part)]
             found = [_both(one, other) for one in found for other in several]
     return found
+
+
+def _of(document: Schema, part: Any) -> list[Schema]:
+    """The alternatives of a part: of what takes nothing, none."""
+    found = resolved(document, part)
+    if found is False:
+        return []
+    return _branches(document, found) if isinstance(found, Mapping) else [{}]
 
 
 def _both(a: Schema, b: Schema) -> Schema:
