@@ -15,8 +15,8 @@ from mlgate.rollout.targets.local_servers import READY, Servers
 # Servers close connections that nobody uses; long before they would, it is done here. So a connection that breaks is a
 # server that broke, and is counted as that.
 _IDLE = 1.0  # seconds
-_CONNECT = 2.0
-_PROBE = 2.0
+_CONNECT = 5.0
+_PROBE = 5.0
 Link = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
