@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -91,22 +92,12 @@ class Pressed:
 
 
 class Wrk:
-    """`with Wrk(url, seconds=20) as load: ...; load.ended()`."""
+    """`with Wrk(url) as load: ...; load.end()`."""
 
-    def __init__(self, url: str, *, seconds: int, connections: int = 16) -> None:
-        command = [
-            needs("wrk"),
-            "-t1",
-            f"-c{connections}",
-            f"-d{seconds}s",
-            "--timeout",
-            "20s",
-            "-s",
-            "/dev/stdin",
-            url,
-        ]
+    def __init__(self, url: str, *, connections: int = 16) -> None:
+        command = [needs("wrk"), "-t1", f"-c{connections}", "-d3600s", "--timeout", "20s", "-s", "/dev/stdin", f"{url}/predict"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        script = 'wrk.method = "POST"; wrk.path = "/predict"; wrk.body = "{}"\n'
+        script = 'wrk.method = "POST"; wrk.body = "{}"\n'
         script += 'wrk.headers["Content-Type"] = "application/json"\n'
         assert self._process.stdin is not None
         self._process.stdin.write(script)
@@ -118,14 +109,12 @@ class Wrk:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
 
-    @property
-    def running(self) -> bool:
-        return self._process.poll() is None
-
-    def ended(self) -> Pressed:
-        said, _ = self._process.communicate()
+    def end(self) -> Pressed:
+        """Asks no more, and says what became of it."""
+        self._process.send_signal(signal.SIGINT)
+        said, _ = self._process.communicate(timeout=60)
         return read_wrk(said)
 
 

@@ -47,6 +47,7 @@ class Killed:
         self.stable, self.candidate = made.release("good-1"), made.release("good-2")
         self.ledger = Ledger(made.folder / "ledger.jsonl")
         assert roll(self.target(), self.ledger, self.stable, None).outcome == "complete"
+        self.before = len(self.ledger.entries())
 
     def target(self) -> Any:
         return self.world.target(self.port, settings=self.settings, timeout=1.0, drain=2.0)
@@ -83,64 +84,62 @@ class Killed:
         assert set(self.world.containers()) == left
         entries = self.ledger.entries()
         assert len({one["id"] for one in entries}) == len(entries)
-        ends = Counter(one["name"] for one in entries if one["slot"] == self.candidate.slot)
+        assert self.ledger.current() == self.candidate.slot
+        ends = Counter(one["name"] for one in entries[self.before :])
         assert ends["complete"] == 1
         assert ends["started"] == 1 + ends["aborted"] + ends["failed"]
 
+    def swap(self) -> None:
+        """The other way round next."""
+        self.stable, self.candidate = self.candidate, self.stable
+        self.before = len(self.ledger.entries())
 
-@pytest.mark.parametrize(
-    "die",
-    [
-        ("write", 2, "after"),
-        ("start", 1, "within"),
-        ("weigh", 1, "before"),
-        ("record", 3, "after"),
-        ("stop", 1, "within"),
-    ],
-    ids=lambda die: "-".join(map(str, die)),
-)
-def test_killed_once(made: World, die: tuple[str, int, str]) -> None:
+
+FIVE = [
+    ("write", 2, "after"),
+    ("start", 1, "within"),
+    ("weigh", 1, "before"),
+    ("record", 3, "after"),
+    ("stop", 1, "within"),
+]
+
+
+@pytest.mark.timeout(900)
+def test_killed_five_times(made: World) -> None:
     killed = Killed(made, BLUE_GREEN)
     with Callers(killed.target().url, threads=2, rate=50) as callers:
-        process = killed.process(die)
-        said, _ = process.communicate(timeout=120)
-        assert process.returncode == -signal.SIGKILL, said
-        killed.then()
+        for die in FIVE:
+            process = killed.process(die)
+            said, _ = process.communicate(timeout=120)
+            assert process.returncode == -signal.SIGKILL, said
+            killed.then()
+            killed.swap()
     assert callers.failed == 0
-    assert callers.total() > 50
+    assert callers.total() > 100
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3600)
-def test_killed_at_every_transition_fifty_times(
-    engine: Engine, proxy_image: str, standins: Standins, tmp_path: Path
-) -> None:
-    """Every call of a canary that changes something: before, within or after it; then at random, with all its children."""
-    (tmp_path / "whole").mkdir()
-    with world(engine, proxy_image, standins, tmp_path / "whole") as made:
-        killed = Killed(made, CANARY)
-        with Callers(killed.target().url, threads=2, rate=120):
-            process = killed.process(None)
-            said, _ = process.communicate(timeout=180)
-            assert process.returncode == 0, said
+@pytest.mark.timeout(7200)
+def test_killed_at_every_transition_fifty_times(made: World) -> None:
+    """Each call of a canary that changes something: before, within or after it. Then at random, with its children."""
+    killed = Killed(made, CANARY)
+    with Callers(killed.target().url, threads=2, rate=120) as callers:
+        process = killed.process(None)
+        said, _ = process.communicate(timeout=180)
+        assert process.returncode == 0, said
         calls = json.loads(said.splitlines()[-1])
-    draw = random.Random(7)  # noqa: S311 -- the same places each time
-    places = [(name, number, draw.choice(["before", "within", "after"]))
-              for name in CALLS for number in range(1, calls.get(name, 0) + 1)]  # fmt: skip
-    draw.shuffle(places)
-    transitions = [place for place in places if place[0] != "write"]  # looks write much, and change nothing
-    chosen = (transitions + [place for place in places if place[0] == "write"])[:40]
-    for number in range(50):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        with world(engine, proxy_image, standins, folder) as made:
-            killed = Killed(made, CANARY)
-            with Callers(killed.target().url, threads=2, rate=120) as callers:
-                process = killed.process(chosen[number] if number < len(chosen) else None)
-                if number >= len(chosen):
-                    time.sleep(draw.uniform(0.5, 15))
-                    os.killpg(process.pid, signal.SIGKILL)
-                said, _ = process.communicate(timeout=180)
-                assert process.returncode in {-signal.SIGKILL, 0}, said
-                killed.then()
-            assert callers.failed == 0, (number, chosen[number] if number < len(chosen) else "at random")
+        draw = random.Random(7)  # noqa: S311 -- the same places each time
+        places = [(name, number) for name in CALLS for number in range(1, calls.get(name, 0) + 1)]
+        draw.shuffle(places)
+        places.sort(key=lambda place: place[0] == "write")  # looks write much, and change nothing
+        for number in range(50):
+            killed.swap()
+            die = (*places[number % len(places)], draw.choice(["before", "within", "after"])) if number < 40 else None
+            process = killed.process(die)
+            if die is None:
+                time.sleep(draw.uniform(0.5, 15))
+                os.killpg(process.pid, signal.SIGKILL)
+            said, _ = process.communicate(timeout=180)
+            assert process.returncode in {-signal.SIGKILL, 0}, said
+            killed.then()
+            assert callers.failed == 0, (number, die)

@@ -6,7 +6,7 @@ import json
 import random
 import subprocess
 from collections.abc import Sequence
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from mlgate.config.deploying import Environment
 from mlgate.errors import MlgateError
 from mlgate.image.service import State
 from mlgate.rollout.analysis import bins
-from mlgate.rollout.nouns import Release, slot
+from mlgate.rollout.nouns import Histogram, Release, slot
 from mlgate.rollout.targets import Place, TargetError
 from mlgate.rollout.targets.docker import DockerTarget
 from mlgate.rollout.targets.docker_parts import compose, haproxy, names, network, seen, servers
@@ -65,7 +65,7 @@ def test_processors() -> None:
 
 
 def test_addresses_are_given_once() -> None:
-    inside = ip_network("172.30.0.0/16")
+    inside = IPv4Network("172.30.0.0/16")
     first = network.free(inside, [])
     assert first == "172.30.0.10"
     assert network.free(inside, [first, "172.30.0.12"]) == "172.30.0.11"
@@ -160,7 +160,7 @@ def test_who_gets_more_is_told_first() -> None:
 # -- what was seen -----------------------------------------------------------------------------------------------------
 
 
-def line(begin: float, *, at: str = f"{STABLE}-1", seconds: float = 0.01, **more: Any) -> str:
+def line(begin: float, *, at: Any = f"{STABLE}-1", seconds: Any = 0.01, **more: Any) -> str:
     told = {"b": str(int(begin * 1e6)), "a": str(int((begin + seconds) * 1e6)), "e": str(int((begin + seconds) * 1e6)),
             "s": at, "c": "200", "t": "--", "r": "0", "u": ""}  # fmt: skip
     return json.dumps({**told, **more}, separators=(",", ":"))
@@ -171,7 +171,7 @@ def entries(*lines: str) -> list[seen.Entry]:
     return [one for one in found if one is not None]
 
 
-def tally(*lines: str, sticky: bool = False, **sent_on: int) -> Any:
+def tally(*lines: str, sticky: Any = False, **sent_on: int) -> Any:
     found = seen.tallies(
         entries(*lines), [STABLE, CANARY], timeout=5.0, sent_on=sent_on, scores={}, sticky=sticky
     )  # fmt: skip
@@ -230,7 +230,7 @@ def test_scores() -> None:
     histogram = seen.scores(found, at - 1, at + 1)
     assert histogram is not None
     assert histogram.counts == expected
-    assert seen.scores(found, at + 1, at + 2) == seen.Histogram()
+    assert seen.scores(found, at + 1, at + 2) == Histogram()
     assert seen.scores([], at - 1, at + 1) is None
 
 
@@ -334,7 +334,7 @@ def test_the_file_for_people_says_what_runs(tmp_path: Path) -> None:
         Server("c", one, 1, f"172.30.0.{n}", 8080, image, State(True), 0, "") for n, one in enumerate((STABLE, CANARY))
     ]
     told = compose.described(
-        Names("visits", "production"), at.settings, members, {STABLE: 95.0, CANARY: 5.0}, ip_network("172.30.0.0/16")
+        Names("visits", "production"), at.settings, members, {STABLE: 95.0, CANARY: 5.0}, IPv4Network("172.30.0.0/16")
     )
     file = compose.write(tmp_path, "production", told, haproxy.config(FIXED, Plan({STABLE: 100}, LINES)))
     text = file.read_text("utf-8")

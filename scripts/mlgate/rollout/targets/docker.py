@@ -49,6 +49,7 @@ class DockerTarget(Target):
         self._clock: Clock | None = None
         self._snapshots: list[seen.Snapshot] | None = None
         self._near: bool | None = None
+        self._made = False
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
@@ -84,11 +85,12 @@ class DockerTarget(Target):
         )  # fmt: skip
 
     def _keeping(self) -> None:
-        """What keeps the state is there and runs."""
+        """What keeps the state is there and runs. A rollout asks once."""
         servers.pull(self.engine, self.place, self._proxy_image)
         network.make(self.engine, self.names)
         inside = network.subnet(self.engine, self.names)
         self.keeper.make(str(inside[network.KEEPER]))
+        self._made = True
 
     # -- the state of the rollout, kept where the model runs ----------------------------------------------------------
 
@@ -123,7 +125,8 @@ class DockerTarget(Target):
         self.keeper.check()
         asked = servers.asked(self.place, release)
         servers.pull(self.engine, self.place, release.image)
-        self._keeping()
+        if not self._made:
+            self._keeping()
         self.router.make(proxy.address(self.engine, self.names))
         found = servers.listed(self.engine, self.names)
         mine = [one for one in found if one.slot == release.slot]
@@ -179,24 +182,25 @@ class DockerTarget(Target):
         return said
 
     def weigh(self, weights: Mapping[str, float]) -> None:
-        self.keeper.check()
+        # As little as can be before the router is told: somebody may be waiting for the bad answers to end.
         all_ = servers.listed(self.engine, self.names)
-        found = _by_slot(all_)
+        running = {one.slot for one in all_ if one.state.running}
         wanted = {slot: weight for slot, weight in weights.items() if weight > 0}
-        for slot in wanted:
-            if not any(one.state.running for one in found.get(slot, [])):
-                raise TargetError(f"{slot} cannot be given traffic: no server of it runs.")
-        if not self.router.there():
-            if not found:
+        before = self._plan()
+        if not before.servers:
+            self.keeper.check()
+            if not all_ and not self.router.there():
                 return
             self.router.make(proxy.address(self.engine, self.names))
-        before = self._plan()
+        if missing := sorted(wanted.keys() - running):
+            self.keeper.check()
+            raise TargetError(f"{missing[0]} cannot be given traffic: no server of it runs.")
         # One that does not run now keeps its place: the engine may be about to start it again.
         known = {one.name for one in before.servers}
         lines = [(one.slot, one.name, one.address, one.port) for one in all_ if one.state.running or one.name in known]
         servers.keep_up(self.engine, [one.container for one in all_ if one.slot in wanted and not one.kept])
-        self._count()
-        self._count(self.router.apply(haproxy.shared(wanted, lines)))
+        for seen_ in self.router.apply(haproxy.shared(wanted, lines)):
+            self._count(seen_)
         self._describe(all_)
 
     def stop(self, slot: str) -> None:
@@ -230,7 +234,8 @@ class DockerTarget(Target):
         self._count(now)
         rest = [(one.name.rpartition("-")[0], one.name, one.address, one.port)
                 for one in plan.servers if one.name not in gone]  # fmt: skip
-        self.router.apply(haproxy.shared(plan.weights, rest))
+        for seen_ in self.router.apply(haproxy.shared(plan.weights, rest)):
+            self._count(seen_)
 
     def _end(self, members: Sequence[Server]) -> None:
         for one in members:

@@ -162,27 +162,27 @@ class Router:
         if said.code != 0:
             raise TargetError(f"HAProxy of {self.names.environment} could not be told: {said.last}.")
 
-    def apply(self, plan: Plan) -> Counted:
+    def apply(self, plan: Plan) -> tuple[Counted, Counted]:
         """Writes the configuration, tells the process, and asks whether it does as it was told.
 
-        Raises FencedError where somebody else has written the state, TargetError where it does not.
+        What it had counted before and after. Raises FencedError where somebody else has written the state, TargetError
+        where it does not do it.
         """
         self.keeper.put(CONFIG, haproxy.config(self.fixed, plan))
-        seen = self.count()
+        first = seen = self.count()
         if seen.described != haproxy.described(self.fixed):
             seen = self.reload(seen)
         for _ in range(3):
-            todo = haproxy.commands(seen.servers, plan.servers)
-            if todo:
+            if todo := haproxy.commands(seen.servers, plan.servers):
                 self.tell(*todo)
                 seen = self.count()
             if not haproxy.differs(seen.servers, plan.servers):
-                return seen
+                return first, seen
         # What it cannot be told while it runs, a new process reads from its file.
         seen = self.reload(seen)
         if haproxy.differs(seen.servers, plan.servers):
             raise TargetError(f"HAProxy of {self.names.environment} does not do as it was told.")
-        return seen
+        return first, seen
 
     def reload(self, before: Counted) -> Counted:
         """A new process takes over the port; the one before answers what it has begun."""

@@ -123,11 +123,10 @@ def listed(engine: Reached, names: Names) -> list[Server]:
 
 def _identities(engine: Reached, images: set[str]) -> dict[str, str]:
     """Reference by digest -> the id that the engine has under it now."""
+    said = engine.ask("image", "inspect", *sorted(images))  # those that are there, also where one is not
     found = {}
-    for image in images:
-        inspected = engine.inspect(image)
-        if inspected is not None and _holds(inspected, image):
-            found[image] = str(inspected["Id"])
+    for inspected in json.loads(said.out or "[]"):
+        found.update({image: str(inspected["Id"]) for image in images if _holds(inspected, image)})
     return found
 
 
