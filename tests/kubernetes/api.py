@@ -19,6 +19,10 @@ class Api:
         self._session.trust_env = False
         self._session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=32, max_retries=urllib3.Retry(0)))
 
+    def healthy(self) -> bool:
+        """Whether everything is there that it begins with, such as the roles that every cluster has."""
+        return self._session.get(f"{self.url}/readyz", timeout=10).status_code == 200
+
     def get(self, path: str) -> Object:
         return self._ask("GET", path)
 

@@ -6,13 +6,16 @@ import contextlib
 import datetime
 import ipaddress
 import os
+import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from cryptography import x509
@@ -20,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from builder import ROOT
 from kubernetes.api import Api
 from kubernetes.kubelet import Kubelet, network
 from kubernetes.servers import folder, kubectl
@@ -33,26 +37,49 @@ _CONTROLLERS = (
 
 
 class Cluster:
-    def __init__(self, home: Path, api: Api, kubelet: Kubelet, kubeconfig: Path) -> None:
-        self.home, self.api, self.kubelet, self.kubeconfig = home, api, kubelet, kubeconfig
+    """`kubeconfigs`: of who may do everything, and of the job, which may do what docs/kubernetes.md says."""
 
-    @property
-    def environ(self) -> dict[str, str]:
-        """For kubectl, and for the target."""
-        return {"PATH": os.environ["PATH"], "HOME": str(self.home), "KUBECONFIG": str(self.kubeconfig)}
+    def __init__(self, home: Path, api: Api, kubelet: Kubelet, kubeconfigs: tuple[Path, Path]) -> None:
+        self.home, self.api, self.kubelet = home, api, kubelet
+        self.mine, self.of_job = kubeconfigs
+
+    def environ(self, kubeconfig: Path) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(self.home), "KUBECONFIG": str(kubeconfig)}
 
     def namespace(self) -> str:
-        """A new one."""
+        """A new one, in which the job has its role."""
         name = f"t-{secrets.token_hex(6)}"
         self.api.post("/api/v1/namespaces", {"metadata": {"name": name}})
+        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{name}"
+        said = self.api.post(f"{path}/roles", role())
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": said["metadata"]["name"]}
+        subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "job"}
+        self.api.post(
+            f"{path}/rolebindings", {"metadata": {"name": "job"}, "roleRef": reference, "subjects": [subject]}
+        )
         return name
 
     def kubectl(self, *args: str, given: str = "") -> str:
         done = subprocess.run(
-            [str(kubectl()), *args], env=self.environ, input=given, capture_output=True, text=True, check=False
+            [str(kubectl()), *args],
+            env=self.environ(self.mine),
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+
+def role() -> dict[str, Any]:
+    """The one that the documentation gives to the job."""
+    text = (ROOT / "docs/kubernetes.md").read_text("utf-8")
+    (found,) = (
+        block for block in re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE) if "kind: Role" in block
+    )
+    made: dict[str, Any] = yaml.safe_load(found)
+    return made
 
 
 @contextlib.contextmanager
@@ -63,7 +90,8 @@ def started(home: Path) -> Iterator[Cluster]:
         prefix = stack.enter_context(network())
         certificate = _certificate(home / "server.pem", [f"{prefix}.1", "127.0.0.1"])
         token = secrets.token_hex(16)
-        (home / "tokens.csv").write_text(f"{token},tests,tests\n")
+        jobs = secrets.token_hex(16)
+        (home / "tokens.csv").write_text(f'{token},tests,tests,"system:masters"\n{jobs},job,job\n')
         etcd, peer, port = _ports(3)
 
         def run(name: str, *args: str) -> subprocess.Popen[bytes]:
@@ -77,7 +105,7 @@ def started(home: Path) -> Iterator[Cluster]:
         server = run(
             "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{etcd}", f"--secure-port={port}",
             "--bind-address=127.0.0.1", f"--tls-cert-file={certificate}", f"--tls-private-key-file={certificate}",
-            f"--token-auth-file={home / 'tokens.csv'}", "--authorization-mode=AlwaysAllow",
+            f"--token-auth-file={home / 'tokens.csv'}", "--authorization-mode=RBAC",
             "--service-account-issuer=https://tests", f"--service-account-key-file={certificate}",
             f"--service-account-signing-key-file={certificate}", "--disable-admission-plugins=ServiceAccount",
             "--service-cluster-ip-range=10.96.0.0/16", "--enable-priority-and-fairness=false",
@@ -86,6 +114,7 @@ def started(home: Path) -> Iterator[Cluster]:
         api = Api(f"https://127.0.0.1:{port}", token, str(certificate))
         _wait(lambda: _answers(api), server, home / "kube-apiserver.log", 60)
         kubeconfig = _kubeconfig(home / "kubeconfig", api.url, token, certificate)
+        of_job = _kubeconfig(home / "kubeconfig-of-the-job", api.url, jobs, certificate)
         run(
             "kube-controller-manager", f"--kubeconfig={kubeconfig}", "--leader-elect=false", "--secure-port=0",
             f"--controllers={','.join(_CONTROLLERS)}", "--use-service-account-credentials=false",
@@ -95,16 +124,18 @@ def started(home: Path) -> Iterator[Cluster]:
         kubelet = Kubelet(api, prefix, certificate)
         kubelet.start()
         stack.callback(kubelet.stop)
-        cluster = Cluster(home, api, kubelet, kubeconfig)
+        cluster = Cluster(home, api, kubelet, (kubeconfig, of_job))
         cluster.kubectl("apply", "--server-side", "--filename", str(programs / "gateway"))
         yield cluster
 
 
 @contextlib.contextmanager
 def _process(log: Path, command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    # With a test run that is killed, its cluster ends, too.
+    bound = ["setpriv", "--pdeathsig=TERM", "--"] if shutil.which("setpriv") else []
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+            [*bound, *command], stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
         )
     try:
         yield process
@@ -119,7 +150,7 @@ def _process(log: Path, command: Sequence[str]) -> Iterator[subprocess.Popen[byt
 
 def _answers(api: Api) -> bool:
     try:
-        return bool(api.get("/api/v1/namespaces/default").get("metadata"))
+        return api.healthy() and bool(api.get("/api/v1/namespaces/default").get("metadata"))
     except (OSError, ValueError):
         return False
 

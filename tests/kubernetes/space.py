@@ -49,7 +49,13 @@ class Space:
 
     def target(self, environment: str = "production", **keys: Any) -> Kubernetes:
         asked = {"namespace": self.name, **keys.pop("target", {})}
-        made = place(self.folder, environment=environment, environ=self.cluster.environ, target=asked, **keys)
+        made = place(
+            self.folder,
+            environment=environment,
+            environ=self.cluster.environ(self.cluster.of_job),
+            target=asked,
+            **keys,
+        )
         return Kubernetes(made)
 
     def addresses(self, environment: str = "production") -> list[str]:

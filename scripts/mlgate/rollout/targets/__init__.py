@@ -31,6 +31,10 @@ class TargetError(MlgateError):
     """The place cannot be reached, or refused. Nothing is known to have changed."""
 
 
+class NotYetError(TargetError):
+    """What was asked takes longer than one call may: nothing has changed for callers, and asking again goes on."""
+
+
 class FencedError(MlgateError):
     """Somebody else has written the state since it was read: this process must not touch the environment any more."""
 

@@ -20,6 +20,8 @@ from mlgate.rollout.targets.kube.names import MANAGER
 
 TIMEOUT = 30.0  # seconds for one answer
 Object = dict[str, Any]
+# What is written is small and of one shape: no description of the whole API has to be fetched to check it here, too.
+_PLAIN = ("--filename=-", "--output=json", "--validate=false")
 _NO_HEADER = re.compile(r"^(Error from server( \([A-Za-z]+\))?|error): *", re.IGNORECASE)
 _UNREACHABLE = re.compile(
     r"was refused|Unable to connect|no such host|i/o timeout|connection refused|certificate|deadline exceeded"
@@ -126,11 +128,11 @@ class Kubectl:
 
     def create(self, made: Object) -> Object:
         """Raises ConflictError where it is there already."""
-        return _object(self.run("create", "--filename=-", "--output=json", given=_listed([made])))
+        return _object(self.run("create", *_PLAIN, given=_listed([made])))
 
     def replace(self, made: Object) -> Object:
         """Raises ConflictError where `metadata.resourceVersion` is no longer the cluster's."""
-        return _object(self.run("replace", "--filename=-", "--output=json", given=_listed([made])))
+        return _object(self.run("replace", *_PLAIN, given=_listed([made])))
 
     def delete(self, kinds: str, selector: str, *, timeout: float) -> None:
         """All of these kinds with these labels, and waits until they are gone, or the time is over."""

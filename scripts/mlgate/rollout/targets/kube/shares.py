@@ -42,8 +42,10 @@ class Split:
         return {slot: 100.0 * count / total for slot, count in self.pods.items()}
 
 
-def split(weights: Mapping[str, float], replicas: int, now: Mapping[str, int]) -> Split:
+def split(weights: Mapping[str, float], replicas: int, now: Mapping[str, int], *, counted: bool = False) -> Split:
     """`weights`: percent by slot; `now`: pods that each has, which a slot alone keeps where they are more.
+
+    `counted`: two slots keep the pods that they have.
 
     Raises TargetError for more than two slots with traffic, which no strategy asks for.
     """
@@ -55,6 +57,8 @@ def split(weights: Mapping[str, float], replicas: int, now: Mapping[str, int]) -
         return Split("one", {slot: max(replicas, now.get(slot, 0))}, slot)
     if len(given) > 2:
         raise TargetError(f"traffic is split between two slots at most, not {len(given)}: {', '.join(sorted(given))}.")
+    if counted:
+        return Split("all", {slot: max(1, now.get(slot, 1)) for slot in given})
     (large, most), (small, least) = sorted(given.items(), key=lambda one: (-one[1], one[0]))
     big = max(replicas, now.get(large, 0))
     share = least / (most + least)

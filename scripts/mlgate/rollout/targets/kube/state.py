@@ -51,7 +51,10 @@ class State:
                 self.mark = _mark(self._kubectl.replace(made))
             else:
                 self.mark = _mark(self._kubectl.create(made))
-        except GoneError:
+        except GoneError as error:
+            if not after:
+                error.fix = f"Create the namespace {metadata['namespace']} first."
+                raise
             raise self._fenced() from None
         except ConflictError:
             # An answer that was lost on its way here leaves what it answered: that is not somebody else's.

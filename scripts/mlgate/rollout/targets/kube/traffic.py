@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mlgate.rollout.targets import Place, TargetError
+from mlgate.rollout.targets import NotYetError, Place, TargetError
 from mlgate.rollout.targets.kube import manifests, names, pods, shares
 from mlgate.rollout.targets.kube.client import ConflictError, Kubectl
 from mlgate.rollout.targets.kube.state import State
 
 Object = dict[str, Any]
 
-PATIENCE = 45.0  # seconds for pods to be ready before traffic moves: less than a rollout's lease
+PATIENCE = 20.0  # seconds for pods to be ready in one call: less than the lease that a call begins with
 TAKEN_UP = 15.0  # seconds in which a Gateway's controller says that it has taken a route up
 _TRIES = 5
 
@@ -71,7 +71,9 @@ class Traffic:
     ) -> None:
         """Moves pods, then traffic, then what is left over of the pods. `share`: percent that each slot has now."""
         now = {slot: int(one["spec"].get("replicas", 1)) for slot, one in deployments.items()}
-        plan = shares.split(weights, self._place.settings.replicas, now)
+        # `rolling` starts and ends pods one by one itself: here the traffic only follows.
+        counted = self._place.settings.strategy == "rolling"
+        plan = shares.split(weights, self._place.settings.replicas, now, counted=counted)
         if plan.mode == "all":
             # A number that somebody else changes is no share; and who is not named gets nothing.
             self._delete_autoscalers(list(deployments))
@@ -114,7 +116,7 @@ class Traffic:
                 return
             if time.monotonic() > end:
                 slot = short[0]
-                raise TargetError(
+                raise NotYetError(
                     f"{ready.get(slot, 0)} pods of {slot} are ready and the share takes {plan.pods.get(slot, 0)}: "
                     "the traffic stays as it was.",
                     fix="See why with `kubectl describe pods`; run it again.",
