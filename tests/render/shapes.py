@@ -12,7 +12,7 @@ from render.samples import HOSTILE
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 OURS = {"<code>", "</code>", "<sub>", "</sub>", "<!-- mlgate:volatile -->"}
-VOID = {"meta", "rect", "line", "circle", "polyline", "polygon", "br"}
+VOID = {"meta", "path", "rect", "line", "circle", "polyline", "polygon", "br"}
 
 texts = st.lists(st.sampled_from(HOSTILE) | st.text(max_size=12), min_size=1, max_size=3).map("".join)
 

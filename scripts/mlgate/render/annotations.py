@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from mlgate.model import Check, Evidence, Verdict, exit_code
-from mlgate.render import escape, layout, sentences
+from mlgate.render import arms, escape, layout, sentences
 from mlgate.render.layout import NOWHERE, Links
 
 
@@ -26,7 +26,7 @@ def of(evidences: Sequence[Evidence]) -> list[Note]:
     notes = []
     for evidence in layout.ordered(evidences):
         for check in layout.by_verdict(evidence.checks):
-            if check.verdict is not Verdict.PASS:
+            if check.verdict is not Verdict.PASS and not arms.in_outcome(check, evidence):
                 notes.append(_note(evidence, check, evidences))
         if evidence.verdict.rank > max((c.verdict.rank for c in evidence.checks), default=0):
             own = Check(id="verdict", title="", verdict=evidence.verdict, reason=sentences.headline(evidence))
@@ -46,10 +46,11 @@ def _note(evidence: Evidence, check: Check, among: Sequence[Evidence]) -> Note:
     where = check.location
     said = sentences.sentence(check.reason) or _facts(check)
     needs = sentences.needed(check)
+    names = [layout.label(evidence, among), arms.title(check), check.title or check.verdict]
     return Note(
         level="error" if blocks else "warning",
         message=escape.clip(escape.plain(f"{said} {needs}." if needs else said), 1000),
-        title=escape.clip(escape.plain(f"{layout.label(evidence, among)}: {check.title or check.verdict}"), 200),
+        title=escape.clip(escape.plain(": ".join(filter(None, names))), 200),
         file=escape.plain(where.file if where else _config(evidence)),
         line=where.line if where else None,
     )

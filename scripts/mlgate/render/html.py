@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlgate.model import Change, Check, Evidence, Example, Named, Verdict
-from mlgate.render import curves, details, escape, layout, numbers, sentences
+from mlgate.render import arms, curves, details, escape, layout, numbers, sentences, steps
 from mlgate.render.layout import NOWHERE, Links
 
 if TYPE_CHECKING:
@@ -127,15 +127,19 @@ def _heading(evidence: Evidence, rows: list[layout.Row]) -> str:
     """Of the table of numbers: it promises nothing that the table does not hold."""
     if evidence.kind == "compare":
         return "Rules"
+    titles = {arms.title(row.check) for row in rows}
+    if len(titles) == 1 and (title := titles.pop()):
+        return f"{title}: what was measured"
     return "What was measured" if any(row.check.verdict is Verdict.PASS for row in rows) else "What does not hold"
 
 
 def _entry(evidence: Evidence, links: Links, room: int) -> dict[str, Any]:
+    raw, evidence = evidence.to_json(), sentences.prepared(evidence)
     rules = layout.rules(evidence)[:_MOST]
     groups = layout.quiet_groups(evidence)[:_MOST]
     others = layout.by_verdict(c for c in evidence.checks if not layout.is_rule(c))[:_MOST]
     rows = [layout.row(c) for c in rules]
-    raw = evidence.to_json()
+    charts = [c for check in rules if (c := chart(check)) is not None]
     said = sentences.headline(evidence)
     return {
         "e": evidence,
@@ -145,15 +149,23 @@ def _entry(evidence: Evidence, links: Links, room: int) -> dict[str, Any]:
         "rows": rows,
         "heading": _heading(evidence, rows),
         "groups": [layout.row(c) for c in groups],
-        "has": {name: any(getattr(r, name) for r in rows) for name in ("champion", "difference", "rows")},
+        "has": {name: any(getattr(r, name) for r in rows) for name in ("champion", "difference", "rows")}
+        | {"interval": any(r.interval for r in rows)},
         "interval": layout.interval_word(evidence, rows),
         "figures": [drawn for figure in evidence.figures[:_MOST] if (drawn := curves.draw(figure)) is not None],
         "moved": [(_prose(sentences.of_moved(one)), one) for one in evidence.moved],
         "direction": layout.direction,
-        "charts": [c for check in rules if (c := chart(check)) is not None],
-        "notes": [c for c in layout.findings(evidence, said) if layout.is_rule(c)][:_MOST],
-        "open": [c for c in others if c.verdict is not Verdict.PASS],
-        "passed": [c for c in others if c.verdict is Verdict.PASS],
+        "charts": charts,
+        "charted": _charted(charts),
+        "course": steps.page(evidence),
+        "rollout": steps.facts(evidence),
+        "open": arms.by_group(
+            [
+                *[c for c in layout.findings(evidence, said) if layout.is_rule(c)][:_MOST],
+                *(c for c in others if c.verdict is not Verdict.PASS),
+            ]
+        ),
+        "passed": arms.by_group(c for c in others if c.verdict is Verdict.PASS),
         "rule_changes": [_change(c) for c in layout.rule_changes(evidence)[:_MOST]],
         "changes": [_change(c) for c in layout.other_changes(evidence)[:_MOST]],
         "counts": layout.change_counts(evidence),
@@ -166,7 +178,7 @@ def _entry(evidence: Evidence, links: Links, room: int) -> dict[str, Any]:
         "raw": raw if len(raw) <= room else "",
         "short": numbers.commit,
         "rows_of": layout.rows_of(evidence),
-        "words": layout.table_words(evidence),
+        "words": layout.table_words(evidence, rules),
         "examples": [_row(c, x) for c, x in details.examples(evidence)[:_MOST]],
         "proofs": details.proofs(evidence)[:_MOST],
         "proven": details.proven(evidence),
@@ -218,7 +230,7 @@ def _change(change: Change) -> _Changed:
 
 def _inputs(evidence: Evidence) -> list[dict[str, Any]]:
     """Both models, then every file that was read."""
-    models = [(evidence.subject, "this change's model")]
+    models = [(evidence.subject, "model" if evidence.kind in arms.KINDS else "this change's model")]
     if evidence.champion:
         models.append((evidence.champion.subject, "champion's model"))
     return [
@@ -252,6 +264,7 @@ class Chart(NamedTuple):
     observed: Label
     champion: Label | None
     interval: tuple[float, float] | None
+    words: arms.Words = arms.COMPARED
     sentence: Markup | str = ""
     method: str = ""  # how the interval was made
 
@@ -265,24 +278,32 @@ def chart(check: Check) -> Chart | None:
     axis = _axis([check.limit, check.observed, *([] if champion is None else [champion]), *edges])
     if axis is None:
         return None
-    shown = numbers.together(check.observed, check.limit, *([] if champion is None else [champion]))
+    shown = layout.together(check, check.observed, check.limit, *([] if champion is None else [champion]))
+    other, own = words = arms.words(check)
     at = axis(check.limit)
     start, end = (at, _WIDE) if check.greater_is_better else (0.0, at)
     row = layout.row(check)
-    said = f"{check.title}: this change {shown[0]}, limit {shown[1]}"
+    said = f"{check.title}: {own} {shown[0]}, limit {shown[1]}"
     return Chart(
         title=check.title,
         allowed=row.allowed,
         verdict=check.verdict,
-        said=said if champion is None else f"{said}, champion {shown[2]}",
+        said=said if champion is None else f"{said}, {other} {shown[2]}",
         band=(start, round(end - start, 1)),
         limit=_label(at, f"limit {shown[1]}"),
-        observed=_label(axis(check.observed), f"this change {shown[0]}"),
-        champion=None if champion is None else _label(axis(champion), f"champion {shown[2]}"),
+        observed=_label(axis(check.observed), f"{own} {shown[0]}"),
+        champion=None if champion is None else _label(axis(champion), f"{other} {shown[2]}"),
         interval=(axis(edges[0]), axis(edges[1])) if edges else None,
+        words=words,
         sentence=_prose(sentences.of_check(check)) if edges else "",
         method=check.method if edges else "",
     )
+
+
+def _charted(charts: Sequence[Chart]) -> arms.Words:
+    """What the key says: `champion` only where one is drawn."""
+    others = dict.fromkeys(c.words.other for c in charts if c.champion is not None)
+    return arms.Words(" or ".join(others), " or ".join(dict.fromkeys(c.words.own for c in charts)))
 
 
 def _edges(check: Check, champion: float | None) -> list[float]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from mlgate.model import Check, Verdict
-from mlgate.render import cells, escape, layout
+from mlgate.render import arms, cells, escape, layout
 
 WIDTH = 41  # columns between the ends of the line
 _NAME = 32
@@ -122,7 +122,9 @@ def text(checks: Sequence[Check], glyphs: Glyphs = PICTURE) -> str:
         return ""
     names = [cells.cut(escape.visible(check.title), _NAME) for check, _ in shown]
     widest = max(map(cells.of, names))
-    legend = f"{glyphs.champion} champion   {glyphs.limit} limit"
+    sides = {arms.words(check).other for check, drawn in shown if drawn.champion is not None}
+    others = f"{glyphs.champion} {' or '.join(sorted(sides))}   " if sides else ""
+    legend = f"{others}{glyphs.limit} limit"
     head = f"{' ' * widest}   better {legend:^{WIDTH - 13}} worse"
     lines = [
         f"{cells.pad(name, widest)}  |{draw(drawn, glyphs)}|  {said(check)}".rstrip()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 from mlgate.model import Check, Evidence, Verdict
-from mlgate.render import details, escape, layout, sentences
+from mlgate.render import arms, details, escape, layout, sentences
 
 _KIND = {Verdict.FAIL: "failure", Verdict.INCONCLUSIVE: "failure", Verdict.ERROR: "error"}
 _NAME = 300  # GitLab stores names in a column of 255 and cuts; ours say the same at the start
@@ -38,7 +38,8 @@ def _suite(root: ET.Element, evidence: Evidence, used: Counter[tuple[str, str]])
     for key, value in _properties(evidence).items():
         ET.SubElement(properties, "property", name=key, value=_name(value))
     for check in layout.by_verdict(evidence.checks):
-        counts.update(_case(suite, name, check, used))
+        group = arms.title(check)
+        counts.update(_case(suite, _name(f"{name}: {group}") if group else name, check, used))
     if not evidence.checks or evidence.verdict.rank > max(c.verdict.rank for c in evidence.checks):
         own = Check(id="verdict", title="verdict", verdict=evidence.verdict, reason=sentences.headline(evidence))
         counts.update(_case(suite, name, own, used))
@@ -58,6 +59,9 @@ def _properties(evidence: Evidence) -> dict[str, str]:
         "champion": evidence.champion.commit if evidence.champion else "",
         "said": sentences.headline(evidence),
     }
+    if evidence.kind in arms.KINDS:
+        told = ("environment", "strategy", "version", "image")
+        known |= {name: value for name in told if isinstance(value := evidence.facts.get(name), str)}
     return {key: value for key, value in known.items() if value}
 
 
@@ -81,12 +85,12 @@ def _case(suite: ET.Element, classname: str, check: Check, used: Counter[tuple[s
 
 
 def _text(check: Check) -> str:
-    row = layout.row(check)
+    row, words = layout.row(check), arms.words(check)
     facts = [
         sentences.sentence(check.reason),
         details.rows(check),
-        f"this change: {row.observed}" if row.observed else "",
-        f"champion: {row.champion}" if row.champion else "",
+        f"{words.own}: {row.observed}" if row.observed else "",
+        f"{words.other}: {row.champion}" if row.champion else "",
         f"difference: {row.difference} {row.interval}".rstrip() if row.difference else "",
         f"allowed: {row.allowed}" if row.allowed else "",
         f"{sentences.needed(check)}." if sentences.needed(check) else "",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mlgate.model import Change, Check, Evidence, Verdict, worst
-from mlgate.render import numbers
+from mlgate.render import arms, numbers
 
 SYMBOL = {
     Verdict.PASS: "✅",
@@ -184,7 +184,12 @@ def findings(evidence: Evidence, headline: str) -> list[Check]:
 
 
 def _told_by_row(check: Check) -> bool:
-    """An expectation that was measured and does not hold: its row and the rows of the data say it all."""
+    """An expectation that was measured and does not hold: its row and the rows of the data say it all. So does the row
+    of what a rollout has not decided yet, unless there is more than one sentence about it."""
+    if check.group == "rollout":
+        told = check.interval is not None or check.id == "rollout.requests"
+        one = ". " not in check.reason.strip() and not check.fix
+        return told and one and check.verdict is Verdict.INCONCLUSIVE and isinstance(check.observed, float)
     return check.group == "data" and check.observed is not None
 
 
@@ -227,13 +232,21 @@ def since(evidence: Evidence) -> str:
     return ", ".join(p for p in (age, "" if commits is None else numbers.count(commits, "commit")) if p)
 
 
-def table_words(evidence: Evidence) -> tuple[str, str]:
-    """What the table calls what is measured, and what was found."""
-    return ("Metric", "This change") if evidence.kind == "compare" else ("Check", "Found")
+def table_words(evidence: Evidence, checks: Iterable[Check] = ()) -> tuple[str, str, str, str]:
+    """What the table calls what is measured, what was found, what that is held against, and how many were counted."""
+    if evidence.kind == "compare":
+        return ("Metric", "This change", "Champion", "Rows")
+    shown = list(checks)
+    if not shown or any(check.group != "rollout" for check in shown):
+        return ("Check", "Found", "Champion", "Rows")
+    against = any(check.champion is not None for check in shown)
+    return ("Check", arms.ROLLED.own.capitalize() if against else "Found", arms.ROLLED.other.capitalize(), "Counted")
 
 
 def rows_of(evidence: Evidence) -> str:
     """The rows of the evaluation data when every check that counts them agrees."""
+    if evidence.kind in arms.KINDS:
+        return ""  # requests are counted there
     seen = {c.rows for c in evidence.checks if c.rows is not None and is_rule(c) and not _nothing_seen(c)}
     return numbers.count(seen.pop(), "row") if len(seen) == 1 else ""
 
@@ -247,7 +260,7 @@ def row(check: Check) -> Row:
     """The numbers of a check, shown so that what differs looks different, its limit included."""
     measured = [v for v in (check.champion, check.observed) if isinstance(v, float)]
     beside = [check.limit] if check.limit is not None and measured else []
-    shown = dict(zip([*measured, *beside], numbers.together(*measured, *beside), strict=True))
+    shown = dict(zip([*measured, *beside], together(check, *measured, *beside), strict=True))
     texts = [shown[v] if isinstance(v, float) else v or "" for v in (check.champion, check.observed)]
     difference, interval = _difference(check, list(shown.values()))
     return Row(
@@ -259,6 +272,13 @@ def row(check: Check) -> Row:
         allowed=check.expected or ("" if check.limit is None else shown.get(check.limit, "")),
         rows="" if check.rows is None or _nothing_seen(check) else f"{check.rows:,}",
     )
+
+
+def together(check: Check, *values: float) -> list[str]:
+    """Values of a check, read side by side: shares of requests as percent."""
+    if not arms.in_percent(check):
+        return numbers.together(*values)
+    return [f"{text}{numbers.THIN}%" for text in numbers.together(*(value * 100 for value in values))]
 
 
 def interval_word(evidence: Evidence, rows: Iterable[Row]) -> str:
@@ -289,6 +309,8 @@ def _difference(check: Check, shown: list[str]) -> tuple[str, str]:
         return "", _alone(check, shown)
     edge = limit_change(check)
     beside = [] if edge is None else [edge]
+    if arms.in_percent(check) and not check.relative:
+        return _points(check, check.change)
     decimals = 0 if check.relative else numbers.decimals_of(shown)
     text = numbers.difference(check.change, relative=check.relative, decimals=decimals, beside=beside)
     if check.interval is None:
@@ -299,10 +321,22 @@ def _difference(check: Check, shown: list[str]) -> tuple[str, str]:
     return text, both.removeprefix(text).strip()
 
 
+def _points(check: Check, change: float) -> tuple[str, str]:
+    """The difference of two shares, in points of percent: `+0.20 points`, `(+0.05 to +0.35)`."""
+    text = f"{numbers.difference(change, relative=True).removesuffix('%').rstrip()}{numbers.THIN}points"
+    if check.interval is None:
+        return text, ""
+    both = numbers.with_interval(change, check.interval, relative=True)
+    return text, both[both.index("(") :]
+
+
 def _alone(check: Check, shown: list[str]) -> str:
     """The interval of a value that is held against a limit alone: `(0.712 to 0.731)`."""
     if check.interval is None or not isinstance(check.observed, float):
         return ""
+    if arms.in_percent(check):
+        low, high = numbers.together(*(float(f"{100 * edge:.3g}") for edge in sorted(check.interval)))
+        return f"({low} to {high}{numbers.THIN}%)"
     places = numbers.decimals_of(shown)
     low, high = (numbers.fixed(edge, places) for edge in check.interval)
     return f"({low} to {high})"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mlgate.forges.sticky import VOLATILE
 from mlgate.model import Change, Check, Evidence, StageRun, Verdict
-from mlgate.render import chart, details, escape, interval, layout, numbers, sentences
+from mlgate.render import arms, chart, details, escape, interval, layout, numbers, sentences, steps, timeline
 from mlgate.render.layout import NOWHERE, SYMBOL, Links, Model
 
 COMMENT_LIMIT = 60_000  # GitHub takes 65,536; the rest is for the marker and what a forge adds
@@ -27,10 +27,12 @@ _MOST_NAMES = 300
 _OPEN_ROWS = 20  # more passing models than this are folded
 _MOST_ROWS = 60  # of one table
 _MOST_ITEMS = 40  # of one list
+_MOST_STEPS = 14  # of a rollout
 
 
 def comment(evidences: Sequence[Evidence], *, links: Links = NOWHERE, limit: int = COMMENT_LIMIT) -> str:
     """The comment's body, without the marker that a forge adds. Longer than `limit`, details of the best go first."""
+    evidences = [sentences.prepared(evidence) for evidence in evidences]
     models = layout.models(evidences)
     if not models:
         return f"> [!CAUTION]\n> **error.** {sentences.overall([])}\n"
@@ -109,7 +111,7 @@ def _parts(model: Model, links: Links) -> list[str]:
         parts += _folded(evidence)
     for other in model.others:
         if other.verdict is Verdict.PASS:
-            parts += _made(other)
+            parts += [*_folded_timeline(other), *_made(other)]
     return parts
 
 
@@ -134,7 +136,7 @@ def _consequences(model: Model) -> list[str]:
 
 def _open(evidence: Evidence, links: Links) -> list[str]:
     rules = layout.rules(evidence)
-    parts = [*_rule_changes(evidence), *_table(evidence, rules)]
+    parts = [*_rule_changes(evidence), *_timeline(evidence), *_table(evidence, rules)]
     if drawing := interval.text(rules) or chart.text(rules):
         parts.append(escape.fence(drawing))
     parts += [*_findings(evidence, links), *_examples(evidence, links)]
@@ -151,16 +153,18 @@ def _folded(evidence: Evidence) -> list[str]:
     parts = _in_words(evidence)
     if groups := layout.quiet_groups(evidence):
         parts.append(_details(layout.held(len(groups)), _join(_table(evidence, groups)).rstrip()))
-    if passed := layout.passing(evidence):
+    for title, passed in arms.by_group(layout.passing(evidence)):
         items = _items(passed, lambda c: f"{SYMBOL[Verdict.PASS]} {escape.prose(c.title)}{_dash(c.reason)}")
-        of = "" if evidence.kind == "compare" else f" of {escape.text(evidence.kind)}"
-        parts.append(_details(f"{numbers.count(len(passed), 'other check')}{of} passed", items))
+        of = "" if evidence.kind == "compare" or title else f" of {escape.text(evidence.kind)}"
+        head = f"{title}: " if title else ""
+        parts.append(_details(f"{head}{numbers.count(len(passed), 'other check')}{of} passed", items))
     return [*parts, *_made(evidence), *_since(evidence)]
 
 
 def _in_words(evidence: Evidence) -> list[str]:
     """A sentence for each rule with an interval, and how many rows changed sides: never which ones."""
-    said = [sentences.of_check(c) for c in layout.rules(evidence) if c.interval is not None]
+    rules = [c for c in layout.rules(evidence) if c.interval is not None]
+    said = [sentences.of_check(c) for c in rules if c.group != "rollout" or (c.reason and c.verdict is Verdict.PASS)]
     said += [sentences.of_moved(m) for m in evidence.moved]
     if not said:
         return []
@@ -261,16 +265,16 @@ def _table(evidence: Evidence, rules: Sequence[Check]) -> list[str]:
     has_champion = any(r.champion for r in rows)
     has_rows = any(r.rows for r in rows)
     sha = escape.code(numbers.commit(evidence.champion.commit)) if evidence.champion else ""
-    measured, found = layout.table_words(evidence)
+    measured, found, against, counted = layout.table_words(evidence, rules)
     header = ["", measured]
     if has_champion:
-        header.append(f"Champion {sha}".strip())
+        header.append(f"{against} {sha}".strip())
     header.append(found)
     if any(r.difference or r.interval for r in rows):
         header.append(f"Difference{layout.interval_word(evidence, rows)}")
     header.append("Allowed")
     if has_rows:
-        header.append("Rows")
+        header.append(counted)
     lines = [
         _cells(header),
         _cells(["---", "---", *["---:"] * (len(header) - 3 - has_rows), "---"] + ["---:"] * has_rows),
@@ -292,6 +296,43 @@ def _table(evidence: Evidence, rules: Sequence[Check]) -> list[str]:
     return parts
 
 
+def _timeline(evidence: Evidence) -> list[str]:
+    """The steps of a rollout, the last first, and its weight over time."""
+    found = timeline.course(evidence)
+    if found is None:
+        return []
+    parts = []
+    if any(found.weights) and (line := steps.spark(found)):
+        parts.append(escape.fence(f"weight  {line}  {found.way}"))
+    counted = any(step.canary or step.stable for step in found.steps)
+    header = ["", "Step", "From (UTC)", *(["Canary, requests", "Stable, requests"] if counted else []), "What happened"]
+    lines = [_cells(header), _cells(["---", "---", "---", *["---:"] * (2 * counted), "---"])]
+    headline = sentences.headline(evidence)
+    for step in found.last_first[:_MOST_STEPS]:
+        took = f", {step.took}" if step.kind == "weight" and step.took else ""
+        symbol = SYMBOL[Verdict(step.tone)] if step.tone else ""
+        cells = [symbol, f"**{escape.text(step.name)}**", f"{escape.text(step.clock, limit=40)}{took}"]
+        if counted:
+            cells += [escape.text(steps.arm("", step.canary).strip()), escape.text(steps.arm("", step.stable).strip())]
+        lines.append(_cells([*cells, escape.prose(steps.told(step, headline), limit=400)]))
+    parts.append("\n".join(lines))
+    if len(found.steps) > _MOST_STEPS:
+        parts.append(f"{numbers.count(len(found.steps) - _MOST_STEPS, 'earlier step')} in the report.")
+    if found.incomplete:
+        parts.append(
+            "<sub>Looks at which nothing happened are thinned out: requests are those of the looks kept.</sub>"
+        )
+    return parts
+
+
+def _folded_timeline(evidence: Evidence) -> list[str]:
+    parts = _timeline(evidence)
+    if not parts:
+        return []
+    title = f"{SYMBOL[evidence.verdict]} {escape.text(evidence.kind)}: {escape.prose(evidence.title, html=True)}"
+    return [_details(title, _join(parts).rstrip())]
+
+
 def _metric(check: Check) -> str:
     hint = " (lower is better)" if check.greater_is_better is False else ""
     return escape.text(check.title) + hint
@@ -304,13 +345,18 @@ def _cells(cells: Iterable[str]) -> str:
 def _findings(evidence: Evidence, links: Links) -> list[str]:
     found = layout.findings(evidence, sentences.headline(evidence))
     parts = []
-    items: list[str] = []
-    for check in found[:_MOST_ITEMS]:
-        said = f"**{escape.prose(check.title)}**{_dash(check.reason)}" if check.title else escape.prose(check.reason)
-        items.append(f"- {SYMBOL[check.verdict]} {said}{_place(check, evidence, links)}")
-        if check.fix:
-            items.append(_indented(escape.fence(check.fix)))
-    if items:
+    groups = arms.by_group(found[:_MOST_ITEMS])
+    for title, checks in groups:
+        if len(groups) > 1:
+            parts.append(f"**{title or 'Other checks'}:**")
+        items: list[str] = []
+        for check in checks:
+            said = (
+                f"**{escape.prose(check.title)}**{_dash(check.reason)}" if check.title else escape.prose(check.reason)
+            )
+            items.append(f"- {SYMBOL[check.verdict]} {said}{_place(check, evidence, links)}")
+            if check.fix:
+                items.append(_indented(escape.fence(check.fix)))
         parts.append("\n".join(items))
     if len(found) > _MOST_ITEMS:
         parts.append(f"{numbers.count(len(found) - _MOST_ITEMS, 'more finding')} in the report.")

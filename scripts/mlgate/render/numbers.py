@@ -89,6 +89,12 @@ def percent(fraction: float) -> str:
     return f"{_fixed(value, 0 if abs(value) >= 10 or value == 0 else 1)}{THIN}%"
 
 
+def points(value: float) -> str:
+    """What is in percent already: `5 %`, `33.3 %`."""
+    shown = _fixed(value, 1)
+    return f"{shown.removesuffix('.0')}{THIN}%"
+
+
 def count(n: int, one: str, many: str = "") -> str:
     """`1 row`, `6,057 rows`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from mlgate.model import Check, Evidence, Verdict
-from mlgate.render import escape, layout
+from mlgate.render import arms, escape, layout, timeline
 
 Labels = tuple[tuple[str, str], ...]
 Sample = tuple[Labels, float]
@@ -21,6 +21,10 @@ _FAMILIES = {
     "mlgate_checks": ("gauge", "Checks of a step by their verdict."),
     "mlgate_controls_passed": ("gauge", "Made-up results that the rules judged rightly."),
     "mlgate_controls": ("gauge", "Made-up results that the rules were fed."),
+    "mlgate_rollout_weight_percent": ("gauge", "Share of an environment's traffic that the model has at the end."),
+    "mlgate_rollout_seconds_to_zero": ("gauge", "From the decision until what was taken away had no traffic."),
+    "mlgate_rollout_requests": ("gauge", "Requests of a rollout's looks by arm."),
+    "mlgate_rollout_errors": ("gauge", "Errors among them."),
     "mlgate_verdict": ("stateset", "The verdict of a step on a model."),
 }
 
@@ -52,18 +56,35 @@ def _samples(evidence: Evidence) -> Iterator[tuple[str, Labels, float]]:
     for verdict in Verdict:
         yield "mlgate_checks", (*base, ("verdict", verdict.value)), counts[verdict]
         yield "mlgate_verdict", (*base, ("mlgate_verdict", verdict.value)), evidence.verdict is verdict
+    yield from _rollout(evidence, base)
     if evidence.controls is not None:
         yield "mlgate_controls_passed", base, evidence.controls.passed
         yield "mlgate_controls", base, evidence.controls.total
 
 
+def _rollout(evidence: Evidence, base: Labels) -> Iterator[tuple[str, Labels, float]]:
+    if evidence.kind not in arms.KINDS:
+        return
+    environment = evidence.facts.get("environment")
+    place = (*base, ("environment", environment if isinstance(environment, str) else ""))
+    for fact, family in (("weight", "weight_percent"), ("seconds_to_zero", "seconds_to_zero")):
+        if isinstance(value := evidence.facts.get(fact), float):
+            yield f"mlgate_rollout_{family}", place, value
+    found = timeline.course(evidence)
+    for arm in timeline.ARMS:
+        if found is not None and (seen := found.total(arm)) is not None:
+            yield "mlgate_rollout_requests", (*place, ("arm", arm)), seen.requests
+            yield "mlgate_rollout_errors", (*place, ("arm", arm)), seen.errors
+
+
 def _metric(model: Labels, check: Check) -> Iterator[tuple[str, Labels, float]]:
     metric = (*model, ("metric", check.title))
     rule = (*metric, ("rule", check.id))
+    rolled = check.group == "rollout"
     if isinstance(check.observed, float):
-        yield "mlgate_metric", (*metric, ("role", "challenger")), check.observed
+        yield "mlgate_metric", (*metric, ("role", "canary" if rolled else "challenger")), check.observed
     if isinstance(check.champion, float):
-        role = "anchor" if "anchor" in check.id.rpartition(".")[2] else "champion"
+        role = "stable" if rolled else "anchor" if "anchor" in check.id.rpartition(".")[2] else "champion"
         yield "mlgate_metric", (*metric, ("role", role)), check.champion
     if check.limit is not None:
         yield "mlgate_metric_limit", rule, check.limit

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mlgate.model import Check, Evidence, Moved, Verdict
-from mlgate.render import interval, layout, numbers
+from mlgate.render import arms, interval, layout, numbers
 
 _NAMED = 3  # how many names a sentence carries before it counts the rest
 
@@ -14,6 +14,13 @@ _NAMED = 3  # how many names a sentence carries before it counts the rest
 def headline(evidence: Evidence) -> str:
     """The one sentence about this evidence: its own, or one made from its checks."""
     return sentence(evidence.title) or why(evidence)
+
+
+def prepared(evidence: Evidence) -> Evidence:
+    """As people are shown it: see `arms.prepared`. Its verdict and its headline are those of the evidence."""
+    said = headline(evidence)
+    shown = arms.prepared(evidence, said)
+    return shown if shown is evidence or evidence.title else shown.model_copy(update={"title": said})
 
 
 def of_model(model: layout.Model) -> str:
@@ -77,6 +84,8 @@ def needed(check: Check) -> str:
     """`log_loss` needs to come back to 0.5926 or less; "" for a check without a limit or a number."""
     if check.limit is None or check.greater_is_better is None or not isinstance(check.observed, float):
         return ""
+    if check.group == "rollout":
+        return ""  # nobody mends a rollout that is over: its row and its reason say all there is
     up = check.greater_is_better
     meets = check.observed >= check.limit if up else check.observed <= check.limit
     if meets:
@@ -93,7 +102,7 @@ def of_check(check: Check) -> str:
 
     `auc` is 0.004 better than the champion; the interval reaches down to −0.003, and −0.010 is allowed.
     """
-    if not isinstance(check.observed, float) or check.greater_is_better is None:
+    if check.group == "rollout" or not isinstance(check.observed, float) or check.greater_is_better is None:
         return sentence(check.reason) or _crossed(check)
     if check.interval == (0.0, 0.0) and not check.change:
         return f"`{check.title}` is the champion's: {check.method or 'nothing differs'}."

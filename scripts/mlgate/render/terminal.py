@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlgate.model import Change, Check, Evidence, Verdict
-from mlgate.render import cells, details, escape, interval, layout, numbers, sentences
+from mlgate.render import arms, cells, details, escape, interval, layout, numbers, sentences, steps, timeline
 
 _COLOR = {
     Verdict.PASS: "32",
@@ -19,6 +19,8 @@ _NAME = 48  # columns a name may take before it is cut
 _MANY = 60  # lines of one model before the rest is counted
 _CHANGES = 6
 _NARROWEST = 40
+_STEPS = 12  # of a rollout
+_CLOCK = 14
 _VALUES = 1  # the column of "champion -> this change": ends stand below each other
 
 
@@ -34,6 +36,7 @@ def show(evidences: Sequence[Evidence], *, color: bool, width: int, report: str 
     """
     paint = _Paint(color)
     columns = max(_NARROWEST, width)
+    evidences = [sentences.prepared(evidence) for evidence in evidences]
     ordered = sorted(evidences, key=lambda e: (e.verdict.rank, not e.unchanged, e.model, e.kind))
     if len(ordered) == 1:
         return "\n".join([*_block(ordered[0], ordered, columns, paint), _last(ordered, report, paint)]) + "\n"
@@ -68,7 +71,9 @@ def _block(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _
     table += [line for check in rules[:_MANY] for line in _broken(check, columns)]
     table += _drawn(rules, columns)
     lines = [*_header(evidence, among, columns, paint), *(words + table if worse else table + words)]
-    told = any(layout.says_the_same(c.reason, headline) for c in [*found, *filter(_in_a_row, rules[:_MANY])])
+    told = evidence.kind in arms.KINDS or any(
+        layout.says_the_same(c.reason, headline) for c in [*found, *filter(_in_a_row, rules[:_MANY])]
+    )
     if not told and (not rules or evidence.verdict is not Verdict.PASS or evidence.title):
         lines += width_lines(_ascii(headline), columns)
     if needs := sentences.to_pass(evidence):
@@ -111,6 +116,8 @@ def _passed(evidences: Sequence[Evidence], among: Sequence[Evidence], columns: i
 
 
 def _header(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _Paint) -> list[str]:
+    if evidence.kind in arms.KINDS:
+        return _outcome(evidence, among, columns, paint)
     parts = []
     if evidence.source.commit:
         dirty = " with uncommitted changes" if evidence.source.dirty else ""
@@ -129,12 +136,39 @@ def _header(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: 
     return [paint.bold(name), *(f"  {cells.cut(_ascii(p), columns - 2)}" for p in parts)]
 
 
+def _outcome(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _Paint) -> list[str]:
+    """How a rollout ended, and its steps as they came."""
+    name, said = _ascii(layout.label(evidence, among)), _ascii(sentences.headline(evidence))
+    first, *more = cells.wrap(said if said.startswith(f"{name} ") else f"{name}: {said}", columns)
+    lines = [paint.bold(first), *map(paint.bold, more)]
+    found = timeline.course(evidence)
+    if parts := "   ".join(map(_ascii, steps.summary(evidence, found))):
+        lines += [
+            f"  {line}" for line in ([parts] if cells.of(parts) <= columns - 2 else cells.wrap(parts, columns - 2))
+        ]
+    shown = list(found.steps) if found is not None else []
+    left = len(shown) - _STEPS
+    widest = max((cells.of(_ascii(step.name)) for step in shown), default=0)
+    clocks = max((cells.of(cells.cut(_ascii(step.clock), _CLOCK)) for step in shown), default=0)
+    for at, step in enumerate(shown):
+        if left > 0 and 1 <= at <= left:
+            lines += [f"  and {numbers.count(left, 'step')} more"] if at == 1 else []
+            continue
+        clock = cells.cut(_ascii(step.clock), _CLOCK)
+        seen = ", ".join(filter(None, (steps.arm("canary", step.canary), steps.arm("stable", step.stable))))
+        text = " ".join(filter(None, (f"{seen}." if seen else "", steps.told(step, sentences.headline(evidence)))))
+        lines += _hanging(
+            f"  {cells.pad(clock, clocks)}  {cells.pad(_ascii(step.name), widest)}  ", _ascii(text), columns
+        )
+    return lines
+
+
 def _line(check: Check) -> _Line:
     row = layout.row(check)
     champion, observed = _ascii(row.champion), _ascii(row.observed)
     values = " -> ".join(p for p in (cells.cut(champion, _NAME), cells.cut(observed, _NAME)) if p)
     allowed = _ascii(row.allowed)
-    if allowed.split(" ")[0] in ("up", "down", "at"):
+    if allowed.split(" ")[0] in ("up", "down", "at") and check.group != "rollout":
         allowed = f"allowed {allowed}"
     rows = f"{row.rows} rows" if row.rows else ""
     texts = (cells.cut(_ascii(check.title), _NAME), values, _ascii(row.difference), _ascii(row.interval), allowed, rows)
