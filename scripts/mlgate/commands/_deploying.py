@@ -5,8 +5,9 @@ from __future__ import annotations
 from mlgate.commands._binding import unique
 from mlgate.commands._deploy_said import VERB
 from mlgate.commands._deployment import OUTPUTS, Asked, Deployed, Deployment
-from mlgate.commands._run import Run, Unloadable, failed, file_name, off, unloadable
+from mlgate.commands._run import STATE, Run, Unloadable, dotenv, failed, file_name, off, unloadable, write_text
 from mlgate.errors import MlgateError
+from mlgate.forges.words import web_address
 
 
 def every(run: Run, asked: Asked) -> int:
@@ -17,6 +18,8 @@ def every(run: Run, asked: Asked) -> int:
     except MlgateError as error:
         found = [Deployed(failed(VERB, file_name(run.patterns[0] if run.patterns else ""), error))]
     one = found[0].outputs if len(found) == 1 else {}
+    # GitLab's page of the environment takes its address from here; later jobs get the variable, which no option has.
+    write_text(run.cwd / STATE / "deploy.env", dotenv({"deployed-url": web_address(one.get("url", ""))}))
     return run.finish(VERB, [each.evidence for each in found], {name: one.get(name, "") for name in OUTPUTS})
 
 
