@@ -57,6 +57,14 @@ def _pull(base: str, head: str, branch: str) -> dict[str, Any]:
     return {"action": "synchronize", "number": 7, "pull_request": pull}
 
 
+def outputs(file: Path) -> dict[str, str]:
+    """As the runner reads them: every octet of the file belongs to one of them."""
+    text = file.read_text()
+    found = {m["key"]: m["value"] for m in _OUTPUT.finditer(text)}
+    assert _OUTPUT.sub("", text) == ""
+    return found
+
+
 class Job:
     """A pull request of acme/visits, number 7: `branch` into main, its merge commit checked out in `repo`."""
 
@@ -70,11 +78,7 @@ class Job:
 
     @property
     def outputs(self) -> dict[str, str]:
-        """As the runner reads them: every octet of the file belongs to one of them."""
-        text = self.outputs_file.read_text()
-        found = {m["key"]: m["value"] for m in _OUTPUT.finditer(text)}
-        assert _OUTPUT.sub("", text) == ""
-        return found
+        return outputs(self.outputs_file)
 
     @property
     def summary(self) -> str:

@@ -30,8 +30,10 @@ from mlgate.config.deploying import Environment
 from mlgate.errors import MlgateError
 from mlgate.forges.deploying import Deployment as Shown
 from mlgate.forges.deploying import Planned, Progress
+from mlgate.ledger import query
 from mlgate.ledger.chain import Record
 from mlgate.ledger.kinds import Deployment as Entry
+from mlgate.ledger.kinds import Rollback
 from mlgate.model import Evidence, Verdict
 from mlgate.rollout import stopping, strategies, targets
 from mlgate.rollout.machine import Machine
@@ -127,17 +129,34 @@ class Deployment:
                 self._abort(target, kept)
             elif self.asked.way == "recover":
                 self._recover(target, kept)
-            elif self.asked.way == "once" and (kept is None or kept.phase in ENDS):
+            elif self._idle(kept):
                 self.state = kept
                 self.said.say("idle", Verdict.PASS, f"No rollout is under way in {self.name}: nothing goes on.")
             else:
                 self._roll(target, kept)
             self.url = target.url or self.settings.url or ""
 
+    def _idle(self, kept: State | None) -> bool:
+        """A schedule only goes on: it would begin again and again with what was turned back."""
+        by_itself = self.run.forge.event.kind == "schedule"
+        return self._goes_on and by_itself and (kept is None or kept.phase in ENDS)
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.asked.way == "once"
+
     def _roll(self, target: Target, kept: State | None) -> None:
         """A new rollout, or the one that is under way: `--once` always goes on with that."""
-        before = kept if kept is not None and (self.asked.way == "once" or self._same(kept)) else None
+        under_way = kept is not None and kept.phase not in ENDS
+        before = kept if kept is not None and ((self._goes_on and under_way) or self._same(kept)) else None
         self.chosen = chosen = self._kept(before) if before is not None else self._find()
+        if before is None and (why := self._turned_back(chosen, kept)):
+            self.said.say("again", Verdict.INCONCLUSIVE, why)
+            return
+        if self.asked.way == "drill" and before is None and self._alone(chosen):
+            self.said.once(f"the way back in {self.name}: it has no other model, so there is nothing to come back to")
+            self.said.say("idle", Verdict.PASS, f"There is no other model in {self.name}, and so no way back to prove.")
+            return
         self._ask(chosen, going_on=before is not None)
         if self.said.stopped():
             return
@@ -149,8 +168,7 @@ class Deployment:
             asked = _checking.asked(self.run, self.config, self.name, chosen.release, scratch=folder, **handed)  # type: ignore[arg-type]
             if self._local:
                 prepare_local(self.run, self.config, target, chosen, folder=folder, **handed)  # type: ignore[arg-type]
-            stay = self.asked.once or self.asked.way == "once"
-            rig = self._rig("stay" if stay else "turn back")
+            rig = self._rig("stay" if self.asked.once else "turn back")
             machine = rig.machine(target, approved_by, stopping=told, asked=asked)
             try:
                 self._run(machine, chosen, before)
@@ -163,7 +181,6 @@ class Deployment:
         self._ended(machine, chosen)
 
     def _run(self, machine: Machine, chosen: Chosen, before: State | None) -> None:
-        once = self.asked.once or self.asked.way == "once"
         self.state = state = self._begun(machine, chosen, before)
         shown = self.run.forge.deployment(Planned(
             environment=self.name, commit=chosen.release.commit, tier=self.settings.tier, rollout=state.rollout,
@@ -171,7 +188,7 @@ class Deployment:
         ))  # fmt: skip
         self._show(shown, "running")
         try:
-            self.state = machine.once(state) if once else machine.loop(state)
+            self.state = machine.once(state) if self.asked.once else machine.loop(state)
         except MlgateError:
             self._show(shown, "failure")
             self.state = machine.look() or self.state
@@ -180,7 +197,7 @@ class Deployment:
             self._show(shown, "success" if self.state.outcome in ("complete", "judged") else "failure")
 
     def _begun(self, machine: Machine, chosen: Chosen, before: State | None) -> State:
-        if self.asked.way == "once" and before is not None:
+        if self._goes_on and before is not None:
             state = machine.resume()
             if state is None:
                 raise MlgateError(f"the rollout in {self.name} has ended meanwhile.", fix="Look at it with --plan.")
@@ -292,12 +309,34 @@ class Deployment:
             return False
         return self._find().release.digest == kept.candidate.digest
 
+    def _turned_back(self, chosen: Chosen, kept: State | None) -> str:
+        """Why it is not tried again by itself: a merge of something else would bring a bad model back."""
+        if self.asked.image or self.asked.version or self.asked.way == "drill":
+            return ""  # somebody has named it
+        what = f"This {self.config.model}{f' ({chosen.version})' if chosen.version else ''}"
+        named = f"--version {chosen.version}" if chosen.version else f"--image {chosen.release.image}"
+        again = f"It is not tried again by itself: name it ({named}), or deploy another model."
+        if kept is not None and kept.verdict is Verdict.FAIL and kept.candidate.digest == chosen.release.digest:
+            return f"{what} was turned back in {self.name}: {kept.reason.rstrip('.')}. {again}"
+        for found in reversed(query.history(chosen.records, model=self.config.model, environment=self.name)):
+            entry = found.entry
+            if isinstance(entry, Rollback) and query.same_model(entry.instead_of, dict(chosen.subject)):
+                return f"{what} was rolled back in {self.name} on {entry.at[:10]}: {entry.reason.rstrip('.')}. {again}"
+            if isinstance(entry, Entry | Rollback) and query.same_model(entry.subject, dict(chosen.subject)):
+                return ""
+        return ""
+
     def _stable(self, chosen: Chosen) -> Release | None:
         """What the ledger says is there."""
         now = _release.there(self.config, chosen.records, self.name)
         if now is None or self.settings.strategy == "batch":
             return None
         return self._entry(chosen.records, now).release
+
+    def _alone(self, chosen: Chosen) -> bool:
+        """Whether there is no other model that a drill could come back to."""
+        stable = self._stable(chosen)
+        return stable is None or stable.digest == chosen.release.digest
 
     def _requests(self, kept: State | None) -> Sequence[int] | None:
         """What each step needs, where mlgate.yaml does not say it. Raises MlgateError for a plan that cannot decide."""
