@@ -155,6 +155,7 @@ def test_jobs_that_are_killed_while_they_turn_back_are_followed_by_one_that_does
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_killed_at_each_point_of_the_way(job: Job) -> None:
     """Every point, before and after, one after the other; each time another model takes over."""
     models = [job.canary, job.stable]
