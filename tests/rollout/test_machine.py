@@ -12,7 +12,7 @@ from mlgate.model import Verdict
 from mlgate.rollout import strategies
 from mlgate.rollout.given import LedgerError
 from mlgate.rollout.state import LOOKS, State
-from mlgate.rollout.targets import FencedError, TargetError
+from mlgate.rollout.targets import FencedError, NotYetError, TargetError
 from rollout.faketarget import FakeTarget, World, release, unreachable
 from rollout.processes import (
     BLUE_GREEN,
@@ -713,4 +713,25 @@ def test_the_timeline_is_bounded_and_keeps_what_happened() -> None:
     assert [look.at for look in state.looks] == sorted(look.at for look in state.looks)
     watched = [look for look in state.looks if look.canary and look.canary.requests]
     assert watched
+    for seen in state.seen:  # what was thinned out is counted in the look after it
+        mine = [look.canary.requests for look in watched if look.canary and round(look.weight) == round(seen.weight)]
+        assert sum(mine) == seen.canary.requests
     assert all(look.canary and look.canary.latency_p99_ms and 19 < look.canary.latency_p99_ms < 21 for look in watched)
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(20, "complete"), (10_000, "failed")])
+def test_a_place_that_needs_time_for_a_share_is_asked_again(seconds: float, outcome: str) -> None:
+    """Callers see no change meanwhile; what is never done in the time that a model may take is turned back."""
+    world = serving(OLD)
+    until, weigh = world.time + seconds, world.weigh
+
+    def slow(weights: dict[str, float]) -> None:
+        if weights.get(NEW.slot, 0) and world.time < until:
+            raise NotYetError("two of three pods are ready")
+        weigh(weights)
+
+    world.weigh = slow  # type: ignore[method-assign, assignment]
+    state = deploy(world, NEW)
+    assert state.outcome == outcome
+    world.weigh = weigh  # type: ignore[method-assign]
+    whole(world)

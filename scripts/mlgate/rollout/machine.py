@@ -26,7 +26,7 @@ from mlgate.rollout.lease import Lease
 from mlgate.rollout.nouns import Release
 from mlgate.rollout.recover import Action, decide
 from mlgate.rollout.state import ENDS, Plan, Purpose, State, Transition
-from mlgate.rollout.targets import FencedError, Target
+from mlgate.rollout.targets import FencedError, NotYetError, Target
 
 __all__ = ["Machine", "Transition"]
 
@@ -166,6 +166,8 @@ class Machine:
             except (FencedError, Stopped) as error:
                 if isinstance(error, FencedError):
                     raise
+            except NotYetError as error:
+                state = self._patient(error, state)
             except MlgateError as error:
                 failed += 1
                 self.hands.say(str(error))
@@ -182,6 +184,14 @@ class Machine:
             if rest <= 0:
                 return
             self.hands.sleep(min(rest, 0.5))
+
+    def _patient(self, error: NotYetError, state: State) -> State:
+        """Asks again, for as long as a model may take to be ready; then it is an error like any other."""
+        if self.hands.now() - state.changed > state.plan.ready_within:
+            return self._after(error, state, TRIES)
+        self.hands.say(str(error))
+        self.hands.sleep(1.0)
+        return self._kept(state)
 
     def _after(self, error: MlgateError, state: State, failed: int) -> State:
         """What was kept by then; after some tries, on the way back where there is one. Raises the error where not."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlgate.errors import MlgateError
-from mlgate.model import Look, Number, Verdict
+from mlgate.model import ArmSeen, Look, Number, Verdict
 from mlgate.rollout.nouns import Release, Tally
 
 SCHEMA = 1
@@ -171,13 +172,29 @@ class State(_Plain):
         return self.with_(phase=phase, changed=now, due=0.0, **changes)
 
     def noted(self, look: Look) -> State:
-        """With one more look; never more than LOOKS."""
-        looks = (*self.looks, look)
+        """With one more look; never more than LOOKS: a quiet one that goes leaves its counts to the next one."""
+        looks = [*self.looks, look]
         if len(looks) > LOOKS:
-            quiet = [at for at, one in enumerate(looks[:-1]) if not one.event]
-            gone = set(quiet[::2]) or {0}
-            looks = tuple(one for at, one in enumerate(looks) if at not in gone)
-        return self.with_(looks=looks)
+            quiet = [at for at, (one, after) in enumerate(pairwise(looks)) if not one.event and one.step == after.step]
+            for at in reversed(quiet[::2] or [0]):
+                gone = looks.pop(at)
+                if gone.step == looks[at].step and not self.plan.sticky:  # callers are counted from the step's begin
+                    looks[at] = _joined(gone, looks[at])
+        return self.with_(looks=tuple(looks))
+
+
+def _joined(one: Look, later: Look) -> Look:
+    """Two looks as one, at the time of the later one, with the quantiles of the one that has seen more."""
+    return later.model_copy(
+        update={"stable": _both(one.stable, later.stable), "canary": _both(one.canary, later.canary)}
+    )
+
+
+def _both(one: ArmSeen | None, later: ArmSeen | None) -> ArmSeen | None:
+    if one is None or later is None:
+        return one or later
+    more = one if one.requests > later.requests else later
+    return more.model_copy(update={"requests": one.requests + later.requests, "errors": one.errors + later.errors})
 
 
 Name = Literal[
