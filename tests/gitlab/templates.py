@@ -13,12 +13,22 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "gitlab-templates"
-VERBS = ("compare", "report", "doctor", "init", "validate-data", "train", "build-image", "register")
-PIPELINE, BUILD = "ml-pipeline", "model-build"
-NAMES = (*VERBS, PIPELINE, BUILD)
+VERBS = (
+    *("compare", "report", "doctor", "init", "validate-data", "train", "build-image", "register"),
+    *("deploy", "rollback"),
+)
+PIPELINE, BUILD, DEPLOY = "ml-pipeline", "model-build", "model-deploy"
+NAMES = (*VERBS, PIPELINE, BUILD, DEPLOY)
 # Where and in what a job runs: GitHub says these in a workflow, so actions have no such inputs.
 PLACE = {"stage", "image", "judge-image", "commit-image", "prepare-image", "setup", "job-prefix", "mlgate-source"}
 PLACE |= {"build-image", "register-image", "docker", "docker-image"}
+PLACE |= {
+    "starts",
+    "when",
+    "tier",
+    "client",
+    "timeout",
+}  # when, and with whose leave: events and environments on GitHub
 PLACE |= {"expire-in", "inputs-expire-in"}  # GitHub's workflow says these in days
 _BLOCK = re.compile(r"\$\[\[\s*inputs\.([a-z-]+)\s*\]\]")
 

@@ -14,17 +14,26 @@ import yaml
 import tools
 from mlgate import __version__
 
-from .templates import BUILD, NAMES, PIPELINE, PLACE, ROOT, VERBS, accepts, load, option_variables, variables
+from .templates import BUILD, DEPLOY, NAMES, PIPELINE, PLACE, ROOT, VERBS, accepts, load, option_variables, variables
 
 pytestmark = pytest.mark.gitlab
 # A token that only the forge's own variables bring, and what GitLab gives a job anyway: CI/CD variables.
 # And folders that a template, which knows where artifacts lie, chooses by itself.
 ONLY_ACTIONS = {"github-token", "env", "handed", "inputs", "proposal", "registry-password"}
 # Every template's `image` is that of its job, and `push` is to a remote of DVC.
-NAMED_ELSE = {"build-image": {"image": "repository", "push": "push-image"}}
+NAMED_ELSE = {
+    "build-image": {"image": "repository", "push": "push-image"},
+    "deploy": {"image": "digest", "version": "model-version"},  # of `register`, `version` is the next one
+}
+NOT_HERE = {"rollback": {"pull"}}  # nothing gathers anything for it
+ONLY_HERE = {"deploy": {"prepare"}}  # on GitHub a job of the workflow
+# GitLab asks for the name before mlgate.yaml is read: it is the scope of the job's variables.
+NEEDS_A_NAME = "environment"
 VERBS_OF = {
     **{verb: (verb,) for verb in VERBS},
     "register": ("register", "_signing"),
+    "deploy": ("deploy", "build-image"),
+    DEPLOY: ("deploy", "build-image"),
     PIPELINE: ("doctor", "validate-data", "train", "compare", "report"),
     BUILD: ("build-image", "register", "_signing"),
 }
@@ -40,7 +49,23 @@ NOT_IN_THE_BUILD = {
     *("version", "bump", "alias", "model-name", "image-statement", "model-path", "run-name", "push-tags"),
     "image-to",  # one registry is enough to deploy from
 }
+NOT_IN_THE_WALK = {
+    *(
+        "digest",
+        "model-version",
+        "starts",
+        "plan",
+        "recover",
+        "abort",
+        "render",
+    ),  # the commit's own model, after its merge
+    *("environment", "tier", "when", "once", "drill", "prepare-image"),  # of two environments, under names of their own
+}
+THE_WALKS_OWN = {"staging", "staging-drill", "production", "production-when", "production-once", "deploy-image"}
+DEPLOYS = [("deploy", "mlgate-deploy"), (DEPLOY, "mlgate-staging"), (DEPLOY, "mlgate-production")]
 JUDGES = [
+    *DEPLOYS,
+    ("rollback", "mlgate-rollback"),
     ("build-image", "mlgate-build"),
     ("register", "mlgate-register"),
     (BUILD, "mlgate-build"),
@@ -63,12 +88,18 @@ WITH_PROJECT_CODE = [
     ("compare", "mlgate-prepare", [_EVIDENCE.format("prepare"), "./.mlgate/inputs/"]),
     ("build-image", "mlgate-fetch", ["./.mlgate/inputs/"]),
     (BUILD, "mlgate-fetch", ["./.mlgate/inputs/"]),
+    ("deploy", "mlgate-gather", ["./.mlgate/inputs/"]),
+    (DEPLOY, "mlgate-gather", ["./.mlgate/inputs/"]),
     (
         PIPELINE,
         "mlgate-run",
         [*(_EVIDENCE.format(verb) for verb in ("doctor", "validate-data", "train", "prepare")), "./.mlgate/inputs/"],
     ),
 ]
+UNINTERRUPTED = {
+    *("mlgate-commit", "mlgate-build", "mlgate-register"),
+    *("mlgate-deploy", "mlgate-staging", "mlgate-production", "mlgate-rollback"),
+}
 STRINGS = [
     (name, key) for name in NAMES for key, spec in load(name).inputs.items() if spec.get("type", "string") == "string"
 ]
@@ -98,6 +129,10 @@ def test_jobs_are_valid_for_gitlabs_own_schema(name: str, way: str, tmp_path: Pa
     file = tmp_path / f"{name}.yml"
     file.write_text(yaml.safe_dump(getattr(load(name), way)()), "utf-8")
     command = [str(tools.script("check-jsonschema")), "--builtin-schema", "vendor.gitlab-ci"]
+    command += [
+        "--disable-formats",
+        "uri",
+    ]  # an address from a dotenv report is a variable, as GitLab's own pages show it
     done = subprocess.run(
         [*command, "--data-transform", "gitlab-ci", str(file)], capture_output=True, text=True, check=False
     )
@@ -187,6 +222,14 @@ def test_no_input_takes_more_than_it_needs(name: str, key: str) -> None:
         ("gitlab-uri", "$CI_API_V4_URL/projects/$CI_PROJECT_ID/ml/mlflow"),
         ("docker", "runner"),
         ("docker-image", "$CI_REGISTRY/mirror/docker:28-dind"),
+        ("digest", f"registry.example.com:5050/acme/visits@sha256:{'0f' * 32}"),
+        ("model-version", "v1.2.0"),
+        ("environment", "production-eu"),
+        ("staging", "pre_prod"),
+        ("to", "2026-11-20T09:00:00+01:00"),
+        ("to", "v1.2.0"),
+        ("reason", "error rate 5% since 09:00 (see the board)"),
+        ("timeout", "90 minutes"),
         ("mlgate-source", "mlgate==1.2.3rc1"),
         ("mlgate-source", "/opt/mlgate-1.2.3-py3-none-any.whl"),
         ("mlgate-source", "https://example.com/mlgate-1.2.3-py3-none-any.whl#sha256=00ff"),
@@ -227,6 +270,15 @@ def test_what_users_need_is_taken(key: str, value: str) -> None:
         ("gitlab-uri", "http://ada:secret@example.com"),
         ("docker", "tcp://docker:2375"),
         ("commit-branch", "-d"),
+        ("digest", "registry.example.com/acme/visits:latest"),
+        ("environment", ""),
+        ("environment", "a/b"),  # it stands in a pattern
+        ("production", "prod.*"),
+        ("client", "helm"),
+        ("starts", "merge_request"),
+        ("production-when", "never"),
+        ("timeout", "forever"),
+        ("to", "--reason"),
     ],
 )
 def test_what_would_be_wrong_is_refused(key: str, value: str) -> None:
@@ -260,7 +312,7 @@ def test_scripts_are_clean_for_shellcheck(name: str, tmp_path: Path) -> None:
 def test_the_variables_are_options_of_the_verbs(name: str) -> None:
     known = set().union(*(option_variables(verb) for verb in VERBS_OF[name]))
     set_here = {v for job in load(name).jobs().values() for v in job["variables"] if v.startswith("MLGATE_")}
-    assert set_here - {"MLGATE_SOURCE", "MLGATE_SETUP"} <= known
+    assert set_here - {"MLGATE_SOURCE", "MLGATE_SETUP", "MLGATE_CLIENT", "MLGATE_PROVE"} <= known
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -268,9 +320,12 @@ def test_actions_and_templates_have_the_same_options(verb: str) -> None:
     action = yaml.safe_load((ROOT / "actions" / verb / "action.yml").read_text("utf-8"))["inputs"]
     template = load(verb).inputs
     named = NAMED_ELSE.get(verb, {})
-    same = {key: named.get(key, key) for key in set(action) - ONLY_ACTIONS}
-    assert set(same.values()) == set(template) - PLACE
+    same = {key: named.get(key, key) for key in set(action) - ONLY_ACTIONS - NOT_HERE.get(verb, set())}
+    assert set(same.values()) == set(template) - PLACE - ONLY_HERE.get(verb, set())
     for key, here in same.items():
+        if key == NEEDS_A_NAME:
+            assert (template[here]["default"], action[key]["default"]) == ("production", "")
+            continue
         ours, theirs = template[here]["default"], action[key].get("default", "")
         assert (json.dumps(ours) if isinstance(ours, bool) else ours) == str(theirs), key
 
@@ -284,6 +339,10 @@ def test_the_pipeline_has_the_options_of_its_verbs() -> None:
 def test_the_build_has_the_options_of_its_verbs() -> None:
     parts = {key for verb in ("build-image", "register") for key in load(verb).inputs}
     assert set(load(BUILD).inputs) == parts - NOT_IN_THE_BUILD | {"build-image", "register-image"}
+
+
+def test_the_walk_has_the_options_of_its_verb() -> None:
+    assert set(load(DEPLOY).inputs) == set(load("deploy").inputs) - NOT_IN_THE_WALK | THE_WALKS_OWN
 
 
 def test_what_files_share_is_the_same_in_each() -> None:
@@ -329,12 +388,14 @@ def test_jobs_run_when_they_should_and_count(name: str) -> None:
     for key, job in load(name).jobs().items():
         assert not {"only", "except"} & set(job)
         assert job["timeout"]
-        assert job["interruptible"] is (key not in ("mlgate-commit", "mlgate-build", "mlgate-register"))
+        assert job["interruptible"] is (key not in UNINTERRUPTED)
         assert job["retry"]["when"] == ["runner_system_failure", "scheduler_failure"], "a verdict is never tried again"
         conditions = [rule["if"] for rule in job["rules"]]
         if name == "init":
             assert conditions == ['$CI_PIPELINE_SOURCE == "web"']
             continue
+        if name in ("deploy", "rollback", DEPLOY):
+            continue  # each of these is looked at below
         assert "allow_failure" not in json.dumps(job)
         if key == "mlgate-commit":  # never for a merge request, and only when it was asked for
             assert job["rules"][0] == {"if": '"off" == "off"', "when": "never"}
@@ -397,6 +458,97 @@ def test_only_the_job_that_registers_gets_the_token_and_the_key(name: str) -> No
     assert script.index("mlgate audit sign --where-asked") < script.index("mlgate register")
     reports = {report for job in jobs.values() for report in job["artifacts"].get("reports", {})}
     assert "dotenv" not in reports, "a later job would take its verdict for the judge's"
+
+
+def started(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """Its rules without those whose constants do not agree, and without these constants."""
+    found = []
+    for rule in job["rules"]:
+        constants = re.findall(r'"([a-z]+)" == "([a-z]+)"', rule["if"])
+        if all(one == other for one, other in constants):
+            found.append({**rule, "if": re.sub(r'^"[a-z]+" == "[a-z]+"( && )?', "", rule["if"])})
+    return found
+
+
+ON_MAIN = '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH && $CI_PIPELINE_SOURCE != "schedule"'
+STARTS = {
+    "merge": ON_MAIN,
+    "tag": "$CI_COMMIT_TAG =~ /#production(#[0-9]+)?$/",
+    "schedule": '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH && $CI_PIPELINE_SOURCE == "schedule"',
+}
+
+
+@pytest.mark.parametrize("when", ["on_success", "manual"])
+@pytest.mark.parametrize("starts", STARTS)
+def test_a_deployment_is_started_by_one_thing_and_a_button_blocks(starts: str, when: str) -> None:
+    jobs = load("deploy").jobs(starts=starts, when=when, prepare=True)
+    assert started(jobs["mlgate-deploy"]) == [{"if": STARTS[starts], "when": when, "allow_failure": False}]
+    assert started(jobs["mlgate-gather"]) == [{"if": STARTS[starts]}], "nobody has to wait for it after the button"
+    never = started(load("deploy").jobs(starts=starts)["mlgate-gather"])
+    assert never[0] == {"if": "", "when": "never"}
+
+
+@pytest.mark.parametrize(
+    ("tag", "starts"),
+    [
+        ("visits#production#3", True),
+        ("sub/visits#production", True),
+        ("visits@v1.0.0", False),
+        ("visits#staging#3", False),
+        ("visits#production!#3", False),  # takes it back
+        ("visits#pre-production#3", False),
+        ("production", False),
+    ],
+)
+def test_tags_of_the_environment_start_it(tag: str, starts: bool) -> None:
+    (rule,) = started(load("deploy").jobs(starts="tag")["mlgate-deploy"])
+    assert (re.search(rule["if"].partition("/")[2].rstrip("/"), tag) is not None) is starts
+
+
+def test_production_comes_after_staging_when_somebody_lets_it() -> None:
+    jobs = load(DEPLOY).jobs()
+    assert list(jobs) == ["mlgate-gather", "mlgate-staging", "mlgate-production"]
+    assert started(jobs["mlgate-staging"]) == [{"if": ON_MAIN}]
+    assert started(jobs["mlgate-production"]) == [{"if": ON_MAIN, "when": "manual", "allow_failure": False}]
+    assert jobs["mlgate-production"]["needs"][0] == {"job": "mlgate-staging", "artifacts": False}
+    assert jobs["mlgate-production"]["needs"][1:] == jobs["mlgate-staging"]["needs"]
+    assert variables(jobs["mlgate-staging"])["MLGATE_PROVE"] == "true"
+    assert "MLGATE_PROVE" not in jobs["mlgate-production"]["variables"]
+    by_itself = load(DEPLOY).jobs(production_when="on_success")["mlgate-production"]
+    assert started(by_itself) == [{"if": ON_MAIN, "when": "on_success", "allow_failure": False}]
+
+
+def test_a_rollback_is_a_button_that_nothing_waits_for_and_that_waits_for_nothing() -> None:
+    job = load("rollback").jobs(reason="a bad night")["mlgate-rollback"]
+    assert started(job) == [{"if": ON_MAIN, "when": "manual", "allow_failure": True}]
+    assert job["needs"] == []
+    assert job["resource_group"] != load("deploy").jobs()["mlgate-deploy"]["resource_group"]
+    assert job["environment"] == {"name": "production", "deployment_tier": "production"}
+    assert variables(job)["MLGATE_REASON"] == "a bad night"
+
+
+@pytest.mark.parametrize(("name", "key"), DEPLOYS)
+def test_a_deployment_is_of_one_environment_one_at_a_time(name: str, key: str) -> None:
+    named = {"environment": "live", "tier": "other"} if name == "deploy" else {"staging": "pre", "production": "live"}
+    job = load(name).jobs(**named)[key]
+    environment = job["environment"]
+    assert environment["name"] == job["resource_group"] == variables(job)["MLGATE_ENVIRONMENT"]
+    assert environment["name"] == ("pre" if key == "mlgate-staging" else "live")
+    tiers = {"mlgate-deploy": "other", "mlgate-staging": "staging", "mlgate-production": "production"}
+    assert environment["deployment_tier"] == tiers[key]
+    assert environment["url"] == "$MLGATE_DEPLOYED_URL"
+    assert job["artifacts"]["reports"]["dotenv"] == "./.mlgate/deploy.env", "an address, and no verdict"
+    assert "when" not in job, "the rules say it"
+    assert [need["job"] for need in job["needs"] if need["job"] != "mlgate-staging"] == [
+        *("mlgate-judge", "mlgate-compare", "mlgate-build", "mlgate-register", "mlgate-gather")
+    ]
+    assert all(need.get("optional") for need in job["needs"] if need["job"] != "mlgate-staging")
+
+
+def test_jobs_of_other_files_are_other_jobs() -> None:
+    """With one prefix, the files that make one pipeline can be beside each other."""
+    names = [job for name in (PIPELINE, BUILD, DEPLOY, "rollback") for job in load(name).jobs()]
+    assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize(("name", "job"), JUDGES)
