@@ -12,13 +12,7 @@ from mlgate.commands._run import Run
 
 @click.command("rollback")
 @_options.common
-@click.option(
-    "--environment",
-    envvar="MLGATE_ENVIRONMENT",
-    default="",
-    metavar="NAME",
-    help="The environment, as mlgate.yaml names it. Default: the only one there is.",
-)
+@_options.environment
 @click.option(
     "--to",
     envvar="MLGATE_TO",
@@ -33,24 +27,13 @@ from mlgate.commands._run import Run
     metavar="TEXT",
     help="Why, for the ledger. Needed, except with --plan.",
 )
-@click.option("--plan", envvar="MLGATE_PLAN", is_flag=True, default=False, help="Only say what would be put back, and how.")
+@click.option(
+    "--plan", envvar="MLGATE_PLAN", is_flag=True, default=False, help="Only say what would be put back, and how."
+)
 @_options.registry_user
-@click.option(
-    "--tracking-uri",
-    envvar="MLGATE_TRACKING_URI",
-    default="",
-    metavar="URI",
-    help="Where the model registry is. Default: MLFLOW_TRACKING_URI.",
-)
+@_options.tracking_uri
 @_options.push_tags
-@click.option(
-    "--inputs",
-    envvar="MLGATE_INPUTS",
-    default=".mlgate/inputs",
-    show_default=True,
-    metavar="DIR",
-    help="For a local target: the model's files by digest, as another job gathered them.",
-)
+@_options.inputs
 @_options.pull
 @_options.python
 def command(
