@@ -6,13 +6,15 @@ import { pathToFileURL } from "node:url";
 
 const load = (path) => import(pathToFileURL(join(process.argv[2], "@actions/expressions/dist", path)).href);
 const { Lexer, Parser, Evaluator } = await load("index.js");
-const { Dictionary, StringData } = await load("data/index.js");
+const { BooleanData, Dictionary, StringData } = await load("data/index.js");
 
 const given = JSON.parse(readFileSync(0, "utf-8"));
 const convert = (value) =>
   typeof value === "object"
     ? new Dictionary(...Object.entries(value).map(([key, inner]) => ({ key, value: convert(inner) })))
-    : new StringData(String(value));
+    : typeof value === "boolean"
+      ? new BooleanData(value)
+      : new StringData(String(value));
 
 const evaluate = (text, contexts) => {
   const { tokens } = new Lexer(text).lex();

@@ -215,7 +215,9 @@ def test_an_action_is_one_bash_step_and_uses_no_other(path: Path) -> None:
     [(_, step)] = steps(action)
     assert step["shell"] == "bash"
     script = "setup.sh" if path.parent.name == "setup" else f'run.sh" {path.parent.name}'
-    assert step["run"].rstrip('"') == f'"${{GITHUB_ACTION_PATH}}/../../scripts/{script}'
+    # A runner that cancels tells the shell of the step alone, so a verb that has something to turn back takes its place.
+    first = "exec " if path.parent.name in ("deploy", "rollback") else ""
+    assert step["run"].rstrip('"') == f'{first}"${{GITHUB_ACTION_PATH}}/../../scripts/{script}'
 
 
 def rows(page: Path) -> list[str]:
@@ -535,6 +537,47 @@ def test_only_one_job_of_a_build_runs_the_project() -> None:
     assert "needs.build.outputs.passed == 'true'" in register["if"]
 
 
+def test_a_deployment_waits_for_its_environment_and_a_schedule_neither_waits_nor_pushes_it_out() -> None:
+    """By GitHub's own evaluator: which environment, whether GitHub shows a deployment, and the queue."""
+    ways: list[dict[str, Any]] = [
+        {}, {"once": True}, {"plan": True}, {"abort": True}, {"recover": True}, {"drill": True},
+        {"github-environment": "production-unattended", "once": True},
+    ]  # fmt: skip
+    job = read(ROOT / ".github/workflows/model-deploy.yml")["jobs"]["deploy"]
+    shapes = (job["environment"]["name"], job["environment"]["deployment"], job["concurrency"]["group"])
+    none = dict.fromkeys(("once", "plan", "abort", "recover", "drill"), False) | {"github-environment": ""}
+    contexts = [
+        {"inputs": none | {"environment": "production"} | way, "github": {"repository": "acme/visits", "run_id": "42"}}
+        for way in ways
+    ]
+    found = evaluated(contexts, [part for shape in shapes for part in re.findall(r"\$\{\{(.*?)\}\}", shape)])
+    names, shown, queues, *_ = zip(*found, strict=True)
+    assert names == (*["production"] * 6, "production-unattended")
+    assert shown == ("true", "false", "false", "false", "true", "true", "false")
+    assert queues == ("deploy", "once", "plan-42", "abort", "deploy", "deploy", "once")
+    assert job["concurrency"]["group"].endswith("-${{ github.repository }}-${{ inputs.environment }}")
+    assert job["concurrency"]["cancel-in-progress"] is False
+
+    back = read(ROOT / ".github/workflows/model-rollback.yml")["jobs"]["rollback"]
+    assert back["environment"]["name"] == shapes[0]
+    assert back["concurrency"]["group"].startswith("mlgate-rollback-"), "it waits for no deployment"
+    once = read(ROOT / "workflows/model-rollout.yml")["jobs"]["go-on"]["with"]
+    assert once["github-environment"] != once["environment"], "else each look waits for the reviewers again"
+
+
+def test_credentials_of_an_environment_come_under_one_name() -> None:
+    """The name of a secret of GitHub's environments: letters, digits, and low lines; the caller names it so, too."""
+    for workflow in ("model-deploy", "model-rollback"):
+        text = (ROOT / f".github/workflows/{workflow}.yml").read_text("utf-8")
+        used = set(re.findall(r"env: (\$\{\{ secrets\.[^}]*deploy-env \}\})", text))
+        assert used == {"${{ secrets.MLGATE_DEPLOY_ENV || secrets.deploy-env }}"}
+    for starter in ("model-deploy", "model-promote", "model-rollback", "model-rollout"):
+        jobs = read(ROOT / f"workflows/{starter}.yml")["jobs"].values()
+        given = [job["secrets"] for job in jobs if re.search("model-(deploy|rollback).yml", job.get("uses", ""))]
+        assert given
+        assert all(one == {"MLGATE_DEPLOY_ENV": "${{ secrets.MLGATE_DEPLOY_ENV }}"} for one in given)
+
+
 def test_the_job_that_commits_runs_none_of_the_project() -> None:
     """Checkout, the proposal, our own action; of the secrets only the token that pushes, which training never sees."""
     jobs = read(ROOT / ".github/workflows/train.yml")["jobs"]
@@ -607,6 +650,16 @@ def test_the_required_job_is_green_only_for_a_gate_that_passed(result: str, pass
         assert (done.returncode == 0) is green
 
 
+def evaluated(contexts: list[dict[str, Any]], expressions: list[str]) -> list[list[Any]]:
+    """What GitHub's own evaluator makes of each expression, in each of the contexts."""
+    script = Path(__file__).with_name("evaluate.mjs")
+    given = json.dumps({"contexts": contexts, "expressions": expressions})
+    done = run([tools.node(), script, tools.node_modules()], input=given)
+    assert done.returncode == 0, done.stderr
+    found: list[list[Any]] = json.loads(done.stdout)
+    return found
+
+
 def test_outputs_of_the_gate_say_pass_only_when_all_three_do() -> None:
     """By GitHub's own evaluator, for every way in which the steps before can end."""
     ends = ("success", "failure", "cancelled", "skipped")
@@ -614,20 +667,12 @@ def test_outputs_of_the_gate_say_pass_only_when_all_three_do() -> None:
     failed = {"verdict": "fail", "passed": "false", "exit-code": "1"}
     cases = list(itertools.product(ends, ends, (passed, failed, {})))
     outputs = read(ROOT / ".github/workflows/model-gate.yml")["jobs"]["judge"]["outputs"]
-    given = {
-        "contexts": [
-            {
-                "needs": {"run": {"result": ran}},
-                "steps": {"compare": {"outcome": compared}, "report": {"outputs": said}},
-            }
-            for ran, compared, said in cases
-        ],
-        "expressions": [outputs[key].removeprefix("${{").removesuffix("}}") for key in passed],
-    }
-    script = Path(__file__).with_name("evaluate.mjs")
-    done = run([tools.node(), script, tools.node_modules()], input=json.dumps(given))
-    assert done.returncode == 0, done.stderr
-    for (ran, compared, said), found in zip(cases, json.loads(done.stdout), strict=True):
+    contexts = [
+        {"needs": {"run": {"result": ran}}, "steps": {"compare": {"outcome": compared}, "report": {"outputs": said}}}
+        for ran, compared, said in cases
+    ]
+    expressions = [outputs[key].removeprefix("${{").removesuffix("}}") for key in passed]
+    for (ran, compared, said), found in zip(cases, evaluated(contexts, expressions), strict=True):
         if said is failed:  # also of a run job that ended badly because of what it found
             expected = ["fail", "false", "1"]
         elif ran == compared == "success" and said is passed:

@@ -1,8 +1,9 @@
 """Runs a consumer's workflow with act, the way GitHub would: the starter, through our reusable workflow and actions.
 
 act cannot read `$/x` yet, so it runs a copy of this repository in which that is spelled `mlgate/mlgate/x@v1`, the form
-in which consumers name us; nothing else is changed. Third-party actions have stand-ins (standins/). Jobs run on this
-machine, each in a folder of its own, without a network: the API is a loopback server.
+in which consumers name us. Nor does it know `deployment:` of an environment, which the copy lacks, and it asks nobody for
+an approval: who gave one is what the API says. Nothing else is changed. Third-party actions have stand-ins
+(standins/). Jobs run on this machine, each in a folder of its own, without a network: the API is a loopback server.
 """
 
 from __future__ import annotations
@@ -68,11 +69,14 @@ def _main(event: dict[str, Any]) -> bool:
 def product(folder: Path) -> Path:
     """The copy that act can read."""
     home = folder / "mlgate"
+    if home.exists():  # of an earlier walk in this folder
+        return home
     for name in ("actions", "scripts", "requirements", ".github"):
         shutil.copytree(ROOT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in WORKFLOWS:
         copy = home / path.relative_to(ROOT)
-        copy.write_text(re.sub(r"uses: \$/(\S+)", r"uses: mlgate/mlgate/\1@v1", copy.read_text("utf-8")))
+        text = re.sub(r"uses: \$/(\S+)", r"uses: mlgate/mlgate/\1@v1", copy.read_text("utf-8"))
+        copy.write_text(re.sub(r"^      deployment: .*\n", "", text, flags=re.MULTILINE))
     return home
 
 
@@ -84,10 +88,11 @@ def act(
     *,
     secrets: dict[str, str] | None = None,
     more: dict[str, str] | None = None,
+    only: str = "",
     timeout: float = 300,
 ) -> Walk:
     """`repo` is the consumer's clone with the event's commit checked out; jobs clone origin.git beside it. `more` are
-    variables of the runner."""
+    variables of the runner; `only` names one of several workflows."""
     folder = repo.parent
     (folder / "event.json").write_text(json.dumps(payload))
     # Where the forge is pushed to is the repository beside the clone, too.
@@ -110,6 +115,7 @@ def act(
     env |= more or {}
     command = [
         *(tools.act(), event, "--eventpath", folder / "event.json", "--json"),
+        *(("--workflows", repo / ".github/workflows" / only) if only else ()),
         *(
             "--platform",
             "ubuntu-latest=-self-hosted",
