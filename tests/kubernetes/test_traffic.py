@@ -14,7 +14,7 @@ import pytest
 
 from kubernetes.space import MODEL, Space
 from mlgate.rollout.nouns import Release
-from mlgate.rollout.targets import FencedError, Target, TargetError
+from mlgate.rollout.targets import FencedError, NotYetError, Target, TargetError
 from mlgate.rollout.targets.kube import names, traffic
 from rollout.conformance import begin, settled, weights
 
@@ -117,7 +117,7 @@ def test_traffic_stays_where_it_is_until_enough_pods_are_ready(space: Space, mon
     target.weigh({stable.slot: 100})
     up(target, canary, replicas=1)
     space.cluster.kubelet.behaviours[canary.digest].fault = "never"  # of the pods that are still to come
-    with pytest.raises(TargetError, match=r"pods of .* are ready and the share takes 3: the traffic stays as it was"):
+    with pytest.raises(NotYetError, match=r"pods of .* are ready and the share takes 3: the traffic stays as it was"):
         target.weigh({canary.slot: 100})
     assert weights(target)[stable.slot] == 100
 
