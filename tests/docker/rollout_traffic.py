@@ -7,10 +7,12 @@ import json
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -95,14 +97,13 @@ class Wrk:
     """`with Wrk(url) as load: ...; load.end()`."""
 
     def __init__(self, url: str, *, connections: int = 16) -> None:
-        command = [needs("wrk"), "-t1", f"-c{connections}", "-d3600s", "--timeout", "20s", "-s", "/dev/stdin", f"{url}/predict"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        script = 'wrk.method = "POST"; wrk.body = "{}"\n'
-        script += 'wrk.headers["Content-Type"] = "application/json"\n'
-        assert self._process.stdin is not None
-        self._process.stdin.write(script)
-        self._process.stdin.close()
-        self._process.stdin = None
+        with tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False) as file:  # which it reads in every thread
+            file.write('wrk.method = "POST"; wrk.body = "{}"\nwrk.headers["Content-Type"] = "application/json"\n')
+        self._script = Path(file.name)
+        self._process = subprocess.Popen(
+            [needs("wrk"), "-t1", f"-c{connections}", "-d3600s", "--timeout", "20s", "-s", file.name, f"{url}/predict"],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
 
     def __enter__(self) -> Wrk:
         return self
@@ -110,6 +111,7 @@ class Wrk:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
+        self._script.unlink()
 
     def end(self) -> Pressed:
         """Asks no more, and says what became of it."""

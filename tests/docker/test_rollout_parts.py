@@ -210,6 +210,10 @@ def test_what_is_no_request_is_none(text: str) -> None:
     assert seen.entry(text) is None
 
 
+def test_who_only_looks_is_not_counted() -> None:
+    assert tally(line(1000.0, w="1", c="503"), line(1001.0, w="-"), line(1002.0)).requests == 2
+
+
 def test_callers_are_counted_once() -> None:
     lines = [line(1000.0 + n, u=str(n % 3), c="500" if n == 4 else "200") for n in range(9)]
     found = tally(*lines, line(1010.0), line(1011.0), sticky=True)

@@ -41,20 +41,17 @@ def _pushed(engine: Engine, reference: Reference, text: str, files: dict[str, by
     return told.read_text("utf-8")
 
 
-@pytest.fixture(scope="session")
-def proxy_image(engine: Engine, registry: Registry, base_image: str, shared: Path) -> str:
+def proxy(engine: Engine, registry: Registry, base: str, shared: Path) -> str:
     """An image of HAProxy 2.6 or later, pinned by digest, that the registry has."""
-    reference = Reference.parse(registry.name("haproxy:tests"))
-    text = f"FROM {base_image}\n{_APT}\nUSER 65534\n"
-    return _pushed(engine, reference, text, {}, shared)
+    text = f"FROM {base}\n{_APT}\nUSER 65534\n"
+    return _pushed(engine, Reference.parse(registry.name("haproxy:tests")), text, {}, shared)
 
 
-@pytest.fixture(scope="session")
-def standins(engine: Engine, registry: Registry, base_image: str, shared: Path) -> Standins:
-    """Images of stand-ins, each pushed once, by digest."""
+def standing_in(engine: Engine, registry: Registry, base: str, shared: Path) -> Standins:
+    """Makes images of stand-ins, each pushed once, by digest."""
     parent = Reference.parse(registry.name("standin:parent"))
     text = (
-        f"FROM {base_image}\nCOPY standin.py /standin.py\nUSER 10001:10001\nEXPOSE 8080\n"
+        f"FROM {base}\nCOPY standin.py /standin.py\nUSER 10001:10001\nEXPOSE 8080\n"
         'ENV MLGATE_HOST=0.0.0.0 MLGATE_PORT=8080\nCMD ["python3", "/standin.py"]\n'
     )
 
@@ -65,3 +62,15 @@ def standins(engine: Engine, registry: Registry, base_image: str, shared: Path) 
         return _pushed(engine, reference, f'FROM {parent}\nENV MLGATE_STANDIN="{said}"\n', {}, shared)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def proxy_image(engine: Engine, registry: Registry, base_image: str, shared: Path) -> str:
+    """An image of HAProxy, by digest."""
+    return proxy(engine, registry, base_image, shared)
+
+
+@pytest.fixture(scope="session")
+def standins(engine: Engine, registry: Registry, base_image: str, shared: Path) -> Standins:
+    """`standins(name, errors=..., ...)` is an image by digest."""
+    return standing_in(engine, registry, base_image, shared)

@@ -50,6 +50,7 @@ class DockerTarget(Target):
         self._snapshots: list[seen.Snapshot] | None = None
         self._near: bool | None = None
         self._made = False
+        self._images: dict[str, str] = {}  # what the engine has under each digest
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
@@ -92,6 +93,9 @@ class DockerTarget(Target):
         self.keeper.make(str(inside[network.KEEPER]))
         self._made = True
 
+    def _listed(self) -> list[Server]:
+        return servers.listed(self.engine, self.names, self._images)
+
     # -- the state of the rollout, kept where the model runs ----------------------------------------------------------
 
     def read(self) -> Kept | None:
@@ -105,10 +109,10 @@ class DockerTarget(Target):
     # -- what runs ----------------------------------------------------------------------------------------------------
 
     def slots(self) -> Sequence[Slot]:
-        found = servers.listed(self.engine, self.names)
+        found = self._listed()
         weights: dict[str, float] = {}
-        if found and self.router.there():
-            lines = self.router.count().servers.values()
+        if found and (counted := self.router.counted()) is not None:
+            lines = counted.servers.values()
             whole = sum(one.weight for one in lines if not one.out) or 1
             for one in lines:
                 slot = one.name.rpartition("-")[0]
@@ -124,11 +128,13 @@ class DockerTarget(Target):
     def start(self, release: Release, *, replicas: int) -> None:
         self.keeper.check()
         asked = servers.asked(self.place, release)
+        if self._stands(asked, replicas):
+            return
         servers.pull(self.engine, self.place, release.image)
         if not self._made:
             self._keeping()
         self.router.make(proxy.address(self.engine, self.names))
-        found = servers.listed(self.engine, self.names)
+        found = self._listed()
         mine = [one for one in found if one.slot == release.slot]
         plan = self._plan()
         if not plan.weights.get(release.slot):  # nobody is answered by it: it can be made as it is wanted now
@@ -149,10 +155,16 @@ class DockerTarget(Target):
         if more := [one for one in mine if one.replica > replicas]:
             self._leave_out(more)
             self._end(more)
-        self._describe(servers.listed(self.engine, self.names))
+        self._describe(self._listed())
+
+    def _stands(self, asked: servers.Asked, replicas: int) -> bool:
+        """Whether all of it runs already, so that going back to it takes no longer than it has to."""
+        mine = [one for one in self._listed() if one.slot == asked.release.slot]
+        as_asked = all(one.state.running and one.asked == asked.digest and one.image for one in mine)
+        return len(mine) == replicas and as_asked and self.router.runs()
 
     def ready(self, slot: str) -> Readiness:
-        members = [one for one in servers.listed(self.engine, self.names) if one.slot == slot]
+        members = [one for one in self._listed() if one.slot == slot]
         if not members:
             return Readiness(False, ended=True, said=f"There is no server of {slot}.")
         for one in members:
@@ -183,7 +195,7 @@ class DockerTarget(Target):
 
     def weigh(self, weights: Mapping[str, float]) -> None:
         # As little as can be before the router is told: somebody may be waiting for the bad answers to end.
-        all_ = servers.listed(self.engine, self.names)
+        all_ = self._listed()
         running = {one.slot for one in all_ if one.state.running}
         wanted = {slot: weight for slot, weight in weights.items() if weight > 0}
         before = self._plan()
@@ -205,7 +217,7 @@ class DockerTarget(Target):
 
     def stop(self, slot: str) -> None:
         self.keeper.check()
-        all_ = servers.listed(self.engine, self.names)
+        all_ = self._listed()
         members = [one for one in all_ if one.slot == slot]
         if self._plan().weights.get(slot, 0.0) > 0:
             raise TargetError(f"{slot} still has traffic.", fix="Give its share to another one before it is stopped.")
@@ -265,7 +277,7 @@ class DockerTarget(Target):
         return tunnel.through(self.engine, self.names.keeper, one.address, one.port)
 
     def open(self, slot: str) -> AbstractContextManager[str]:
-        members = [one for one in servers.listed(self.engine, self.names) if one.slot == slot and one.state.running]
+        members = [one for one in self._listed() if one.slot == slot and one.state.running]
         if not members:
             raise TargetError(f"no server of {slot} runs.")
         return self._way_to(members[0])
@@ -315,7 +327,7 @@ class DockerTarget(Target):
 
     def _scores(self, slot: str, inside: Sequence[seen.Entry], since: float, until: float) -> Histogram | None:
         found: list[seen.Scored] = []
-        for one in servers.listed(self.engine, self.names):
+        for one in self._listed():
             if one.slot == slot:
                 if one.container not in self._scored:
                     self._scored[one.container] = Tape(self.engine, one.container, seen.scored, lambda one: one.at)
@@ -325,7 +337,7 @@ class DockerTarget(Target):
         return seen.scores(found, since, until)
 
     def requests(self, slot: str, most: int) -> Iterator[bytes]:
-        members = [one for one in servers.listed(self.engine, self.names) if one.slot == slot and one.state.running]
+        members = [one for one in self._listed() if one.slot == slot and one.state.running]
         lines: list[bytes] = []
         for one in members:
             said = self.engine.ask(

@@ -94,6 +94,7 @@ def _fixed(fixed: Fixed) -> str:
         for name, value in {
             "b": "%[var(txn.begin)]", "a": "%[var(txn.answered)]", "e": "%[date(0,us)]", "s": "%s", "c": "%ST",
             "t": "%ts", "r": "%rc", "u": "%[var(txn.unit)]" if sticky else "",
+            "w": "%[var(txn.looks)]",
         }.items()
     )  # fmt: skip
     return f"""\
@@ -126,6 +127,10 @@ defaults
 frontend router
   bind :{PORT}
   http-request set-var(txn.begin) date(0,us)
+  # Whoever only looks whether it is well says nothing of its predictions.
+  acl looks path /health /ping /metrics /version /openapi.json /docs
+  acl looks path_beg /health/ /docs/
+  http-request set-var(txn.looks) str(1) if looks METH_GET
 {unit}  http-response set-var(txn.answered) date(0,us)
   log-format '{{{log}}}'
   default_backend {BACKEND}

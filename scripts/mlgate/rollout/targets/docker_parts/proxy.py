@@ -57,6 +57,15 @@ class Router:
     def there(self) -> bool:
         return self._inspect() is not None
 
+    def runs(self) -> bool:
+        """Whether it is as mlgate.yaml says, and runs."""
+        known = self._inspect()
+        return (
+            known is not None
+            and known["State"]["Running"]
+            and known["Config"]["Labels"].get(named.ASKED) == self._asked
+        )
+
     def make(self, address: str) -> None:
         """The container, running, as mlgate.yaml says now. Raises TargetError: its port is taken, it does not run."""
         known = self._inspect()
@@ -124,6 +133,11 @@ class Router:
                     fix="Its image has to be HAProxy 2.6 or later, with a shell.",
                 )
             time.sleep(0.1)
+
+    def counted(self) -> Counted | None:
+        """What it has counted; None where there is no router. Raises TargetError where there is one that is mute."""
+        found = self._count()
+        return self.count() if found is None and self.there() else found
 
     def count(self) -> Counted:
         """What it has counted; one that does not run is started. Raises TargetError."""

@@ -35,6 +35,7 @@ class Entry(NamedTuple):
     retries: int
     sent_on: bool
     unit: str
+    looks: bool = False  # it asks how the server is, and for no prediction
 
 
 def entry(line: str) -> Entry | None:
@@ -51,7 +52,7 @@ def entry(line: str) -> Entry | None:
         unit = told["u"] if told["u"] != "-" else ""
         return Entry(
             begin, end, max(at - begin, 0.0), slot, status, told["t"], int(retries.lstrip("+")),
-            retries.startswith("+"), unit,
+            retries.startswith("+"), unit, told.get("w") == "1",
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, AttributeError):
         return None  # a request that was never understood has no times
@@ -74,7 +75,7 @@ def tallies(
     bad_units: dict[str, set[str]] = {slot: set() for slot in slots}
     for number, one in enumerate(entries):
         slot = one.slot
-        if slot not in times:
+        if slot not in times or one.looks:
             continue
         failed = (
             one.seconds >= timeout  # a caller who left before that may have been in a hurry

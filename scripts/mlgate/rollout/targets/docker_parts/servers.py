@@ -107,8 +107,11 @@ def arguments(asked: Asked, names: Names, replica: int, address: str) -> list[st
     ]  # fmt: skip
 
 
-def listed(engine: Reached, names: Names) -> list[Server]:
-    """All of an environment, also those that do not run. Raises TargetError."""
+def listed(engine: Reached, names: Names, known: dict[str, str]) -> list[Server]:
+    """All of an environment, also those that do not run. Raises TargetError.
+
+    `known`: reference by digest -> the id of the image that the engine has under it, kept for the next time.
+    """
     ids = engine.run(
         "container", "ls", "--all", "--quiet", "--no-trunc", "--filter", f"label={named.DEPLOY}={names.key}",
         "--filter", f"label={named.PART}=server",
@@ -117,17 +120,12 @@ def listed(engine: Reached, names: Names) -> list[Server]:
         return []
     said = engine.ask("container", "inspect", *ids)
     told: list[dict[str, Any]] = json.loads(said.out or "[]")  # one may have gone meanwhile
-    identities = _identities(engine, {str(one["Config"]["Labels"].get(named.IMAGE, "")) for one in told})
-    return sorted((_read(one, identities) for one in told), key=lambda one: (one.slot, one.replica))
-
-
-def _identities(engine: Reached, images: set[str]) -> dict[str, str]:
-    """Reference by digest -> the id that the engine has under it now."""
-    said = engine.ask("image", "inspect", *sorted(images))  # those that are there, also where one is not
-    found = {}
-    for inspected in json.loads(said.out or "[]"):
-        found.update({image: str(inspected["Id"]) for image in images if _holds(inspected, image)})
-    return found
+    images = {str(one["Config"]["Labels"].get(named.IMAGE, "")) for one in told}
+    if new := images - known.keys():
+        inspected = engine.ask("image", "inspect", *sorted(new))  # gives those that are there, also where one is not
+        for one in json.loads(inspected.out or "[]"):
+            known.update({image: str(one["Id"]) for image in new if _holds(one, image)})
+    return sorted((_read(one, known) for one in told), key=lambda one: (one.slot, one.replica))
 
 
 def _holds(inspected: Mapping[str, Any], image: str) -> bool:
