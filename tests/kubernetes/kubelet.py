@@ -275,7 +275,8 @@ def network() -> Iterator[str]:
     as_root = [] if shutil.which("id") and subprocess.check_output(["id", "-u"]).strip() == b"0" else ["sudo", "-n"]
     prefix = f"10.{random.randrange(200, 250)}.{random.randrange(1, 250)}"  # noqa: S311 -- two runs at once differ
     where = ["dev", "lo"]
-    subprocess.run([*as_root, "ip", "addr", "add", f"{prefix}.1/24", *where], check=True, capture_output=True)
+    ends = ["valid_lft", "7200", "preferred_lft", "7200"]  # seconds: by itself, where a test run is killed
+    subprocess.run([*as_root, "ip", "addr", "add", f"{prefix}.1/24", *where, *ends], check=True, capture_output=True)
     try:
         yield prefix
     finally:

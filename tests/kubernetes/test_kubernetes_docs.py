@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -11,8 +12,6 @@ from builder import MLGATE, ROOT
 from kubernetes.space import place, release
 from mlgate import config
 from mlgate.rollout.targets.kubernetes import manifests
-
-kubernetes_validate = pytest.importorskip("kubernetes_validate")
 
 TEXT = (ROOT / "docs/kubernetes.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)

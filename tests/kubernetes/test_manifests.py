@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 from hypothesis import given
@@ -18,8 +19,6 @@ from mlgate.rollout.nouns import slot
 from mlgate.rollout.targets.kube import names
 from mlgate.rollout.targets.kube.gitops import for_commit
 from mlgate.rollout.targets.kubernetes import manifests, written
-
-kubernetes_validate = pytest.importorskip("kubernetes_validate")
 
 FULL = {
     "replicas": 2, "url": "https://visits.example.com/v1",
@@ -127,6 +126,11 @@ def test_settings_that_no_cluster_takes_are_said(tmp_path: Path, keys: dict[str,
         manifests(place(tmp_path, **keys), release())
     assert caught.value.key == f"deploy.environments.production.{key}"
     assert caught.value.fix
+
+
+def test_what_is_rendered_is_what_would_be_committed(tmp_path: Path) -> None:
+    asked, where = release(), place(tmp_path, target={"gitops": "deploy"})
+    assert manifests(where, asked) == for_commit(where, asked)
 
 
 def test_what_is_committed_is_valid_and_keeps_its_names(tmp_path: Path) -> None:

@@ -64,6 +64,11 @@ def test_what_a_selector_means_is_read_back(
     assert selector.items() >= names.labels("m", "e").items()
 
 
+def test_what_the_steps_of_a_canary_really_are() -> None:
+    assert shares.of_steps([5, 25, 50, 75], 3) == pytest.approx([25.0, 25.0, 50.0, 75.0])
+    assert shares.of_steps([100.0], 3) == [100.0]
+
+
 def test_nothing_is_selected_where_no_service_is() -> None:
     assert shares.percent(None, {"a": 2}) == {"a": 0.0}
 

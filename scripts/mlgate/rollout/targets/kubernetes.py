@@ -20,8 +20,8 @@ import yaml
 from mlgate.image.service import last_lines
 from mlgate.rollout.nouns import Kept, Observed, Readiness, Release, Slot
 from mlgate.rollout.targets import Place, Target, TargetError
+from mlgate.rollout.targets.kube import gitops, names, pods, proxying, shares
 from mlgate.rollout.targets.kube import manifests as made
-from mlgate.rollout.targets.kube import names, pods, proxying, shares
 from mlgate.rollout.targets.kube.client import GoneError, Kubectl
 from mlgate.rollout.targets.kube.state import State
 from mlgate.rollout.targets.kube.traffic import Traffic
@@ -37,9 +37,7 @@ def make(place: Place) -> Target:
     """Raises MlgateError for settings that no cluster takes."""
     made.check(place)
     if place.settings.target.gitops:
-        from mlgate.rollout.targets.kube.gitops import GitOps  # noqa: PLC0415 -- most clusters are asked themselves
-
-        return GitOps(place)
+        return gitops.GitOps(place)
     return Kubernetes(place)
 
 
@@ -49,6 +47,8 @@ def manifests(place: Place, release: Release, weights: Mapping[str, float] | Non
     `weights`: percent by slot, of a rollout under way; without them the release has all traffic.
     """
     made.check(place)
+    if place.settings.target.gitops:
+        return gitops.for_commit(place, release)
     gateway = place.settings.target.routing == "gateway"
     weights = weights or {release.slot: 100.0}
     split = shares.split(weights, place.settings.replicas, {})

@@ -12,7 +12,7 @@ the way back is one change of the selector.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,6 +64,11 @@ def split(weights: Mapping[str, float], replicas: int, now: Mapping[str, int], *
     share = least / (most + least)
     count = min(range(1, big + 1), key=lambda pods: (abs(pods / (pods + big) - share), pods))
     return Split("all", {large: big, small: count})
+
+
+def of_steps(steps: Sequence[float], replicas: int) -> list[float]:
+    """The percent that each step of a canary really is, where nothing but the number of pods makes it."""
+    return [split({"stable": 100 - step, "canary": step}, replicas, {}).real["canary"] for step in steps]
 
 
 def selector(plan: Split, model: str, environment: str) -> dict[str, str]:
