@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from builder import MLGATE
 from deploying.deployed import Project
 from jobs import environ, outputs
+from mlgate.errors import MlgateError
 
 # Prints what the router saw since the step began: a hundred requests a second, of which `traffic.json` says how many
 # failed in each slot.
@@ -227,3 +229,24 @@ def test_a_gate_that_is_off_deploys_nothing_and_says_so(canary: Project) -> None
     canary.configure(mode="off")
     assert "mode is off" in deploy(canary)
     assert canary.slots() == {"one": 100.0}
+
+
+def test_shares_that_are_made_of_replicas_are_planned_as_they_really_are() -> None:
+    from mlgate import config as configs  # noqa: PLC0415
+    from mlgate.commands import _planning  # noqa: PLC0415
+
+    def planned(replicas: int, steps: str) -> list[float]:
+        text = (
+            f"{MLGATE}deploy:\n  trust: branch\n  environments:\n    production:\n      target: {{kind: kubernetes}}\n"
+            f"      strategy: canary\n      replicas: {replicas}\n      steps: {steps}\n"
+            "      rules: [error_rate <= 2x stable]\n      expected: {error_rate: 1%}\n"
+        )
+        made = _planning.planned(
+            configs.load(text.encode(), file="mlgate.yaml", base=lambda _: None), "production", None
+        )
+        assert made is not None
+        return [round(step.weight) for step in made.steps]
+
+    assert planned(3, "[20, 40]") == [25, 40]
+    with pytest.raises(MlgateError, match=r"mlgate.yaml:\d+: .*with 1 of them some steps are the same"):
+        planned(1, "[5, 25]")

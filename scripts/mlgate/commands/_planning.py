@@ -30,10 +30,14 @@ def planned(config: Config, name: str, kept: State | None) -> planning.Plan | No
     """What the rules need of each step; None where nothing is judged. Raises MlgateError for a plan that cannot
     decide, with what would."""
     settings = config.deploy.environments[name]
-    shares = _shares(settings)
+    at = f"deploy.environments.{name}"
+    try:
+        shares = _shares(settings)
+    except MlgateError as error:
+        key = f"{at}.{error.key}"
+        raise MlgateError(error.message, file=config.file, line=config.line(key), key=key, fix=error.fix) from None
     if not shares or not settings.rules:
         return None
-    at = f"deploy.environments.{name}"
     rate = float(settings.expected.error_rate) if settings.expected.error_rate is not None else _seen(kept)
     try:
         return planning.plan(settings.rules, shares, _pacing(settings, rate), confidence=settings.confidence)
@@ -59,7 +63,19 @@ def _pacing(settings: Environment, rate: float | None) -> planning.Pacing:
 def _shares(settings: Environment) -> list[float]:
     if settings.strategy == "rolling":
         return [100 * done / settings.replicas for done in range(1, settings.replicas)]
-    return [float(share) for share in settings.steps if share < 100] if settings.strategy == "canary" else []
+    asked = [float(share) for share in settings.steps if share < 100] if settings.strategy == "canary" else []
+    if settings.target.kind != "kubernetes" or settings.target.routing != "replicas" or not asked:
+        return asked
+    from mlgate.rollout.targets.kube import shares  # noqa: PLC0415 -- of this place alone
+
+    real = shares.of_steps(asked, settings.replicas)
+    if sorted(set(real)) != real:
+        said = ", ".join(f"{step:g} % is {share:.3g} %" for step, share in zip(asked, real, strict=True))
+        raise MlgateError(
+            f"shares are made of replicas, and with {settings.replicas} of them some steps are the same: {said}.",
+            key="steps", fix="Use `routing: gateway`, more replicas, or fewer steps.",
+        )  # fmt: skip
+    return real
 
 
 def _seen(kept: State | None) -> float | None:
@@ -109,6 +125,7 @@ def _table(made: planning.Plan | None, steps: Sequence[tuple[float, int]], setti
             continue
         step = made.steps[at]
         wait = f", {_time(step.seconds)} at the rate expected" if step.seconds is not None else ""
+        wait += f"; really {step.weight:.3g} %" if abs(step.weight - weight) > 0.5 else ""
         rows.append(f"  {weight:5g} %  {requests:>7,} requests of the new model ({step.all:,} of all{wait}); {least}")
     return [
         *rows,
