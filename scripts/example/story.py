@@ -1,7 +1,8 @@
-"""The story of example-project: six changes to one model, each judged as its pull request would be.
+"""The story of example-project: changes to one model, each judged as its pull request would be, and what was merged
+goes to production.
 
-Real data, real training, real DVC with a folder as its remote; no server. Every act says how it has to end, and the
-exit code is 1 when one does not: the story is a test as well.
+Real data, real training, real DVC with a folder as its remote, real processes that answer real requests; no Docker and
+no server elsewhere. Every act says how it has to end, and the exit code is 1 when one does not: the story is a test.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -20,6 +22,7 @@ from typing import Any
 
 import environment
 from console import Console, StoryError
+from service import Release, Service
 
 PROJECT = environment.ROOT / "example-project"
 NOT_COMMITTED = ("__pycache__", ".venv", ".mlgate", "*.parquet", "visits", "cache", "tmp", "config.local")
@@ -43,10 +46,25 @@ class Team:
             (self.repo / made_by_a_run).unlink()
         self.git("init", "--quiet", "--initial-branch=main")
         self.dvc("remote", "add", "--quiet", "--default", "storage", str(self.folder / "storage"))
-        self.commit("Describe the pipeline and the rules")
 
     def git(self, *args: str) -> None:
-        self.console.run(["git", *args], cwd=self.repo, env=self.env, quiet=args[0] in {"init", "add"})
+        self.console.run(
+            ["git", *args], cwd=self.repo, env=self.env, quiet=args[0] in {"init", "add", "config", "remote"}
+        )
+
+    def head(self) -> str:
+        words = ["git", "rev-parse", "HEAD"]
+        return subprocess.run(
+            words, cwd=self.repo, env=self.env, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    def evidence(self, verb: str) -> dict[str, Any]:
+        """What a verb has left. Raises StoryError when it left nothing."""
+        file = self.repo / EVIDENCE / f"{verb}.json"
+        if not file.exists():
+            raise StoryError(f"`mlgate {verb}` left no {file.name}")
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return found
 
     def dvc(self, *args: str) -> None:
         self.console.run(["dvc", *args], cwd=self.repo, env=self.env)
@@ -68,6 +86,11 @@ class Team:
         file.write_text(text.replace(old, new), encoding="utf-8")
         self.console.say(f"  {path}: {old} -> {new}")
 
+    def append(self, path: str, line: str) -> None:
+        with (self.repo / path).open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+        self.console.say(f"  {path}: + {line}")
+
 
 @dataclass(frozen=True)
 class Act:
@@ -82,8 +105,8 @@ class Act:
     stopped_by: frozenset[str] = frozenset()  # all checks that are worse than `warn`, by id
     rules_changed: frozenset[str] = frozenset()
     start: str = "main"
-    merged: bool = False
     verbs: tuple[str, ...] = ("compare",)  # of the pull request's jobs; the last one decides, the others pass
+    release: Release | None = None  # it is merged, and how it fares then
 
 
 def first_model(team: Team) -> None:
@@ -111,6 +134,12 @@ def months(team: Team) -> None:
     team.dvc("push")
 
 
+def too_slow(team: Team) -> None:
+    team.edit("params.yaml", "learning_rate: 0.05", "learning_rate: 0.0035")
+    team.edit("params.yaml", "max_iter: 200", "max_iter: 3000")
+    team.train()
+
+
 def loosen(team: Team) -> None:
     team.edit("mlgate.yaml", "max_relative_regression: 2%", "max_relative_regression: 20%")
 
@@ -124,11 +153,18 @@ BROKEN_DATA = frozenset(f"data.data/{half}.parquet.age.{what}" for half in HALVE
 ACTS = (
     Act(
         "first-model", "The first model. There is no champion yet, and the gate says so.",
-        first_model, "Train the first model", "warn", 0, merged=True, verbs=("validate-data", "compare"),
+        first_model, "Train the first model", "warn", 0, verbs=("validate-data", "compare"),
+        release=Release(
+            "Merged. Nothing is there yet that it could be compared with: it gets all requests.",
+            "warn", 0, "complete", first=True,
+        ),
     ),
     Act(
         "boosting", "A better challenger: gradient boosting instead of logistic regression.",
-        boosting, "Try gradient boosting", "pass", 0, merged=True, verbs=("train", "compare"),
+        boosting, "Try gradient boosting", "pass", 0, verbs=("train", "compare"),
+        release=Release(
+            "Merged. In production it gets a quarter of the requests, then half, then all.", "warn", 0, "complete"
+        ),
     ),
     Act(
         "months", "Corrupted data: a colleague stores ages in months. Stopped before anything is trained on them.",
@@ -148,11 +184,19 @@ ACTS = (
         loosen, "Allow a little more", "fail", 1, BROKEN,
         frozenset({"compare.rules.log_loss.max_relative_regression"}), start="too-fast",
     ),
+    Act(
+        "too-slow", "A model that the gate cannot fault: fifteen times as many trees, and a little better.",
+        too_slow, "Grow more trees, more carefully", "pass", 0,
+        release=Release(
+            "Merged. Beside the model that is there, it takes several times as long to answer.", "fail", 1, "aborted",
+            broken=frozenset({"latency_p50 <= 2x stable"}),
+        ),
+    ),
 )  # fmt: skip
 
 
-def play(team: Team, act: Act, number: int) -> str:
-    """One act; a line for the summary. Raises StoryError when it does not end as told."""
+def play(team: Team, service: Service, act: Act, number: int) -> list[str]:
+    """One act; lines for the summary. Raises StoryError when it does not end as told."""
     team.console.heading(f"{number}. {act.title}")
     team.git("switch", "--quiet", "--create", act.branch, act.start)
     act.change(team)
@@ -161,10 +205,25 @@ def play(team: Team, act: Act, number: int) -> str:
     page = keep_report(team, act, number)
     if wrong := differences(act, code, evidence):
         raise StoryError(f"this act did not end as told: {wrong}. Look at {page}")
-    if act.merged:
-        team.git("switch", "--quiet", "main")
-        team.git("merge", "--quiet", "--no-ff", "--message", f"Merge {act.branch}", act.branch)
-    return f"{act.branch:<12} {act.verdict:<6} exit {code}   {page}"
+    lines = [line(act.branch, act.verdict, code, page)]
+    if act.release:
+        service.merge(act.branch)
+        page = page.with_stem(f"{page.stem}-in-production")
+        code = service.release(act.release, page)
+        lines.append(line("  production", act.release.last, code, page))
+    return lines
+
+
+def put_back(service: Service, number: int) -> list[str]:
+    """The last act: nobody has to build or train anything for it."""
+    service.console.heading(f"{number}. Second thoughts: the first model is put back, and the ledger says why.")
+    page = service.team.folder / "reports" / f"{number}-put-back.html"
+    code = service.put_back("the budget office found gradient boosting hard to explain", page)
+    return [line("put-back", "", code, page)]
+
+
+def line(what: str, how: str, code: int, page: Path) -> str:
+    return f"{what:<12} {how:<8} exit {code}   {page}"
 
 
 def judge(team: Team, act: Act) -> tuple[int, dict[str, Any]]:
@@ -175,10 +234,7 @@ def judge(team: Team, act: Act) -> tuple[int, dict[str, Any]]:
         if code:
             raise StoryError(f"`mlgate {act.verbs[0]}` ended with exit code {code}, and it should pass.")
         code = team.console.show([*team.mlgate, verb], cwd=team.repo, env=team.env, shown=f"$ mlgate {verb}")
-        evidence = team.repo / EVIDENCE / f"{verb}.json"
-        if not evidence.exists():
-            raise StoryError(f"the gate ended with exit code {code} and left no {evidence.name}")
-        found = json.loads(evidence.read_text(encoding="utf-8"))
+        found = team.evidence(verb)
     return code, found
 
 
@@ -264,15 +320,20 @@ def main() -> int:
         team = Team(folder, console, prepare(console, folder), mlgate)
         console.run([*mlgate, "--version"], cwd=folder, env=team.env, shown="mlgate itself")
         console.say("  the team's repository")
+        service = Service(team)
         team.begin()
-        lines = [play(team, act, number) for number, act in enumerate(ACTS, start=1)]
+        service.begin()
+        team.commit("Describe the pipeline and the rules")
+        with service:
+            lines = [line for number, act in enumerate(ACTS, start=1) for line in play(team, service, act, number)]
+            lines += put_back(service, len(ACTS) + 1)
     except StoryError as failed:
         sys.stderr.write(f"\nerror: {failed}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped\n")
         return 130
-    console.heading(f"{len(ACTS)} acts, each ended as told, in {console.elapsed():.0f} s")
+    console.heading(f"{len(ACTS) + 1} acts, each ended as told, in {console.elapsed():.0f} s")
     for line in lines:
         console.say(f"  {line}")
     if options.remove:

@@ -95,7 +95,7 @@ def test_callers_follow_the_forges_schemas(schema: str, file: str) -> None:
 
 
 def test_the_github_caller_is_the_starter() -> None:
-    assert read(".github/workflows/model-gate.yml") == (ROOT / "workflows" / "model-build.yml").read_text(
+    assert read(".github/workflows/model-gate.yml") == (ROOT / "workflows" / "model-deploy.yml").read_text(
         encoding="utf-8"
     )
 

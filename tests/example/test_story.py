@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from example.consumer import MEASURED, METRICS, PROJECT, git
 from example.readme import ROOT, STORY, neutral, play, project_environment
+from mlgate.rollout.targets import local_process
 
 RUN = ROOT / "scripts" / "example" / "run.sh"
 FIRST = json.loads((PROJECT / "metrics" / "eval.json").read_text(encoding="utf-8"))
 
 
-VALUES = {"first-model": FIRST, "boosting": MEASURED["better"]["metrics"], "too-fast": MEASURED["worse"]["metrics"]}
+VALUES = {
+    "first-model": FIRST,
+    "boosting": MEASURED["better"]["metrics"],
+    "too-fast": MEASURED["worse"]["metrics"],
+    "too-slow": MEASURED["slower"]["metrics"],
+}
 
 
 @pytest.mark.dvc
@@ -25,9 +35,13 @@ def test_the_story_ends_as_told_with_the_committed_values(tmp_path: Path) -> Non
     done = subprocess.run([RUN, "--folder", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not {"\033", "\r"} & set(done.stdout), "no clock and no colours where nobody watches"
-    acts = ["first-model", "boosting", "months", "too-fast", "by-hand", "loosened"]
-    pages = [f"{number}-{act}.html" for number, act in enumerate(acts, start=1)]
-    assert sorted(page.name for page in (folder / "reports").iterdir()) == pages
+    acts = ["first-model", "boosting", "months", "too-fast", "by-hand", "loosened", "too-slow", "put-back"]
+    pages = {f"{number}-{act}.html" for number, act in enumerate(acts, start=1)}
+    pages |= {f"{number}-{act}-in-production.html" for number, act in enumerate(acts, start=1) if act in VALUES}
+    pages -= {"4-too-fast-in-production.html"}
+    assert {page.name for page in (folder / "reports").iterdir()} == pages
+    assert "latency_p50" in (folder / "reports" / "7-too-slow-in-production.html").read_text(encoding="utf-8")
+    assert_nothing_runs(folder)
 
     repo, env = folder / "project", project_environment(tmp_path)
     for branch, committed in VALUES.items():
@@ -61,7 +75,8 @@ def test_an_act_that_ends_otherwise_is_noticed(monkeypatch: pytest.MonkeyPatch) 
         ]
         return {"verdict": verdict, "checks": checks, "changes": [{"kind": "rule", "what": what} for what in changed]}
 
-    loosened, rule = ACTS[-1], {"compare.rules.log_loss.max_relative_regression"}
+    (loosened,) = (act for act in ACTS if act.branch == "loosened")
+    rule = {"compare.rules.log_loss.max_relative_regression"}
     assert differences(loosened, 1, evidence("fail", set(BROKEN), rule)) == ""
     assert "exit code 0 instead of 1" in differences(loosened, 0, evidence("fail", set(BROKEN), rule))
     assert "verdict pass instead of fail" in differences(loosened, 1, evidence("pass", set(BROKEN), rule))
@@ -76,3 +91,84 @@ def test_the_story_refuses_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "is not empty" in done.stderr
     assert kept.read_text(encoding="utf-8") == "all of it"
+
+
+def test_what_the_story_says_of_its_places_is_what_their_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(STORY)
+    from service import ENVIRONMENTS  # type: ignore[import-not-found]  # noqa: PLC0415
+    from story import ACTS  # noqa: PLC0415
+
+    settings = yaml.safe_load((PROJECT / "mlgate.yaml").read_text(encoding="utf-8"))["deploy"]["environments"]
+    assert {name: each["target"]["port"] for name, each in settings.items()} == ENVIRONMENTS
+    assert all(each["target"]["kind"] == "local" for each in settings.values())
+    released = [act.release for act in ACTS if act.release]
+    assert [each.last for each in released] == ["complete", "complete", "aborted"]
+    assert {rule for each in released for rule in each.broken} <= set(settings["production"]["rules"])
+
+
+def test_callers_count_what_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(STORY)
+    from callers import Callers, bodies  # type: ignore[import-not-found]  # noqa: PLC0415
+
+    asked: list[object] = []
+    enough = threading.Event()
+
+    class Model(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append(body["dataframe_split"])
+            if len(asked) >= 20:
+                enough.set()
+            if len(asked) == 7:  # one answer is lost
+                self.close_connection = True
+                return
+            self.send_response(503 if len(asked) == 5 else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    rows = {"columns": ["age", "site"], "data": [[30, "1"], [None, "2"]]}
+    with ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with Callers(server.server_port, list(bodies(rows)), people=1) as callers:
+            assert enough.wait(30)
+        server.shutdown()
+    assert callers.answers["503"] == callers.answers["no answer"] == 1
+    assert callers.answers.total() == len(asked)
+    assert callers.said() == f"{len(asked)} requests meanwhile, 2 of them failed"
+    assert asked[:3] == [{"columns": ["age", "site"], "data": [row]} for row in ([30, "1"], [None, "2"], [30, "1"])]
+
+
+def test_a_story_that_stops_half_way_leaves_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by what the local target itself leaves, in the folders where it leaves it."""
+    monkeypatch.syspath_prepend(STORY)
+    from service import end_all  # noqa: PLC0415
+
+    environment = tmp_path / "state" / "repository" / "doctor-visits" / "production"
+    folders = [environment / "router", environment / "slots" / "doctor-visits-0123456789ab" / "server-1"]
+    for folder in folders:
+        local_process.spawn(folder, ["sleep", "600"], environ=dict(os.environ), cwd=tmp_path)
+    ended = environment / "slots" / "doctor-visits-0123456789ab" / "server-2"
+    ended.mkdir()
+    (ended / "alive").touch()
+    (ended / "pid").write_text(str(os.getpid()), encoding="ascii")  # the system has given the number to somebody else
+    assert all(local_process.alive(folder) for folder in folders)
+    end_all(tmp_path / "state")
+    assert not any(local_process.alive(folder) for folder in folders)
+    assert not (tmp_path / "state").exists()
+
+
+def assert_nothing_runs(folder: Path) -> None:
+    """No process of this machine names the folder in its command, or works in it."""
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                command, cwd = (process / "cmdline").read_bytes(), os.readlink(process / "cwd")
+            except OSError:
+                continue
+            assert os.fsencode(folder) not in command, command
+            assert not Path(cwd).is_relative_to(folder), command
