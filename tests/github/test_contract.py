@@ -215,7 +215,7 @@ def test_an_action_is_one_bash_step_and_uses_no_other(path: Path) -> None:
     [(_, step)] = steps(action)
     assert step["shell"] == "bash"
     script = "setup.sh" if path.parent.name == "setup" else f'run.sh" {path.parent.name}'
-    # A runner that cancels tells the shell of the step alone, so a verb that has something to turn back takes its place.
+    # A runner that cancels tells the step's shell alone, so a verb that has something to turn back takes its place.
     first = "exec " if path.parent.name in ("deploy", "rollback") else ""
     assert step["run"].rstrip('"') == f'{first}"${{GITHUB_ACTION_PATH}}/../../scripts/{script}'
 
@@ -546,15 +546,19 @@ def test_a_deployment_waits_for_its_environment_and_a_schedule_neither_waits_nor
     job = read(ROOT / ".github/workflows/model-deploy.yml")["jobs"]["deploy"]
     shapes = (job["environment"]["name"], job["environment"]["deployment"], job["concurrency"]["group"])
     none = dict.fromkeys(("once", "plan", "abort", "recover", "drill"), False) | {"github-environment": ""}
+    events = [*["push"] * 6, "schedule"]
     contexts = [
-        {"inputs": none | {"environment": "production"} | way, "github": {"repository": "acme/visits", "run_id": "42"}}
-        for way in ways
+        {
+            "inputs": none | {"environment": "production"} | way,
+            "github": {"repository": "acme/visits", "run_id": "42", "event_name": event},
+        }
+        for way, event in zip(ways, events, strict=True)
     ]
     found = evaluated(contexts, [part for shape in shapes for part in re.findall(r"\$\{\{(.*?)\}\}", shape)])
     names, shown, queues, *_ = zip(*found, strict=True)
     assert names == (*["production"] * 6, "production-unattended")
     assert shown == ("true", "false", "false", "false", "true", "true", "false")
-    assert queues == ("deploy", "once", "plan-42", "abort", "deploy", "deploy", "once")
+    assert queues == ("deploy", "deploy", "plan-42", "abort", "deploy", "deploy", "once")
     assert job["concurrency"]["group"].endswith("-${{ github.repository }}-${{ inputs.environment }}")
     assert job["concurrency"]["cancel-in-progress"] is False
 
