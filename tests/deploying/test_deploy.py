@@ -132,6 +132,25 @@ def test_a_schedule_goes_on_with_it_whatever_the_commit_is(canary: Project) -> N
     assert "visits v1.1.0 is in production." in said
 
 
+def test_a_job_begins_what_it_came_with_while_the_model_before_is_kept(canary: Project) -> None:
+    """`keep` is an hour in which many merges come: none of them may say that the model of the last one is there."""
+    canary.settings["deploy"]["environments"]["production"] |= {
+        "strategy": "blue-green",
+        "steps": [],
+        "rules": [],
+        "keep": "1 h",
+    }
+    canary.configure()
+    deploy(canary)
+    assert canary.slots() == {"one": 0.0, "two": 100.0}
+    canary.train("three")
+    canary.release("three", "v1.2.0", against="two")
+    canary.write(canary.deployed("three", environment="staging", day=6))
+    said = canary.mlgate("deploy", "--environment", "production", "--once")
+    assert "visits v1.2.0 is in production." in said
+    assert canary.slots() == {"two": 0.0, "three": 100.0}
+
+
 def test_a_schedule_begins_nothing(canary: Project) -> None:
     env = environ(canary.folder / "job", canary.repo, "schedule", {"schedule": "*/15 * * * *"})
     env |= {"GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main", "MLGATE_LEDGER_TOKEN": "unused-by-a-folder"}
@@ -250,3 +269,10 @@ def test_shares_that_are_made_of_replicas_are_planned_as_they_really_are() -> No
     assert planned(3, "[20, 40]") == [25, 40]
     with pytest.raises(MlgateError, match=r"mlgate.yaml:\d+: .*with 1 of them some steps are the same"):
         planned(1, "[5, 25]")
+
+
+def test_a_drill_where_nothing_else_is_has_nothing_to_prove(project: Project) -> None:
+    project.release("two", "v1.1.0")
+    said = deploy(project, "--drill", environment="staging")
+    assert "no way back to prove" in said
+    assert not project.slots("staging")

@@ -138,16 +138,20 @@ class Deployment:
 
     def _idle(self, kept: State | None) -> bool:
         """A schedule only goes on: it would begin again and again with what was turned back."""
-        by_itself = self.run.forge.event.kind == "schedule"
-        return self._goes_on and by_itself and (kept is None or kept.phase in ENDS)
+        return self._goes_on and self._by_itself and (kept is None or kept.phase in ENDS)
+
+    @property
+    def _by_itself(self) -> bool:
+        return self.run.forge.event.kind == "schedule"
 
     @property
     def _goes_on(self) -> bool:
         return self.asked.way == "once"
 
     def _roll(self, target: Target, kept: State | None) -> None:
-        """A new rollout, or the one that is under way: `--once` always goes on with that."""
-        under_way = kept is not None and kept.phase not in ENDS
+        """A new rollout, or the one that is under way: `--once` always goes on with that. Where nothing but tidying up
+        is left of it, a schedule does that, and everybody else has come with something new."""
+        under_way = kept is not None and (kept.phase not in ENDS if self._by_itself else not kept.over)
         before = kept if kept is not None and ((self._goes_on and under_way) or self._same(kept)) else None
         self.chosen = chosen = self._kept(before) if before is not None else self._find()
         if before is None and (why := self._turned_back(chosen, kept)):

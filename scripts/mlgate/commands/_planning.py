@@ -94,20 +94,23 @@ def shown(config: Config, release: Release, stable: Release | None, kept: State 
     lines = [f"{what} to {name} ({settings.target.kind}, {settings.strategy}); there now: {there}"]
     if kept is not None and not kept.over:
         lines.append(f"under way: {kept.candidate.version or kept.candidate.digest[:19]} at {kept.weight:g} %")
-    made = planned(config, name, kept) if stable else None
+    again = stable is not None and stable.digest == release.digest
+    other = None if again else stable  # what is there already is compared with nothing: it only has to be up
+    made = planned(config, name, kept) if other else None
+    if again:
+        lines.append("it is there already: it has to be up, and have all traffic")
     if stable is None and settings.strategy in ("canary", "rolling", "blue-green"):
         lines.append("nothing can be compared with: it gets all traffic after the checks")
     plan = strategies.plan(
-        settings, stable=stable is not None, requests=[step.canary for step in made.steps] if made else None
+        settings, stable=other is not None, requests=[step.canary for step in made.steps] if made else None
     )
     lines += _table(made, [(step.weight, step.requests) for step in plan.steps], settings)
     running = ", ".join(f"{slot.name} {slot.weight:g} %" for slot in target.slots()) or "nothing"
     lines.append(f"running: {running}")
-    title = (
-        f"{what} can come into {name} in {len(plan.steps) + 1} steps."
-        if plan.steps
-        else f"{what} can come into {name}."
-    )
+    steps = f" in {len(plan.steps) + 1} steps" if plan.steps else ""
+    title = f"{what} can come into {name}{steps}, once everything that is asked of it holds."
+    if again:
+        title = f"{what} is in {name}."
     check = Check(id="deploy.plan", group="deploy", title=f"{name}: plan", verdict=Verdict.PASS, reason=title)
     facts: dict[str, str | float] = {}
     if made:
