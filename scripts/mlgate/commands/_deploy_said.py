@@ -39,6 +39,9 @@ class Said:
             self.not_run.append(sentence)
 
     def error(self, error: MlgateError) -> None:
+        if error.key and not error.file:  # a target knows its key, and not in which file that stands
+            line = self.config.line(error.key)
+            error = MlgateError(error.message, file=self.config.file, line=line, key=error.key, fix=error.fix)
         where = self.config.location(error.key or "deploy") if error.file == self.config.file else None
         self.checks.append(Check(
             id="deploy.step", group="deploy", title=f"deploy to {self.name}" if self.name else VERB,
@@ -83,7 +86,8 @@ class Said:
             self.facts |= {"image": release.image, **({"version": release.version} if release.version else {})}
         return Evidence(
             kind=VERB, model=self.config.model, title=self.title,
-            verdict=worst(check.verdict for check in self.checks), mode="enforce", fail_on=self.config.fail_on,
+            verdict=worst(check.verdict for check in self.checks), mode="enforce",
+            fail_on="warn" if self.config.fail_on == "warn" else "inconclusive",  # what is not there never ends well
             confidence=float(settings.confidence) if settings else None,
             subject=Named(name=release.image, digest=dict(release.subject), role="model") if release else None,
             checks=self.checks, not_run=self.not_run, facts=self.facts, artifacts=self.artifacts,

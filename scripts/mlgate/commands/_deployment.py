@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -161,7 +162,7 @@ class Deployment:
             self.said.once(f"the way back in {self.name}: it has no other model, so there is nothing to come back to")
             self.said.say("idle", Verdict.PASS, f"There is no other model in {self.name}, and so no way back to prove.")
             return
-        self._ask(chosen, going_on=before is not None)
+        self._ask(target, chosen, going_on=before is not None)
         if self.said.stopped():
             return
         approved_by = self._approval(chosen, before)
@@ -175,7 +176,7 @@ class Deployment:
             rig = self._rig("stay" if self.asked.once else "turn back")
             machine = rig.machine(target, approved_by, stopping=told, asked=asked)
             try:
-                self._run(machine, chosen, before)
+                self._run(machine, chosen, before, kept)
             finally:
                 for one in rig.tried:
                     self.said.checks += one.checks
@@ -184,8 +185,8 @@ class Deployment:
                     self.said.artifacts += [relative(path) for path in one.artifacts]
         self._ended(machine, chosen)
 
-    def _run(self, machine: Machine, chosen: Chosen, before: State | None) -> None:
-        self.state = state = self._begun(machine, chosen, before)
+    def _run(self, machine: Machine, chosen: Chosen, before: State | None, kept: State | None) -> None:
+        self.state = state = self._begun(machine, chosen, before, kept)
         shown = self.run.forge.deployment(Planned(
             environment=self.name, commit=chosen.release.commit, tier=self.settings.tier, rollout=state.rollout,
             url=self.settings.url or "", description=f"{self.config.model} {chosen.version}".strip(),
@@ -200,7 +201,7 @@ class Deployment:
         if self.state.over:
             self._show(shown, "success" if self.state.outcome in ("complete", "judged") else "failure")
 
-    def _begun(self, machine: Machine, chosen: Chosen, before: State | None) -> State:
+    def _begun(self, machine: Machine, chosen: Chosen, before: State | None, kept: State | None) -> State:
         if self._goes_on and before is not None:
             state = machine.resume()
             if state is None:
@@ -208,9 +209,11 @@ class Deployment:
             return state
         drill = self.asked.way == "drill"
         stable = self._stable(chosen)
+        # What is there already cannot be compared with itself: it only has to be up, and have everything.
+        other = stable is not None and (drill or stable.digest != chosen.release.digest)
         plan = strategies.plan(
-            self.settings, stable=stable is not None, timeout=float(self.config.serve.timeout_seconds), drill=drill,
-            requests=self._requests(before) if stable is not None and not drill else None,
+            self.settings, stable=other, timeout=float(self.config.serve.timeout_seconds), drill=drill,
+            requests=self._requests(kept) if other and not drill else None,
         )  # fmt: skip
         purpose: Literal["drill", "deploy"] = "drill" if drill else "deploy"
         return machine.begin(chosen.release, stable, plan, strategy=self.settings.strategy, purpose=purpose)
@@ -238,7 +241,7 @@ class Deployment:
                 fix=f"Deploy one: `mlgate deploy --environment {self.name}`.",
             )
         self.chosen = chosen
-        self._ask(chosen, going_on=True)
+        self._ask(target, chosen, going_on=True)
         if self.said.stopped():
             return
         with stopping.told() as told:
@@ -253,9 +256,10 @@ class Deployment:
             raise MlgateError(
                 f"no rollout is under way in {self.name}.", fix="To put an earlier model back: `mlgate rollback`."
             )
-        self.chosen = self._kept(kept)
+        with suppress(MlgateError):  # it only says what it was: the way back waits for no ledger
+            self.chosen = self._kept(kept)
         with stopping.told() as told:
-            machine = self._rig().machine(target, self._approvers(kept), stopping=told)
+            machine = self._rig().machine(target, (), stopping=told)  # approvers are those of its first entry
             self.state = machine.abort(f"{_rolling.actor(self.run)} ended it.", Verdict.WARN)
         if self.state is not None:
             self.said.outcome(self.state)
@@ -302,10 +306,12 @@ class Deployment:
     def _entry(self, records: tuple[Record, ...], found: Record) -> Chosen:
         return _release.of_entry(self.run, self.config, records, found, local=self._local)
 
-    def _ask(self, chosen: Chosen, *, going_on: bool) -> None:
+    def _ask(self, target: Target, chosen: Chosen, *, going_on: bool) -> None:
+        """A rollout that has begun is looked at without its registry, where the image runs: it was let in."""
         self.said.checks += _authority.checks(
-            self.run, self.config, self.name, chosen, going_on=going_on, user=self.asked.user, inputs=self.asked.inputs
-        )
+            self.run, self.config, self.name, chosen, user=self.asked.user, inputs=self.asked.inputs,
+            going_on=going_on, running=going_on and _runs(target, chosen.release),
+        )  # fmt: skip
 
     def _same(self, kept: State) -> bool:
         """Whether what is under way is just what is asked for."""
@@ -320,7 +326,9 @@ class Deployment:
         what = f"This {self.config.model}{f' ({chosen.version})' if chosen.version else ''}"
         named = f"--version {chosen.version}" if chosen.version else f"--image {chosen.release.image}"
         again = f"It is not tried again by itself: name it ({named}), or deploy another model."
-        if kept is not None and kept.verdict is Verdict.FAIL and kept.candidate.digest == chosen.release.digest:
+        turned = kept is not None and kept.outcome in ("aborted", "failed")
+        by_somebody = (Verdict.FAIL, Verdict.WARN)  # a rule or a check, or a person
+        if kept and turned and kept.verdict in by_somebody and kept.candidate.digest == chosen.release.digest:
             return f"{what} was turned back in {self.name}: {kept.reason.rstrip('.')}. {again}"
         for found in reversed(query.history(chosen.records, model=self.config.model, environment=self.name)):
             entry = found.entry
@@ -350,8 +358,8 @@ class Deployment:
         return [step.canary for step in made.steps] if made else None
 
     def _approval(self, chosen: Chosen, before: State | None) -> tuple[str, ...]:
-        """Who has approved; of a rollout that has begun, whom its first entry names."""
-        if before is not None:
+        """Who has approved; of a rollout whose beginning the ledger knows, whom that entry names."""
+        if before is not None and (before.phase != "begun" or self._approvers(before)):
             return self._approvers(before)
         found = _approved.approved(self.run, self.config, self.name, chosen.release)
         self.said.checks += found.checks
@@ -388,3 +396,9 @@ class Deployment:
             str(state.over).lower() if state else "",
         )
         return dict(zip(OUTPUTS, values, strict=True))
+
+
+def _runs(target: Target, release: Release) -> bool:
+    """Whether just this image is there, ready or not. A slot's name is made of the digest, which few platforms lack."""
+    there = [slot for slot in target.slots() if slot.name == release.slot]
+    return any(not slot.image or slot.image.endswith(release.digest) for slot in there)

@@ -55,6 +55,8 @@ def been(
     for each in query.history(records, model=model, environment=environment, kinds=("deployment", "rollback")):
         entry = each.entry
         told: Mapping[str, str] = getattr(entry, "image", {})
+        if isinstance(entry, Deployment) and entry.strategy == "drill" and entry.state == "judged":
+            continue  # it proved the way back; nobody has judged the model
         about = told.get("sha256") == digest if digest else query.same_model(entry.subject, mine)
         if about and isinstance(entry, Deployment) and entry.state in _SETTLED:
             good = entry.state in ("complete", "judged")

@@ -111,14 +111,13 @@ class PuttingBack:
         self.name = self._environment()
         if not self.asked.plan and not self.asked.reason:
             raise MlgateError("a rollback says why, for those who ask later.", fix="Give --reason.")
-        records = _model.records(self.run, self.config)
         with targets.find(_rolling.place(self.run, self.config, self.name, user=self.asked.user)) as target:
             kept = _machine(target, record=_unsaid).look()
             self.url = target.url or self.settings.url or ""
             if kept is not None and not kept.over and kept.purpose != "rollback" and not self.asked.to:
                 self._turn_back(target, kept)
             else:
-                self._put_back(target, records)
+                self._put_back(target, _model.records(self.run, self.config))
 
     def _environment(self) -> str:
         names = list(self.config.deploy.environments)

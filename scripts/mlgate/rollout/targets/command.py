@@ -148,7 +148,7 @@ class Command(Target):
         """Raises TargetError when it cannot be started, takes too long or prints too much."""
         key, place = f"{self._key}.{name}", self.place
         environ = {
-            **place.environ, "MLGATE_MODEL": place.model, "MLGATE_ENVIRONMENT": place.environment,
+            **_of_the_job(place.environ), "MLGATE_MODEL": place.model, "MLGATE_ENVIRONMENT": place.environment,
             "MLGATE_FENCE": self._mark, "MLGATE_TIMEOUT": f"{place.timeout:g}", "MLGATE_DRAIN": f"{place.drain:g}",
             "MLGATE_STICKY": place.settings.sticky or "", **more,
         }  # fmt: skip
@@ -180,6 +180,11 @@ class _Said:
 
     def __init__(self, code: int, out: str, words: str) -> None:
         self.code, self.out, self.words = code, out, words
+
+
+def _of_the_job(environ: Mapping[str, str]) -> dict[str, str]:
+    """Without what is mlgate's own: a platform has no use for the token of the ledger, or for this run's options."""
+    return {name: value for name, value in environ.items() if not name.startswith("MLGATE_")}
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
