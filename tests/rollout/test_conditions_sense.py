@@ -71,6 +71,7 @@ def test_a_canary_that_makes_sense_is_taken() -> None:
         ({"checks": {"load": {}}}, "does not say how much"),
         ({"checks": {"load": {"rate": 5, "connections": 2}}}, "names `rate` and `connections`"),
         ({"checks": {"load": {"rate": 0}}}, "nothing would be sent"),
+        ({"checks": {"load": {"rate": 20, "duration": "2 s", "latency_p95": "1 s"}}}, "It takes 60 requests"),
         ({"checks": {"shadow": {"agreement": "98%"}}}, "has no requests to answer again"),
         ({"batch": {"data": "a.csv", "output": "b.csv"}}, "is not run by `strategy: canary`"),
         ({"url": "production"}, "is no address"),

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mlgate.config import ruled
-from mlgate.config.deploying import Environment
+from mlgate.config.deploying import FEWEST, Environment
 from mlgate.config.vocabulary import Finding, Path
 
 if TYPE_CHECKING:
@@ -128,6 +128,11 @@ def _checks(config: Config, at: Path, environment: Environment) -> Iterator[Find
         for key in ("rate", "duration"):
             if getattr(load, key) == 0:
                 yield (*here, key), "is 0, so that nothing would be sent.", "Write more."
+        for key, fewest in FEWEST.items():
+            if load.rate and load.duration and getattr(load, key) is not None and load.rate * load.duration < fewest:
+                sent = f"{load.rate:g} requests a second for {load.duration:g} s"
+                fix = f"It takes {fewest} requests: write a longer `duration`, or a higher `rate`."
+                yield (*here, key), f"cannot be told by {sent}.", fix
     if shadow is not None and config.serve.replay is None:
         fix = "Add `serve: {replay: {sample: 1%}}`: what stable answers is kept, and answered again."
         yield (*at, "checks", "shadow"), "has no requests to answer again.", fix

@@ -130,6 +130,10 @@ class Metric(Closed):
     run: Text | None = Field(default=None, description="A command that prints one number.")
 
 
+# Requests under load, below which a percentile is little more than the slowest of them.
+FEWEST = {"latency_p50": 20, "latency_p95": 60, "latency_p99": 300}
+
+
 class LoadTest(Closed):
     """Load before the traffic comes."""
 

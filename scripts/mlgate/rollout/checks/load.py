@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from mlgate.config.deploying import LoadTest
+from mlgate.config.deploying import FEWEST, LoadTest
 from mlgate.image import costs, protocol, smoke, traffic
 from mlgate.image.protocol import AnswerError, Example, Protocol, Record
 from mlgate.image.service import Answer, Service, UnreachableError
@@ -26,7 +26,7 @@ DIFFERENT = 64  # rows that take turns
 CONFIDENCE = 0.95
 ID = "mlgate-load"  # the requests' id: with one and the same, the same row is answered by the same octets
 QUANTILES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
-_LEAST = {0.50: 20, 0.95: 60, 0.99: 300}  # requests below which a percentile is little more than the slowest of them
+_LEAST = {QUANTILES[name]: fewest for name, fewest in FEWEST.items()}
 _LATE = 0.25  # of a limit: by more than this the sender itself may have broken it
 
 
