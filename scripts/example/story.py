@@ -340,7 +340,7 @@ def main() -> int:
         shutil.rmtree(folder)
         console.say(f"\n  {folder} is removed again.")
     else:
-        console.say(f"\n  The repository to try more in: {team.repo}")
+        console.say(f"\n  The repository to try more in: {team.repo} (what ran is stopped)")
     return 0
 
 
