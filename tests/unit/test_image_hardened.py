@@ -8,7 +8,7 @@ import pytest
 
 from answering import Stub
 from mlgate.image import hardened, ready, service
-from mlgate.image.hardened import Run
+from mlgate.image.hardened import Limits, Run
 from mlgate.image.ready import Seen
 from mlgate.image.service import Service, State, UnreachableError
 from mlgate.model import Verdict
@@ -27,6 +27,13 @@ def test_a_container_gets_nothing_that_it_does_not_need() -> None:
     assert "secret" not in said, "values are no arguments"
     assert "--publish" not in said
     assert "--privileged" not in said
+
+
+def test_a_folder_of_the_image_is_the_servers_own() -> None:
+    """Older runtimes keep its mode and make it root's: then nothing could be logged there."""
+    limits = Limits(writable=("/tmp", "/var/log/mlgate"))
+    said = " ".join(hardened.arguments(Run("i", "n", 8080, limits=limits)))
+    assert "--tmpfs /var/log/mlgate:rw,nosuid,nodev,size=256m,mode=1777,uid=10001,gid=10001" in said
 
 
 @pytest.mark.parametrize(
@@ -79,8 +86,8 @@ def test_gateways(config: object, expected: list[str]) -> None:
 
 
 def test_only_this_machines_own_addresses_are_its_own() -> None:
-    assert hardened._is_ours("127.0.0.1")
-    assert not hardened._is_ours("192.0.2.1")
+    assert hardened.is_ours("127.0.0.1")
+    assert not hardened.is_ours("192.0.2.1")
 
 
 @pytest.mark.parametrize(

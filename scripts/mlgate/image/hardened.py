@@ -25,6 +25,7 @@ from mlgate.image.service import Service, last_lines
 from mlgate.model import Check, Verdict
 
 LOG_KEY = "MLGATE_LOG_KEY"  # the server asks for it where it logs hashes; one of these runs is as good as another
+SERVER = 10001  # the user of the images that are built here
 _STOPPED_BY = {0, 130, 143}  # ended by itself, or by the signal that asked it to
 
 
@@ -58,7 +59,10 @@ def arguments(run: Run) -> list[str]:
     found = ["create", "--name", run.name, "--read-only", "--cap-drop", "ALL"]
     found += ["--security-opt", "no-new-privileges", "--memory", limits.memory, "--pids-limit", str(limits.pids)]
     for folder in limits.writable:
-        found += ["--tmpfs", f"{folder}:rw,nosuid,nodev,size={limits.size},mode=1777"]
+        # runc before 1.2 keeps the mode of a folder that the image has, and gives it to root: who is to write there
+        # has to own it. /tmp is everybody's in every image.
+        owner = "" if folder == "/tmp" else f",uid={SERVER},gid={SERVER}"  # noqa: S108 -- inside the container
+        found += ["--tmpfs", f"{folder}:rw,nosuid,nodev,size={limits.size},mode=1777{owner}"]
     if run.network:
         found += ["--network", run.network]
     else:

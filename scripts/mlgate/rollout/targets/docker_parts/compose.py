@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from mlgate.config.deploying import Environment
+from mlgate.image.hardened import SERVER
 from mlgate.rollout.targets.docker_parts import haproxy
 from mlgate.rollout.targets.docker_parts.keeper import CONFIG, HOME
 from mlgate.rollout.targets.docker_parts.names import Names
@@ -47,7 +48,8 @@ def described(
         found[one.name] = {
             "image": one.image, "environment": environment, "read_only": True, "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges:true"], "restart": "unless-stopped",
-            "tmpfs": [f"{folder}:mode=1777" for folder in WRITABLE], "mem_limit": _memory(target.memory),
+            "tmpfs": [f"{folder}:mode=1777,uid={SERVER},gid={SERVER}" for folder in WRITABLE],
+            "mem_limit": _memory(target.memory),
             "cpus": float(target.cpu.removesuffix("m")) / (1000 if target.cpu.endswith("m") else 1),
             "networks": {"models": {"ipv4_address": one.address}},
             "labels": {"io.mlgate.deploy.weight": f"{weights.get(one.slot, 0.0):g}"},
