@@ -66,7 +66,7 @@ def json_of(text: str) -> dict[str, object]:
 def test_published_where_the_network_cannot_be_taken_away(
     engine: Engine, registry: Registry, base_image: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hardened, "_is_ours", lambda address: False)
+    monkeypatch.setattr(hardened, "is_ours", lambda address: False)
     with hardened.start(engine, faulty.stub(engine, registry, base_image)) as service:
         assert ready.wait(service).ok
         assert service.url.startswith("http://127.0.0.1:")
