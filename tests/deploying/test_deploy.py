@@ -11,6 +11,7 @@ from builder import MLGATE
 from deploying.deployed import Project
 from jobs import environ, outputs
 from mlgate.errors import MlgateError
+from mlgate.ledger.kinds import Comparison
 
 # Prints what the router saw since the step began: a hundred requests a second, of which `traffic.json` says how many
 # failed in each slot.
@@ -276,3 +277,13 @@ def test_a_drill_where_nothing_else_is_has_nothing_to_prove(project: Project) ->
     said = deploy(project, "--drill", environment="staging")
     assert "no way back to prove" in said
     assert not project.slots("staging")
+
+
+def test_a_canary_whose_model_has_failed_since_does_not_go_on(canary: Project) -> None:
+    deploy(canary, "--once")
+    assert canary.slots() == {"one": 90.0, "two": 10.0}
+    again = Comparison(**canary.who("two"), model="visits", subject=canary.digests("two"), verdict="fail")
+    canary.write(again)
+    said = canary.mlgate("deploy", "--environment", "production", "--once", code=2)
+    assert "was judged again on" in said
+    assert canary.slots() == {"one": 100.0}

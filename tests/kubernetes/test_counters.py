@@ -23,7 +23,7 @@ def test_the_page_of_the_real_server_is_read() -> None:
     ):  # fmt: skip
         metrics.observe(route, status, seconds, 1)
     page = counters.page(metrics.render().decode())
-    assert page == Page(requests=4, errors=1, times={0.005: 2, 0.5: 1, float("inf"): 1})
+    assert page == Page(requests=4, errors=1, times={0.005: 2, 0.5: 1, float("inf"): 1}, refused=1)
 
 
 def test_another_server_is_not_taken_for_one_that_has_no_errors() -> None:

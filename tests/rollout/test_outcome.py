@@ -333,3 +333,30 @@ def test_promoted_is_only_what_was_seen_enough_and_proven(
     assert judged.reason
     evidence = Evidence(kind="deploy", model="m", verdict=Verdict.PASS, checks=list(judged.checks))
     assert Evidence.from_json(evidence.to_json()) == evidence
+
+
+# -- what is refused -------------------------------------------------------------------------------------------------
+
+
+def refusing(n: int, refused: int) -> Tally:
+    return replace(tally(n, round(n * 0.005)), refused=refused)
+
+
+def test_a_canary_that_refuses_what_stable_takes_is_no_good_one_though_it_never_fails() -> None:
+    """A server that answers 422 to everything has no errors, and is fast."""
+    judged = look(["error_rate <= 1%", "latency_p99 <= 1 s"], step(10, replace(tally(60, 0), refused=60)))
+    assert judged.outcome == "roll back"
+    assert judged.reason == "The canary refuses 100.0% of its requests (400, 422), and stable 0.0%."
+    assert of(judged, "requests that are refused").verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.9])
+def test_what_callers_send_wrong_is_held_against_neither(share: float) -> None:
+    n = 20_000
+    judged = look(ALL, step(50, refusing(n, round(n * share)), stable=refusing(n, round(n * share))), planned=n)
+    assert of(judged, "requests that are refused").verdict is Verdict.PASS
+    assert judged.outcome != "roll back"
+
+
+def test_refusals_of_two_windows_are_one_sum() -> None:
+    assert merged(refusing(10, 3), refusing(10, 4)).refused == 7

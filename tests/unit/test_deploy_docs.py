@@ -15,7 +15,7 @@ from mlgate.commands import deploy
 TEXT = (ROOT / "docs/deploy.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("block", re.findall(r"^```yaml\n(?:#.*\n)?(.*?)^```", TEXT, re.DOTALL | re.MULTILINE))
+@pytest.mark.parametrize("block", re.findall(r"^```yaml\n(?:#[^\n]*\n)?(.*?)^```", TEXT, re.DOTALL | re.MULTILINE))
 def test_yaml_is_a_configuration(block: str) -> None:
     loaded = config.load((MLGATE + block).encode(), file="mlgate.yaml", base=lambda _: None)
     assert list(loaded.deploy.environments) == ["staging", "production"]

@@ -93,9 +93,12 @@ def checks(
     else:
         found.append(_signatures.check(run, config, chosen, user=user))
         found.append(_image(run, settings, chosen, user))
-    if rollback or going_on:
+    if rollback:
         return found
-    found += [_still(chosen), *_earlier(config, name, chosen)]
+    found.append(_still(chosen))  # also of what has begun: it must not take everything after it has failed
+    if going_on:
+        return found
+    found += _earlier(config, name, chosen)
     found.append(_newer(config, name, chosen))
     found += _compared(run, config, name, chosen, inputs or run.cwd / ".mlgate/inputs")
     if is_production(config, name):

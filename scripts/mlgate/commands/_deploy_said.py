@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mlgate.config import Config
@@ -55,6 +56,15 @@ class Said:
         if bad:
             self.title = max(bad, key=lambda check: check.verdict.rank).reason
         return bool(bad)
+
+    def judged(self, checks: Sequence[Check], state: State) -> None:
+        """What the last look said of each rule: of what goes on, that it is not decided yet is no verdict."""
+        for check in checks:
+            bad = check.verdict.rank > Verdict.WARN.rank
+            if bad and state.outcome == "complete":
+                continue  # of an `any:`, it stopped nothing
+            open_ = check.verdict is Verdict.INCONCLUSIVE and not state.over and not state.held
+            self.checks.append(check.model_copy(update={"verdict": Verdict.WARN}) if open_ else check)
 
     def outcome(self, state: State) -> None:
         """The one check that says how it ended, or how far it is."""

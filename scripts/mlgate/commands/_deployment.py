@@ -162,7 +162,14 @@ class Deployment:
             self.said.once(f"the way back in {self.name}: it has no other model, so there is nothing to come back to")
             self.said.say("idle", Verdict.PASS, f"There is no other model in {self.name}, and so no way back to prove.")
             return
-        self._ask(target, chosen, going_on=before is not None)
+        try:
+            self._ask(target, chosen, going_on=before is not None)
+        except MlgateError as error:
+            if before is None:
+                raise
+            self.said.error(error)  # rather back than left there at its weight, with nobody to watch it
+            self._end(target, f"it may not go on: {error}", Verdict.FAIL)
+            return
         if self.said.stopped():
             return
         approved_by = self._approval(chosen, before)
@@ -223,8 +230,7 @@ class Deployment:
         state = self.state
         assert state is not None  # noqa: S101 -- it ran
         if machine.judged is not None:
-            done = state.outcome == "complete"  # then what is broken of an `any:` stopped nothing
-            self.said.checks += [c for c in machine.judged.checks if not done or c.verdict.rank <= Verdict.WARN.rank]
+            self.said.judged(machine.judged.checks, state)
         self.said.outcome(state)
         if state.outcome == "complete" and state.candidate.digest == chosen.release.digest and state.plan.serves:
             asked = Registries(self.asked.tracking_uri, push_tags=self.asked.push_tags)
@@ -258,9 +264,12 @@ class Deployment:
             )
         with suppress(MlgateError):  # it only says what it was: the way back waits for no ledger
             self.chosen = self._kept(kept)
+        self._end(target, f"{_rolling.actor(self.run)} ended it.", Verdict.WARN)
+
+    def _end(self, target: Target, why: str, verdict: Verdict) -> None:
         with stopping.told() as told:
             machine = self._rig().machine(target, (), stopping=told)  # approvers are those of its first entry
-            self.state = machine.abort(f"{_rolling.actor(self.run)} ended it.", Verdict.WARN)
+            self.state = machine.abort(why, verdict)
         if self.state is not None:
             self.said.outcome(self.state)
 

@@ -120,7 +120,7 @@ class Expected(Closed):
 
 
 class Metric(Closed):
-    """A number that rules may name, with `{arm}`, `{slot}`, `{digest}`, `{version}`, `{environment}`, `{seconds}` in it."""
+    """A number that rules may name. Words such as `{slot}` in it are put in: see docs/canary.md."""
 
     query: Text | None = Field(default=None, description="A query to Prometheus that gives one number.")
     prometheus: Text | None = Field(

@@ -59,6 +59,9 @@ class Readiness:
     said: str = ""
 
 
+REFUSED = (400, 422)  # how a model's server says that a request is not what it takes
+
+
 @dataclass(frozen=True)
 class Histogram:
     """Counts by bin: small, exact to merge. Which bins, the maker and `analysis` agree on (`latency`, `score`)."""
@@ -83,6 +86,7 @@ class Tally:
     scores: Histogram | None = None  # of the predictions, in bins of `analysis.bins.score`
     units: int | None = None
     bad_units: int | None = None
+    refused: int = 0  # answers of 400 and 422: what callers sent was not taken
 
 
 @dataclass(frozen=True)

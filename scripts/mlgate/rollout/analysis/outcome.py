@@ -6,6 +6,7 @@ every rule is proven to hold: silence never promotes.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +16,15 @@ from typing import Literal
 from mlgate.config.conditions import KNOWN, Condition, Group, Tree, leaves
 from mlgate.model import Check, Verdict
 from mlgate.rollout.analysis import measured, mismatch
+from mlgate.rollout.analysis.counts import Pair
+from mlgate.rollout.analysis.differences import difference_evidence
 from mlgate.rollout.analysis.failing import pair
 from mlgate.rollout.analysis.found import Found, Levels, MissingError, State, Stratum
 from mlgate.rollout.nouns import Histogram, Tally
 
 __all__ = ["Judged", "Stratum", "judge", "merged"]
 
-_SPLIT = "split of the traffic"
+REFUSED_MORE = 0.05  # of the requests, by which a canary may refuse more than stable
 Outcome = Literal["promote", "continue", "hold", "roll back"]
 
 
@@ -83,7 +86,7 @@ def judge(
             streak = {"broken": before + 1, "missing": before}.get(one.state, 0)
             found[condition.text] = _Leaf(condition, one, streak)
     states = [_state(tree, found) for tree in rules]
-    running = _running(strata, planned, sticky=sticky, complete=complete, why=why)
+    running = (*_refused(strata, alpha), *_running(strata, planned, sticky=sticky, complete=complete, why=why))
     checks = (*(_check(leaf, tree, found) for tree in rules for leaf in leaves(tree)), *running)
     outcome, reason = _outcome(rules, states, found, running, last=last)
     return Judged(outcome, reason, _unique(checks), {text: leaf.streak for text, leaf in found.items()})
@@ -94,7 +97,10 @@ def merged(one: Tally, other: Tally) -> Tally:
     if not one.requests or not other.requests:
         return one if one.requests else other
     scores = None if one.scores is None or other.scores is None else _sum(one.scores, other.scores)
-    return Tally(one.requests + other.requests, one.errors + other.errors, _sum(one.times, other.times), scores)
+    return Tally(
+        one.requests + other.requests, one.errors + other.errors, _sum(one.times, other.times), scores,
+        refused=one.refused + other.refused,
+    )  # fmt: skip
 
 
 def _sum(one: Histogram, other: Histogram) -> Histogram:
@@ -123,6 +129,9 @@ def _state(tree: Tree, found: Mapping[str, _Leaf]) -> State:
 def _outcome(
     rules: Sequence[Tree], states: Sequence[State], found: Mapping[str, _Leaf], running: Sequence[Check], *, last: bool
 ) -> tuple[Outcome, str]:
+    refused = next((check for check in running if check.verdict is Verdict.FAIL), None)
+    if refused is not None:
+        return "roll back", refused.reason
     broken = [tree for tree, state in zip(rules, states, strict=True) if state == "broken"]
     if broken:
         leaf = next(leaf for leaf in leaves(broken[0]) if found[leaf.text].state == "broken")
@@ -150,6 +159,27 @@ def _outcome(
 
 
 # --- checks
+
+
+def _refused(strata: Sequence[Stratum], alpha: float) -> tuple[Check, ...]:
+    """Whether the canary refuses what stable takes: no error of a server, and no answer for those who call.
+
+    Always looked at, with or without rules, with an alpha of its own; what callers send wrong, both models refuse.
+    """
+    pairs = [Pair(s.canary.requests, s.canary.refused, s.stable.requests, s.stable.refused) for s in strata]
+    canary, stable = sum(p.canary for p in pairs), sum(p.stable for p in pairs)
+    if not canary or not stable or not any(p.canary_bad or p.stable_bad for p in pairs):
+        return ()
+    mine, other = sum(p.canary_bad for p in pairs) / canary, sum(p.stable_bad for p in pairs) / stable
+    broken = difference_evidence(pairs, REFUSED_MORE, "above") >= math.log(1 / alpha)
+    reason = f"The canary refuses {mine:.1%} of its requests (400, 422), and stable {other:.1%}."
+    return (
+        Check(
+            id="rollout.refused", title="requests that are refused", group="rollout",
+            verdict=Verdict.FAIL if broken else Verdict.PASS, reason=reason, observed=mine, champion=other,
+            expected=f"<= stable + {REFUSED_MORE:.0%}", change=mine - other, greater_is_better=False, rows=canary,
+        ),
+    )  # fmt: skip
 
 
 def _running(strata: Sequence[Stratum], planned: int, *, sticky: bool, complete: bool, why: str) -> tuple[Check, ...]:

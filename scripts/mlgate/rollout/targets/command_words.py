@@ -55,6 +55,7 @@ class Did(_Closed):
     scores: list[Number | str | tuple[Number | str, NonNegativeInt]] | None = None
     units: NonNegativeInt | None = None
     bad_units: NonNegativeInt | None = None
+    refused: NonNegativeInt = 0
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def observed(text: str, slots: Sequence[str], key: str) -> Told:
 def _consistent(slot: str, one: Did, key: str) -> None:
     problems = {
         "more errors than requests": one.errors > one.requests,
+        "more refused than requests": one.refused > one.requests,
         "more times than requests": sum(many for _, many in map(_pair, one.times)) > one.requests,
         "a time below 0": any(seconds < 0 for seconds, _ in map(_pair, one.times)),
         "units without bad_units, or the other way round": (one.units is None) != (one.bad_units is None),
@@ -112,7 +114,7 @@ def _consistent(slot: str, one: Did, key: str) -> None:
 def _tally(one: Did) -> Tally:
     scores = None if one.scores is None else _histogram([(bins.score(value), n) for value, n in map(_pair, one.scores)])
     times = _histogram([(bins.latency(seconds), n) for seconds, n in map(_pair, one.times)])
-    return Tally(one.requests, one.errors, times, scores, one.units, one.bad_units)
+    return Tally(one.requests, one.errors, times, scores, one.units, one.bad_units, one.refused)
 
 
 def _pair(value: Any) -> tuple[Any, int]:

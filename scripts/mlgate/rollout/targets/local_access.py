@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mlgate.rollout.analysis import bins
-from mlgate.rollout.nouns import Histogram, Tally
+from mlgate.rollout.nouns import REFUSED, Histogram, Tally
 from mlgate.serving import files
 
 _OCTETS, _KEEP = 20_000_000, 6
@@ -50,6 +50,7 @@ class Log:
 class _Count:
     requests: int = 0
     errors: int = 0
+    refused: int = 0
     times: dict[int, int] = field(default_factory=dict)
     units: set[str] = field(default_factory=set)
     bad: set[str] = field(default_factory=set)
@@ -87,6 +88,7 @@ def _count(counts: dict[str, _Count], line: dict[str, Any]) -> None:
         one.requests += 1
         bad = slot in lost or line["status"] >= 500
         one.errors += bad
+        one.refused += slot == line["slot"] and line["status"] in REFUSED
         if slot == line["slot"]:
             bin_ = bins.latency(line["ms"] / 1000)
             one.times[bin_] = one.times.get(bin_, 0) + 1
@@ -99,7 +101,7 @@ def _count(counts: dict[str, _Count], line: dict[str, Any]) -> None:
 def _tally(one: _Count, *, sticky: bool) -> Tally:
     return Tally(
         one.requests, one.errors, Histogram(one.times),
-        units=len(one.units) if sticky else None, bad_units=len(one.bad) if sticky else None,
+        units=len(one.units) if sticky else None, bad_units=len(one.bad) if sticky else None, refused=one.refused,
     )  # fmt: skip
 
 

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlgate.rollout.analysis import bins
-from mlgate.rollout.nouns import Histogram, Tally
+from mlgate.rollout.nouns import REFUSED, Histogram, Tally
 
 KEPT = 60  # readings
 _LARGEST = 700_000  # characters of all that is kept: a ConfigMap holds a megabyte
 _BEYOND = 20.0  # seconds: where times are counted that are longer than the last bound
 _ROUTES = frozenset({"/predict", "/invocations", "/v2/infer"})
+_REFUSED = frozenset(map(str, REFUSED))
 _LINE = re.compile(r"(?P<name>mlgate_request(?:s_total|_seconds_bucket))\{(?P<labels>[^}]*)\}\s+(?P<value>\S+)\s*\Z")
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 
@@ -30,6 +31,7 @@ class Page:
     requests: int = 0
     errors: int = 0
     times: Mapping[float, int] = field(default_factory=dict)  # upper bound in seconds (inf: none) -> answers, each once
+    refused: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def page(text: str) -> Page | None:
     """Of a server's /metrics. None where it counts nothing that we know."""
     if "mlgate_requests_total" not in text:
         return None
-    requests = errors = 0
+    requests = errors = refused = 0
     bounds: dict[str, dict[float, int]] = {}
     for line in text.splitlines():
         found = _LINE.match(line)
@@ -60,6 +62,7 @@ def page(text: str) -> Page | None:
         if found["name"] == "mlgate_requests_total":
             requests += value
             errors += value if labels.get("status", "").startswith("5") else 0
+            refused += value if labels.get("status", "") in _REFUSED else 0
         else:
             bounds.setdefault(labels["route"], {})[float(labels.get("le", "inf"))] = value
     times: dict[float, int] = {}
@@ -68,18 +71,19 @@ def page(text: str) -> Page | None:
         for bound, count in sorted(cumulative.items()):
             times[bound] = times.get(bound, 0) + count - below
             below = count
-    return Page(requests, errors, {bound: count for bound, count in times.items() if count})
+    return Page(requests, errors, {bound: count for bound, count in times.items() if count}, refused)
 
 
 def tally(begin: Reading, end: Reading, slot: str) -> tuple[Tally, str]:
     """What a slot did between two readings; and what of it is not known, in words."""
     before, after = begin.pages.get(slot, {}), end.pages.get(slot, {})
-    requests = errors = 0
+    requests = errors = refused = 0
     counts: dict[int, int] = {}
     for server, now in after.items():
         was = before.get(server, Page())
         requests += max(0, now.requests - was.requests)
         errors += max(0, now.errors - was.errors)
+        refused += max(0, now.refused - was.refused)
         for bound, count in now.times.items():
             more = count - was.times.get(bound, 0)
             if more > 0:
@@ -88,7 +92,7 @@ def tally(begin: Reading, end: Reading, slot: str) -> tuple[Tally, str]:
                 counts[at] = counts.get(at, 0) + more
     gone = sorted(set(before) - set(after))
     lost = f"{len(gone)} of the servers of {slot} ended, and their last counts with them" if gone else ""
-    return Tally(requests, errors, Histogram(counts)), lost
+    return Tally(requests, errors, Histogram(counts), refused=refused), lost
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,10 @@ def read(text: str) -> list[Reading]:
 
 def _line(one: Reading) -> str:
     pages = {
-        slot: {server: [page.requests, page.errors, list(_flat(page.times))] for server, page in servers.items()}
+        slot: {
+            server: [page.requests, page.errors, list(_flat(page.times)), page.refused]
+            for server, page in servers.items()
+        }
         for slot, servers in one.pages.items()
     }
     said = {"at": one.at, "pages": pages, "why": "" if one.whole else one.why or "unknown", "mark": one.mark}
@@ -156,8 +163,10 @@ def _flat(times: Mapping[float, int]) -> Iterator[list[str | int]]:
 def _reading(told: Mapping[str, object]) -> Reading:
     pages = {
         str(slot): {
-            str(server): Page(int(requests), int(errors), {float(bound): int(count) for bound, count in times})
-            for server, (requests, errors, times) in servers.items()
+            str(server): Page(
+                int(requests), int(errors), {float(bound): int(count) for bound, count in times}, int(refused)
+            )
+            for server, (requests, errors, times, refused) in servers.items()
         }
         for slot, servers in told["pages"].items()  # type: ignore[attr-defined]
     }

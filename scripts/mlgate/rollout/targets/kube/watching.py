@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,7 +86,7 @@ class Watching:
             tally, lost = counters.tally(window.begin, window.end, slot)
             wrong += [lost] if lost else []
             scores = self._scores(slot, since, until) if self._shifts() else None
-            tallies[slot] = Tally(tally.requests, tally.errors, tally.times, scores)
+            tallies[slot] = replace(tally, scores=scores)
         return Observed(since, until, tallies, complete=not wrong, why="; ".join(wrong))
 
     # -- scores -------------------------------------------------------------------------------------------------------
