@@ -13,4 +13,4 @@ settings.register_profile("search", deadline=None)
 settings.register_profile("repeat", deadline=None, derandomize=True)
 settings.load_profile("repeat" if os.environ.get("CI") else "search")
 
-pytest_plugins = ["engine.fixtures", "engine.proxy"]  # a Docker engine, a registry, an image to build on; started when asked for
+pytest_plugins = ["engine.fixtures", "engine.proxy"]  # an engine, a registry, images; started when asked for
