@@ -16,6 +16,7 @@ from mlgate.rollout.state import Seen, State, Step
 from mlgate.rollout.targets import FencedError, TargetError
 
 LATE = 3.0  # seconds beyond the timeout until a router has given up and written its line
+EARLY = 3  # periods of a step after which the judge should have seen what it needs
 UNREADY = 2  # looks in a row at which the candidate may not answer before it is turned back
 
 NOTHING = Tally()
@@ -60,7 +61,7 @@ def look(hands: Hands, state: State) -> State:
 
 def _decided(hands: Hands, state: State, window: _Window, judged: Judged | str | None, now: float) -> State:
     step = state.plan.steps[state.step]
-    held = _held(state, window, judged)
+    held = "" if _is_early(state, window, judged, now) else _held(state, window, judged)
     rests = now - state.step_began < step.at_least or state.unready > 0
     ahead = _is_enough(state, step, judged) and not held and not rests
     event = "" if not held or held == state.held else f"held: {held}"
@@ -157,6 +158,16 @@ def _held(state: State, window: _Window, judged: Judged | str | None) -> str:
     if isinstance(judged, str):
         return judged
     return judged.reason if judged is not None and judged.outcome == "hold" else ""
+
+
+def _is_early(state: State, window: _Window, judged: Judged | str | None, now: float) -> bool:
+    """Whether the step has just begun to be counted: that the judge lacks something then is no news, and promotes
+    nothing either."""
+    if window.why or state.unready or judged is None or isinstance(judged, str):
+        return False
+    plan = state.plan
+    counted = now - state.step_began - plan.warm_up - plan.timeout - LATE
+    return judged.outcome == "hold" and counted < EARLY * plan.period
 
 
 def _is_enough(state: State, step: Step, judged: Judged | str | None) -> bool:
