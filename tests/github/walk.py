@@ -1,8 +1,8 @@
 """Runs a consumer's workflow with act, the way GitHub would: the starter, through our reusable workflow and actions.
 
 act cannot read `$/x` yet, so it runs a copy of this repository in which that is spelled `mlgate/mlgate/x@v1`, the form
-in which consumers name us. Nor does it know `deployment:` of an environment, which the copy lacks, and it asks nobody for
-an approval: who gave one is what the API says. Nothing else is changed. Third-party actions have stand-ins
+in which consumers name us. Nor does it know `deployment:` of an environment, which the copy lacks, and it asks nobody
+for an approval: who gave one is what the API says. Nothing else is changed. Third-party actions have stand-ins
 (standins/). Jobs run on this machine, each in a folder of its own, without a network: the API is a loopback server.
 """
 
