@@ -128,7 +128,10 @@ def told(step: Step, headline: str) -> str:
         if one in holds and not step.tone:
             continue  # it is over
         word, colon, rest = one.text.partition(": ")
-        text = f"{word}." if colon and _bare(rest) in _bare(headline) else one.text
+        if colon and _bare(rest) in _bare(headline):
+            text = f"{word}."
+        else:  # the name of the step stands before it
+            text = f"{rest[:1].upper()}{rest[1:]}" if colon and word == step.name else one.text
         if text not in said and text != f"{step.name}.":
             said.append(text)
     if holds and not step.tone:

@@ -235,7 +235,8 @@ def checked(wholes: Sequence[Whole], entries: Sequence[Entry], since: float, unt
         1 for one in entries if start.before < one.end <= end.after and one.status >= 100
     )  # fmt: skip
     if end.dropped > start.dropped:
-        why = f"The router could not write {end.dropped - start.dropped} lines of its log."
+        lost = end.dropped - start.dropped
+        why = f"The router could not write {lost} {'line' if lost == 1 else 'lines'} of its log."
     elif lost > 0:
         why = f"{lost} of {end.answers - start.answers} requests that the router counted are not in its log."
     inside = [one for one in entries if since <= one.begin < until]
