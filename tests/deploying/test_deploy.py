@@ -287,3 +287,9 @@ def test_a_canary_whose_model_has_failed_since_does_not_go_on(canary: Project) -
     said = canary.mlgate("deploy", "--environment", "production", "--once", code=2)
     assert "was judged again on" in said
     assert canary.slots() == {"one": 100.0}
+
+
+def test_only_local_environments_are_taken_down(canary: Project) -> None:
+    said = canary.mlgate("deploy", "--environment", "production", "--take-down", code=2)
+    assert "only local environments are taken down" in said
+    assert canary.slots() == {"one": 100.0}

@@ -27,6 +27,8 @@ def walked(tmp_path: Path) -> Iterator[tuple[Passed, int, dict[str, str]]]:
     passed = Passed(tmp_path / "project", config={"deploy": deploy, "serve": {"workers": 1}})
     state = tmp_path / "state"
     yield passed, port, {"MLGATE_STATE": str(state)}
+    gone = passed.repo.mlgate("deploy", "--environment", "production", "--take-down", MLGATE_STATE=str(state))
+    assert gone.returncode == 0, gone.stdout + gone.stderr
     for folder in state.glob("*"):
         settings = Environment.model_validate(production)
         local.take_down(Place("visits", "production", settings, passed.repo.path, folder))

@@ -43,7 +43,7 @@ from mlgate.rollout.state import ENDS, State
 from mlgate.rollout.targets import Target
 
 OUTPUTS = ("environment", "state", "weight", "image", "version", "url", "rollout", "finished")
-Way = Literal["deploy", "plan", "once", "recover", "abort", "drill", "render"]
+Way = Literal["deploy", "plan", "once", "recover", "abort", "drill", "render", "take-down"]
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,9 @@ class Deployment:
         with targets.find(place) as target:
             if self.asked.way == "render":
                 self._render(place)
+                return
+            if self.asked.way == "take-down":
+                self._take_down(place)
                 return
             kept = _deploy_rig.kept(target)
             if self.asked.way == "plan":
@@ -296,6 +299,17 @@ class Deployment:
         write_text(file, written(made))
         self.said.artifacts.append(relative(file))
         self.said.say("rendered", Verdict.PASS, f"{len(made)} objects are in {relative(file)}.")
+
+    def _take_down(self, place: targets.Place) -> None:
+        if not self._local:
+            raise MlgateError(
+                f"{self.name} is of kind {self.settings.target.kind}, and only local environments are taken down.",
+                fix="Use the platform's own tools.",
+            )
+        from mlgate.rollout.targets import local  # noqa: PLC0415 -- of this way alone
+
+        local.take_down(place)
+        self.said.say("taken-down", Verdict.PASS, f"Nothing of {self.config.model} runs in {self.name} any more.")
 
     # -- what is asked before ----------------------------------------------------------------------------------------
 

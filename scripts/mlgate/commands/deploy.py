@@ -13,7 +13,7 @@ from mlgate.errors import MlgateError
 if TYPE_CHECKING:
     from mlgate.commands._deployment import Way
 
-_WAYS = ("--plan", "--once", "--recover", "--abort", "--drill", "--render")
+_WAYS = ("--plan", "--once", "--recover", "--abort", "--drill", "--render", "--take-down")
 
 
 @click.command("deploy")
@@ -75,6 +75,13 @@ _WAYS = ("--plan", "--once", "--recover", "--abort", "--drill", "--render")
     default=False,
     help="Change nothing: write the manifests of a Kubernetes environment to .mlgate/deploy.",
 )
+@click.option(
+    "--take-down",
+    envvar="MLGATE_TAKE_DOWN",
+    is_flag=True,
+    default=False,
+    help="End a local environment: its servers and router. The ledger stays as it is; --recover brings it back.",
+)
 @_options.registry_user
 @_options.tracking_uri
 @_options.push_tags
@@ -94,6 +101,7 @@ def command(
     abort: bool,
     drill: bool,
     render: bool,
+    take_down: bool,
     registry_user: str,
     tracking_uri: str,
     push_tags: bool,
@@ -108,7 +116,7 @@ def command(
     Nothing is deployed without a passing decision for just this model and a statement that the image holds it. A
     rollout is kept at the target: run it again after anything, and it goes on.
     """
-    chosen = [way for way, on in zip(_WAYS, (plan, once, recover, abort, drill, render), strict=True) if on]
+    chosen = [way for way, on in zip(_WAYS, (plan, once, recover, abort, drill, render, take_down), strict=True) if on]
     if len(chosen) > 1 and chosen != ["--once", "--drill"]:
         raise MlgateError(f"{' and '.join(chosen)} cannot be had together.", fix="Leave all but one out.")
     if (recover or abort) and (image or version):
