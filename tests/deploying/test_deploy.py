@@ -293,3 +293,16 @@ def test_only_local_environments_are_taken_down(canary: Project) -> None:
     said = canary.mlgate("deploy", "--environment", "production", "--take-down", code=2)
     assert "only local environments are taken down" in said
     assert canary.slots() == {"one": 100.0}
+
+
+def test_rules_that_are_loosened_under_way_do_not_count(canary: Project) -> None:
+    deploy(canary, "--once")
+    canary.settings["deploy"]["environments"]["production"]["rules"] = ["error_rate <= 99%"]
+    canary.configure()
+    bad(canary, "two", 0.5)
+    for _ in range(8):
+        done = canary.repo.mlgate("deploy", "--environment", "production", "--once", MLGATE_STATE=str(canary.state))
+        if canary.slots() == {"one": 100.0}:
+            break
+    assert done.returncode == 1, done.stdout
+    assert "`error_rate <= 2x stable` is broken" in done.stdout

@@ -279,7 +279,12 @@ def test_one_question_without_an_answer_turns_nothing_back_and_promotes_nothing(
 
 @pytest.mark.parametrize(
     ("verdict", "expected"),
-    [(Verdict.FAIL, "failed"), (Verdict.ERROR, "failed"), (Verdict.INCONCLUSIVE, "failed"), (Verdict.WARN, "complete")],
+    [
+        (Verdict.FAIL, "failed"),
+        (Verdict.ERROR, "failed"),
+        (Verdict.INCONCLUSIVE, "aborted"),
+        (Verdict.WARN, "complete"),
+    ],
 )
 def test_what_its_checks_do_not_let_through_gets_no_traffic(verdict: Verdict, expected: str) -> None:
     world = serving(OLD)
@@ -734,4 +739,18 @@ def test_a_place_that_needs_time_for_a_share_is_asked_again(seconds: float, outc
     state = deploy(world, NEW)
     assert state.outcome == outcome
     world.weigh = weigh  # type: ignore[method-assign]
+    whole(world)
+
+
+def test_a_router_that_gives_another_share_than_it_was_told_holds() -> None:
+    world = serving(OLD)
+    weigh = world.weigh
+
+    def wrong(weights: dict[str, float]) -> None:
+        weigh({OLD.slot: 60.0, NEW.slot: 40.0} if len(weights) == 2 else weights)
+
+    world.weigh = wrong  # type: ignore[method-assign, assignment]
+    state = deploy(world, NEW, {**CANARY, "step": {**CANARY["step"], "at_most": "5 minutes"}})
+    assert (state.outcome, state.verdict) == ("aborted", Verdict.INCONCLUSIVE)
+    assert "the router gives it 40 % of the traffic, and should 5 %" in state.reason
     whole(world)

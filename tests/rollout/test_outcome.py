@@ -346,11 +346,11 @@ def test_a_canary_that_refuses_what_stable_takes_is_no_good_one_though_it_never_
     """A server that answers 422 to everything has no errors, and is fast."""
     judged = look(["error_rate <= 1%", "latency_p99 <= 1 s"], step(10, replace(tally(60, 0), refused=60)))
     assert judged.outcome == "roll back"
-    assert judged.reason == "The canary refuses 100.0% of its requests (400, 422), and stable 0.0%."
+    assert judged.reason == "The canary refuses 100.0% of its requests (400 to 499), and stable 0.0%."
     assert of(judged, "requests that are refused").verdict is Verdict.FAIL
 
 
-@pytest.mark.parametrize("share", [0.01, 0.3, 0.9])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.7])
 def test_what_callers_send_wrong_is_held_against_neither(share: float) -> None:
     n = 20_000
     judged = look(ALL, step(50, refusing(n, round(n * share)), stable=refusing(n, round(n * share))), planned=n)
@@ -360,3 +360,10 @@ def test_what_callers_send_wrong_is_held_against_neither(share: float) -> None:
 
 def test_refusals_of_two_windows_are_one_sum() -> None:
     assert merged(refusing(10, 3), refusing(10, 4)).refused == 7
+
+
+def test_where_almost_nothing_is_answered_nothing_is_judged() -> None:
+    n = 20_000
+    judged = look(ALL, step(50, refusing(n, round(n * 0.9)), stable=refusing(n, round(n * 0.9))), planned=n)
+    assert judged.outcome == "hold"
+    assert "nothing was judged" in judged.reason

@@ -19,6 +19,7 @@ from mlgate.image import protocol
 from mlgate.judge import integrity
 from mlgate.model import Verdict
 from mlgate.repo import project_dvc
+from mlgate.repo.credentials import without
 from mlgate.repo.dvc import Pipeline
 from mlgate.rollout.checks.nouns import Asked, Batch, Published, Rows, check
 from mlgate.setup.doctor import environ
@@ -48,7 +49,8 @@ def asked(
     found = Asked(
         environment=name, settings=settings, folder=run.git.root / config.folder, wanted=config.image.skew.rows,
         tolerance=float(config.image.skew.tolerance), most=config.serve.max_rows,
-        timeout=float(config.serve.timeout_seconds), own=config.image.builder == "template", environ=environ(),
+        timeout=float(config.serve.timeout_seconds), own=config.image.builder == "template",
+        environ=_unprivileged(config),
     )  # fmt: skip
     found = _with_model(found, source, config, fetch=settings.checks.skew)
     if settings.checks.skew:
@@ -56,6 +58,11 @@ def asked(
     if settings.strategy == "batch":
         found = replace(found, batch=_batch(source, config, name))
     return found
+
+
+def _unprivileged(config: Config) -> dict[str, str]:
+    """What the user's commands see: this job may write, and they have no part in that."""
+    return without(environ(), allowed=config.train.environment)
 
 
 def _with_model(found: Asked, source: Source, config: Config, *, fetch: bool) -> Asked:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from mlgate.commands import _measuring, _rolling
 from mlgate.commands._run import Run
-from mlgate.config import Config
+from mlgate.config import Config, conditions
 from mlgate.config.deploying import Environment
 from mlgate.model import Verdict, worst
 from mlgate.rollout import checks as trying
@@ -61,11 +61,10 @@ class Rig:
         )
 
     def _judge(self, metrics: _measuring.Metrics | None, state: State, *, complete: bool, why: str) -> outcome.Judged:
-        settings = self.settings
         return outcome.judge(
-            settings.rules,
+            [conditions.parse(rule) for rule in state.plan.rules],  # those that it began with
             [outcome.Stratum(float(seen.weight), seen.stable, seen.canary) for seen in state.seen],
-            confidence=settings.confidence,
+            confidence=state.plan.confidence,
             planned=state.plan.steps[state.step].requests,
             last=state.step == len(state.plan.steps) - 1,
             steps=len(state.plan.steps),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlgate.commands._run import Run
 from mlgate.config import Config
-from mlgate.config.conditions import KNOWN, leaves
+from mlgate.config.conditions import KNOWN, leaves, parse
 from mlgate.config.deploying import Metric
 from mlgate.errors import MlgateError
 from mlgate.rollout.analysis import metrics
@@ -29,7 +29,7 @@ class Metrics:
 
     def of(self, state: State) -> dict[str, dict[Arm, float | str]]:
         """By name and arm; words where there is no number, and why."""
-        named = {leaf.metric for tree in self._settings.rules for leaf in leaves(tree)} - set(KNOWN)
+        named = {leaf.metric for rule in state.plan.rules for leaf in leaves(parse(rule))} - set(KNOWN)
         arms: dict[Arm, Release | None] = {"canary": state.candidate, "stable": state.stable}
         return {
             name: {arm: self._one(name, arm, release, state) for arm, release in arms.items() if release is not None}

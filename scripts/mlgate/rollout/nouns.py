@@ -59,7 +59,12 @@ class Readiness:
     said: str = ""
 
 
-REFUSED = (400, 422)  # how a model's server says that a request is not what it takes
+_NOT_REFUSED = frozenset({408, 429})  # late, or too many: no word on what was sent
+
+
+def refused(status: int) -> bool:
+    """Whether an answer says that the request is not what the server takes."""
+    return 400 <= status < 500 and status not in _NOT_REFUSED
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ class Tally:
     scores: Histogram | None = None  # of the predictions, in bins of `analysis.bins.score`
     units: int | None = None
     bad_units: int | None = None
-    refused: int = 0  # answers of 400 and 422: what callers sent was not taken
+    refused: int = 0  # answers of 400 to 499: what callers sent was not taken
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def checking(hands: Hands, state: State) -> State:
         why = next(
             (f"{one.title}: {one.reason}" for one in hands.tried if one.verdict is verdict), "nothing was checked."
         )
-        return hands.turn(state, "failed", verdict, why)
+        return hands.turn(state, "aborted" if verdict is Verdict.INCONCLUSIVE else "failed", verdict, why)
     after = _after_checks(hands, state)
     hands.mention("checked", after)
     return after

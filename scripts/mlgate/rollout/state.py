@@ -71,6 +71,8 @@ class Plan(_Plain):
     ready_within: Number = 300.0  # seconds
     keep: Number = 0.0  # seconds
     sticky: bool = False  # callers are counted: each once in a step
+    rules: tuple[Any, ...] = ()  # as mlgate.yaml says them
+    confidence: Number = 0.95
 
 
 class Seen(_Plain):

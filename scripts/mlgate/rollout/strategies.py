@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mlgate.config.conditions import written
 from mlgate.errors import MlgateError
 from mlgate.rollout.state import Plan, Step
 
@@ -51,6 +52,8 @@ def plan(
         ready_within=ready_within,
         keep=float(environment.keep) if strategy in ("blue-green", "canary", "rolling") else 0.0,
         sticky=environment.sticky is not None,
+        rules=tuple(written(rule) for rule in environment.rules),
+        confidence=float(environment.confidence),
     )
 
 

@@ -47,7 +47,7 @@ def look(hands: Hands, state: State) -> State:
     state = state.with_(unready=unready)
     window = _Window()
     if state.plan.steps[state.step].judged:
-        window = _observed(hands, state, now, skew or _of_stable(hands, state))
+        window = _observed(hands, state, now, skew or _of_router(hands, state) or _of_stable(hands, state))
         state = _counted(state, window)
     judged = _judged(hands, state, window)
     if judged is not None and not isinstance(judged, str):
@@ -100,6 +100,14 @@ def with_step(state: State, weight: float) -> tuple[Seen, ...]:
 
 
 # -- what is counted ---------------------------------------------------------------------------------------------------
+
+
+def _of_router(hands: Hands, state: State) -> str:
+    """Where it gives another share than it was told: what is seen then is of a step that nobody has planned."""
+    asked, real = state.plan.steps[state.step].weight, state.seen[-1].weight if state.seen else 0.0
+    if not hands.target.exact or abs(real - asked) <= 1:
+        return ""
+    return f"the router gives it {real:g} % of the traffic, and should {asked:g} %"
 
 
 def _of_stable(hands: Hands, state: State) -> str:

@@ -24,6 +24,7 @@ from mlgate.rollout.nouns import Histogram, Tally
 
 __all__ = ["Judged", "Stratum", "judge", "merged"]
 
+REFUSED_MOST = 0.75  # of its requests, beyond which nothing is known of a canary
 REFUSED_MORE = 0.05  # of the requests, by which a canary may refuse more than stable
 Outcome = Literal["promote", "continue", "hold", "roll back"]
 
@@ -172,11 +173,14 @@ def _refused(strata: Sequence[Stratum], alpha: float) -> tuple[Check, ...]:
         return ()
     mine, other = sum(p.canary_bad for p in pairs) / canary, sum(p.stable_bad for p in pairs) / stable
     broken = difference_evidence(pairs, REFUSED_MORE, "above") >= math.log(1 / alpha)
-    reason = f"The canary refuses {mine:.1%} of its requests (400, 422), and stable {other:.1%}."
+    reason = f"The canary refuses {mine:.1%} of its requests (400 to 499), and stable {other:.1%}."
+    verdict = Verdict.FAIL if broken else Verdict.PASS
+    if not broken and mine > REFUSED_MOST:
+        verdict, reason = Verdict.INCONCLUSIVE, f"{reason} So few of them were predictions that nothing was judged."
     return (
         Check(
             id="rollout.refused", title="requests that are refused", group="rollout",
-            verdict=Verdict.FAIL if broken else Verdict.PASS, reason=reason, observed=mine, champion=other,
+            verdict=verdict, reason=reason, observed=mine, champion=other,
             expected=f"<= stable + {REFUSED_MORE:.0%}", change=mine - other, greater_is_better=False, rows=canary,
         ),
     )  # fmt: skip

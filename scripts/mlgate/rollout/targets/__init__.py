@@ -112,6 +112,11 @@ class Target(ABC):
         """The address (http://...) at which this slot alone answers while the context lasts, past the router."""
 
     @property
+    def exact(self) -> bool:
+        """Whether the router gives just the percent that it is told, to one point."""
+        return True
+
+    @property
     @abstractmethod
     def url(self) -> str:
         """The address that callers use; empty where the platform gives none."""

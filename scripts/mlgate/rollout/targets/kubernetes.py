@@ -220,6 +220,11 @@ class Kubernetes(Target):
         return proxying.opened(self._kubectl, names.of_slot(slot, self.place.environment))
 
     @property
+    def exact(self) -> bool:
+        """Shares that are made of pods are as near as these allow; what they really are is judged, and said."""
+        return self.place.settings.target.routing == "gateway"
+
+    @property
     def url(self) -> str:
         """With a Gateway, what `url` says; else the Service's name, which the cluster itself knows."""
         if self.place.settings.url or self._gateway:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mlgate.rollout.analysis import bins
-from mlgate.rollout.nouns import REFUSED, Histogram, Tally
+from mlgate.rollout.nouns import Histogram, Tally, refused
 from mlgate.serving import files
 
 _OCTETS, _KEEP = 20_000_000, 6
@@ -88,7 +88,7 @@ def _count(counts: dict[str, _Count], line: dict[str, Any]) -> None:
         one.requests += 1
         bad = slot in lost or line["status"] >= 500
         one.errors += bad
-        one.refused += slot == line["slot"] and line["status"] in REFUSED
+        one.refused += slot == line["slot"] and refused(line["status"])
         if slot == line["slot"]:
             bin_ = bins.latency(line["ms"] / 1000)
             one.times[bin_] = one.times.get(bin_, 0) + 1

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from mlgate.rollout.analysis import bins
-from mlgate.rollout.nouns import REFUSED, Histogram, Tally
+from mlgate.rollout.nouns import Histogram, Tally, refused
 from mlgate.rollout.targets.docker_parts.haproxy import Counted
 
 _FAILED = frozenset("sSDK")  # the server gave up, took too long, went down, or was cut off
@@ -70,7 +70,7 @@ def tallies(
     """Of the requests of one window. `sent_on`: how many more each slot lost to another one."""
     count: Counter[str] = Counter()
     bad: Counter[str] = Counter()
-    refused: Counter[str] = Counter()
+    turned_away: Counter[str] = Counter()
     times: dict[str, Counter[int]] = {slot: Counter() for slot in slots}
     units: dict[str, set[str]] = {slot: set() for slot in slots}
     bad_units: dict[str, set[str]] = {slot: set() for slot in slots}
@@ -85,7 +85,7 @@ def tallies(
         )
         count[slot] += 1
         bad[slot] += failed
-        refused[slot] += one.status in REFUSED
+        turned_away[slot] += refused(one.status)
         times[slot][bins.latency(one.seconds)] += 1
         if sticky:
             unit = one.unit or f"#{number}"
@@ -97,7 +97,7 @@ def tallies(
             requests=count[slot] + sent_on.get(slot, 0), errors=bad[slot] + sent_on.get(slot, 0),
             times=Histogram(dict(times[slot])), scores=scores.get(slot),
             units=len(units[slot]) + sent_on.get(slot, 0) if sticky else None,
-            bad_units=len(bad_units[slot]) + sent_on.get(slot, 0) if sticky else None, refused=refused[slot],
+            bad_units=len(bad_units[slot]) + sent_on.get(slot, 0) if sticky else None, refused=turned_away[slot],
         )
         for slot in slots
     }  # fmt: skip

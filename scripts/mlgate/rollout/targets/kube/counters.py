@@ -13,13 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlgate.rollout.analysis import bins
-from mlgate.rollout.nouns import REFUSED, Histogram, Tally
+from mlgate.rollout.nouns import Histogram, Tally, refused
 
 KEPT = 60  # readings
 _LARGEST = 700_000  # characters of all that is kept: a ConfigMap holds a megabyte
 _BEYOND = 20.0  # seconds: where times are counted that are longer than the last bound
 _ROUTES = frozenset({"/predict", "/invocations", "/v2/infer"})
-_REFUSED = frozenset(map(str, REFUSED))
 _LINE = re.compile(r"(?P<name>mlgate_request(?:s_total|_seconds_bucket))\{(?P<labels>[^}]*)\}\s+(?P<value>\S+)\s*\Z")
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 
@@ -49,7 +48,7 @@ def page(text: str) -> Page | None:
     """Of a server's /metrics. None where it counts nothing that we know."""
     if "mlgate_requests_total" not in text:
         return None
-    requests = errors = refused = 0
+    requests = errors = turned_away = 0
     bounds: dict[str, dict[float, int]] = {}
     for line in text.splitlines():
         found = _LINE.match(line)
@@ -62,7 +61,7 @@ def page(text: str) -> Page | None:
         if found["name"] == "mlgate_requests_total":
             requests += value
             errors += value if labels.get("status", "").startswith("5") else 0
-            refused += value if labels.get("status", "") in _REFUSED else 0
+            turned_away += value if labels.get("status", "").isdigit() and refused(int(labels["status"])) else 0
         else:
             bounds.setdefault(labels["route"], {})[float(labels.get("le", "inf"))] = value
     times: dict[float, int] = {}
@@ -71,19 +70,19 @@ def page(text: str) -> Page | None:
         for bound, count in sorted(cumulative.items()):
             times[bound] = times.get(bound, 0) + count - below
             below = count
-    return Page(requests, errors, {bound: count for bound, count in times.items() if count}, refused)
+    return Page(requests, errors, {bound: count for bound, count in times.items() if count}, turned_away)
 
 
 def tally(begin: Reading, end: Reading, slot: str) -> tuple[Tally, str]:
     """What a slot did between two readings; and what of it is not known, in words."""
     before, after = begin.pages.get(slot, {}), end.pages.get(slot, {})
-    requests = errors = refused = 0
+    requests = errors = turned_away = 0
     counts: dict[int, int] = {}
     for server, now in after.items():
         was = before.get(server, Page())
         requests += max(0, now.requests - was.requests)
         errors += max(0, now.errors - was.errors)
-        refused += max(0, now.refused - was.refused)
+        turned_away += max(0, now.refused - was.refused)
         for bound, count in now.times.items():
             more = count - was.times.get(bound, 0)
             if more > 0:
@@ -92,7 +91,7 @@ def tally(begin: Reading, end: Reading, slot: str) -> tuple[Tally, str]:
                 counts[at] = counts.get(at, 0) + more
     gone = sorted(set(before) - set(after))
     lost = f"{len(gone)} of the servers of {slot} ended, and their last counts with them" if gone else ""
-    return Tally(requests, errors, Histogram(counts), refused=refused), lost
+    return Tally(requests, errors, Histogram(counts), refused=turned_away), lost
 
 
 @dataclass(frozen=True)
@@ -164,9 +163,9 @@ def _reading(told: Mapping[str, object]) -> Reading:
     pages = {
         str(slot): {
             str(server): Page(
-                int(requests), int(errors), {float(bound): int(count) for bound, count in times}, int(refused)
+                int(requests), int(errors), {float(bound): int(count) for bound, count in times}, int(turned_away)
             )
-            for server, (requests, errors, times, refused) in servers.items()
+            for server, (requests, errors, times, turned_away) in servers.items()
         }
         for slot, servers in told["pages"].items()  # type: ignore[attr-defined]
     }
