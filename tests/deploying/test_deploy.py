@@ -306,3 +306,11 @@ def test_rules_that_are_loosened_under_way_do_not_count(canary: Project) -> None
             break
     assert done.returncode == 1, done.stdout
     assert "`error_rate <= 2x stable` is broken" in done.stdout
+
+
+def test_settings_that_do_not_apply_yet_are_named(canary: Project) -> None:
+    deploy(canary)
+    canary.settings["deploy"]["environments"]["production"]["replicas"] = 2
+    canary.configure()
+    said = deploy(canary)
+    assert "was started with other settings of its target" in " ".join(said.split())

@@ -226,7 +226,14 @@ class Deployment:
             requests=self._requests(kept) if other and not drill else None,
         )  # fmt: skip
         purpose: Literal["drill", "deploy"] = "drill" if drill else "deploy"
-        return machine.begin(chosen.release, stable, plan, strategy=self.settings.strategy, purpose=purpose)
+        state = machine.begin(chosen.release, stable, plan, strategy=self.settings.strategy, purpose=purpose)
+        same = kept is not None and kept.over and kept.rollout == state.rollout
+        if same and state.plan.target not in ("", plan.target):
+            why = (
+                "It is there already, and was started with other settings of its target: these come with the next one."
+            )
+            self.said.say("settings", Verdict.WARN, why)
+        return state
 
     def _ended(self, machine: Machine, chosen: Chosen) -> None:
         """What the last look said, how it ended, and who follows."""

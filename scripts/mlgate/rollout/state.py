@@ -73,6 +73,7 @@ class Plan(_Plain):
     sticky: bool = False  # callers are counted: each once in a step
     rules: tuple[Any, ...] = ()  # as mlgate.yaml says them
     confidence: Number = 0.95
+    target: str = ""  # sha256 of what the target was told of its servers
 
 
 class Seen(_Plain):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,13 @@ def plan(
         sticky=environment.sticky is not None,
         rules=tuple(written(rule) for rule in environment.rules),
         confidence=float(environment.confidence),
+        target=_told(environment),
     )
+
+
+def _told(environment: Environment) -> str:
+    text = f"{environment.replicas} {environment.target.model_dump_json()}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def straight(environment: Environment, *, timeout: float = 10.0, ready_within: float = READY_WITHIN) -> Plan:
