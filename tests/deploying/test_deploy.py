@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -314,3 +316,15 @@ def test_settings_that_do_not_apply_yet_are_named(canary: Project) -> None:
     canary.configure()
     said = deploy(canary)
     assert "was started with other settings of its target" in " ".join(said.split())
+
+
+def test_a_schedule_leaves_a_rollout_to_the_job_that_is_at_it(canary: Project) -> None:
+    env = environ(canary.folder / "job", canary.repo, "schedule", {"schedule": "*/15 * * * *"})
+    env |= {"GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main", "MLGATE_LEDGER_TOKEN": "unused-by-a-folder"}
+    with ThreadPoolExecutor(1) as pool:
+        at_it = pool.submit(deploy, canary)
+        while not at_it.done() and canary.slots().get("two") != 10.0:
+            time.sleep(0.1)
+        said = canary.mlgate("deploy", "--environment", "production", "--once", **env)
+        assert "visits v1.1.0 is in production." in at_it.result()
+    assert "production is being changed by" in said

@@ -37,6 +37,7 @@ from mlgate.ledger.kinds import Deployment as Entry
 from mlgate.ledger.kinds import Rollback
 from mlgate.model import Evidence, Verdict
 from mlgate.rollout import stopping, strategies, targets
+from mlgate.rollout.lease import BusyError
 from mlgate.rollout.machine import Machine
 from mlgate.rollout.nouns import Release
 from mlgate.rollout.state import ENDS, State
@@ -100,6 +101,11 @@ class Deployment:
     def result(self) -> Deployed:
         try:
             self._deploy()
+        except BusyError as error:
+            if not (self._goes_on and self._by_itself):
+                self.said.error(error)
+            else:  # a schedule has nothing to do where somebody is at it
+                self.said.say("busy", Verdict.PASS, str(error))
         except MlgateError as error:
             self.said.error(error)
         release = self.chosen.release if self.chosen else None
@@ -181,7 +187,7 @@ class Deployment:
         with scratch() as folder, stopping.told() as told:
             handed = {"inputs": self.asked.inputs, "python": self.asked.python, "pull": self.asked.pull}
             asked = _checking.asked(self.run, self.config, self.name, chosen.release, scratch=folder, **handed)  # type: ignore[arg-type]
-            if self._local:
+            if self._local and not (before is not None and _runs(target, chosen.release)):
                 prepare_local(self.run, self.config, target, chosen, folder=folder, **handed)  # type: ignore[arg-type]
             rig = self._rig("stay" if self.asked.once else "turn back")
             machine = rig.machine(target, approved_by, stopping=told, asked=asked)
