@@ -15,6 +15,7 @@ from rollout.conformance import Bench, Conformance
 pytestmark = pytest.mark.docker
 
 
+@pytest.mark.long  # each promise brings up a router and servers; what test_rollout_live does is in every run
 class TestDocker(Conformance):
     @pytest.fixture
     def bench(self, engine: Engine, proxy_image: str, standins: Standins, tmp_path: Path) -> Iterator[Bench]:
