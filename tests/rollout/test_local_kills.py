@@ -143,6 +143,7 @@ def test_jobs_that_are_killed_one_after_the_other_are_followed_by_one_that_sets_
     job.whole()
 
 
+@pytest.mark.long
 def test_jobs_that_are_killed_while_they_turn_back_are_followed_by_one_that_does(job: Job) -> None:
     with Callers(job) as callers:
         for point in BAD:
