@@ -328,3 +328,11 @@ def test_a_schedule_leaves_a_rollout_to_the_job_that_is_at_it(canary: Project) -
         said = canary.mlgate("deploy", "--environment", "production", "--once", **env)
         assert "visits v1.1.0 is in production." in at_it.result()
     assert "production is being changed by" in said
+
+
+def test_recovering_does_not_ask_what_was_judged_since(canary: Project) -> None:
+    """What production has is put right also where its model has failed since; another one is for people to choose."""
+    canary.write(Comparison(**canary.who("one"), model="visits", subject=canary.digests("one"), verdict="fail"))
+    canary.runs({"one": 0, "two": 100})
+    canary.mlgate("deploy", "--environment", "production", "--recover")
+    assert canary.slots() == {"one": 100.0}

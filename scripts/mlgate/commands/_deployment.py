@@ -172,9 +172,9 @@ class Deployment:
             self.said.say("idle", Verdict.PASS, f"There is no other model in {self.name}, and so no way back to prove.")
             return
         try:
-            self._ask(target, chosen, going_on=before is not None)
+            self._ask(target, chosen, going_on=before is not None, settled=before is not None and before.over)
         except MlgateError as error:
-            if before is None:
+            if before is None or not before.weight:
                 raise
             self.said.error(error)  # rather back than left there at its weight, with nobody to watch it
             self._end(target, f"it may not go on: {error}", Verdict.FAIL)
@@ -212,7 +212,8 @@ class Deployment:
             self.state = machine.once(state) if self.asked.once else machine.loop(state)
         except MlgateError:
             self._show(shown, "failure")
-            self.state = machine.look() or self.state
+            with suppress(MlgateError):  # the first error is the one to be told
+                self.state = machine.look() or self.state
             raise
         if self.state.over:
             self._show(shown, "success" if self.state.outcome in ("complete", "judged") else "failure")
@@ -263,7 +264,7 @@ class Deployment:
                 fix=f"Deploy one: `mlgate deploy --environment {self.name}`.",
             )
         self.chosen = chosen
-        self._ask(target, chosen, going_on=True)
+        self._ask(target, chosen, settled=True)
         if self.said.stopped():
             return
         with stopping.told() as told:
@@ -342,11 +343,12 @@ class Deployment:
     def _entry(self, records: tuple[Record, ...], found: Record) -> Chosen:
         return _release.of_entry(self.run, self.config, records, found, local=self._local)
 
-    def _ask(self, target: Target, chosen: Chosen, *, going_on: bool) -> None:
-        """A rollout that has begun is looked at without its registry, where the image runs: it was let in."""
+    def _ask(self, target: Target, chosen: Chosen, *, going_on: bool = False, settled: bool = False) -> None:
+        """A rollout that has begun is looked at without its registry, where the image runs: it was let in. What the
+        environment has already (`settled`) stays there, or comes back, whatever was judged since."""
         self.said.checks += _authority.checks(
             self.run, self.config, self.name, chosen, user=self.asked.user, inputs=self.asked.inputs,
-            going_on=going_on, running=going_on and _runs(target, chosen.release),
+            going_on=going_on, rollback=settled, running=(going_on or settled) and _runs(target, chosen.release),
         )  # fmt: skip
 
     def _same(self, kept: State) -> bool:
