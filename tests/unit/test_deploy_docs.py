@@ -42,3 +42,17 @@ def test_outputs_and_strategies_are_all_there() -> None:
 def test_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
         assert (Path(ROOT) / "docs" / target).exists(), target
+
+
+def test_the_plan_that_is_shown_is_the_plan_of_the_settings_above() -> None:
+    from mlgate.commands import _planning  # noqa: PLC0415
+    from mlgate.rollout import strategies  # noqa: PLC0415
+
+    block = re.findall(r"^```yaml\n(?:#[^\n]*\n)?(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)[0]
+    loaded = config.load((MLGATE + block).encode(), file="mlgate.yaml", base=lambda _: None)
+    settings = loaded.deploy.environments["production"]
+    made = _planning.planned(loaded, "production", None)
+    assert made is not None
+    steps = strategies.plan(settings, stable=True, requests=[one.canary for one in made.steps]).steps
+    for line in _planning.table(made, [(step.weight, step.requests) for step in steps], settings):
+        assert f"{line}\n" in TEXT

@@ -104,7 +104,7 @@ def shown(config: Config, release: Release, stable: Release | None, kept: State 
     plan = strategies.plan(
         settings, stable=other is not None, requests=[step.canary for step in made.steps] if made else None
     )
-    lines += _table(made, [(step.weight, step.requests) for step in plan.steps], settings)
+    lines += table(made, [(step.weight, step.requests) for step in plan.steps], settings)
     running = ", ".join(f"{slot.name} {slot.weight:g} %" for slot in target.slots()) or "nothing"
     lines.append(f"running: {running}")
     steps = f" in {len(plan.steps) + 1} steps" if plan.steps else ""
@@ -118,7 +118,8 @@ def shown(config: Config, release: Release, stable: Release | None, kept: State 
     return Shown("\n".join(lines) + "\n", title, [check], facts)
 
 
-def _table(made: planning.Plan | None, steps: Sequence[tuple[float, int]], settings: Environment) -> list[str]:
+def table(made: planning.Plan | None, steps: Sequence[tuple[float, int]], settings: Environment) -> list[str]:
+    """A line for each step: percent, requests, time."""
     pace = settings.step
     rows = []
     for at, (weight, requests) in enumerate(steps):
