@@ -96,4 +96,4 @@ def test_a_server_that_goes_under_load_is_found(engine: Engine, registry: Regist
         found = load.measure(service, PREDICT, rows, requests=100_000, connections=4, seconds=60)
         killer.wait()
     assert [c.verdict for c in load.checks(found)] == [Verdict.FAIL]
-    assert found.seconds < 40
+    assert sum(found.errors.values()) < 100  # nobody is there any more: it does not go on asking

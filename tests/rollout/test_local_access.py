@@ -134,6 +134,15 @@ def test_scores_are_those_of_requests_in_the_window(tmp_path: Path) -> None:
     assert found.counts == {bins.score(0.5): 2, bins.score(1): 1, bins.score(0.25): 1}
 
 
+def test_a_score_is_in_the_window_though_its_stamp_is_rounded_down(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.jsonl"
+    at = BEGAN + 10.0004
+    path.write_text(json.dumps({"time": stamp(at + 0.0001), "score": 0.5}) + "\n", "utf-8")
+    windows = [(at - 1, at), (at, at + 1), (at + 1, at + 2)]
+    totals = [found.total for one in windows if (found := access.scores(path, *one)) is not None]
+    assert totals == [0, 1, 0]  # in one of windows that meet, and in no other
+
+
 def test_scores_without_a_log_are_unknown_not_none_at_all(tmp_path: Path) -> None:
     assert access.scores(tmp_path / "predictions.jsonl", BEGAN, BEGAN + 1) is None
 

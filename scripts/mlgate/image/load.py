@@ -30,6 +30,7 @@ from mlgate.model import Check, Verdict
 
 SECONDS = 120.0  # for all of it
 PATIENCE = 15.0  # for one answer
+_ENOUGH, _AWAY = 100, 10  # errors, and connections in a row that nobody took, after which no more is asked
 WARM = 200  # requests before the clock starts, at most a tenth of all
 DIFFERENT = 64  # rows that take turns
 _BLOCK = 1 << 16
@@ -86,6 +87,8 @@ def measure(
         service.url, payloads, expected, min(WARM, max(connections, requests // 10)), time.monotonic() + seconds / 4
     )
     warm.run(connections)
+    if warm.away >= _AWAY:
+        return Measured(connections, requests, seconds=warm.seconds, errors=warm.errors)
     loop = _Loop(service.url, payloads, expected, requests, time.monotonic() + seconds)
     loop.run(connections)
     return Measured(connections, requests, tuple(sorted(loop.times)), loop.seconds, warm.errors + loop.errors)
@@ -135,7 +138,7 @@ class _Loop:
         self.times: list[float] = []
         self.errors: Counter[str] = Counter()
         self.seconds = 0.0
-        self.turn = 0
+        self.turn = self.away = 0
         self.selector = selectors.DefaultSelector()
 
     def run(self, connections: int) -> None:
@@ -167,12 +170,14 @@ class _Loop:
         try:
             if line.socket is None:
                 line.socket = socket.create_connection((self.host, self.port), timeout=PATIENCE)
+                self.away = 0
                 line.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 line.socket.setblocking(False)
                 self.selector.register(line.socket, selectors.EVENT_READ, line)
                 line.began = time.perf_counter()  # of the request, and not of the connection that is kept
             self._send(line, self.payloads[line.place])
         except OSError as error:
+            self.away += 1
             self._fail(line, f"no connection ({error.strerror or type(error).__name__})")
 
     def _send(self, line: _Line, data: bytes) -> None:
@@ -264,7 +269,7 @@ class _Loop:
     def _fail(self, line: _Line, why: str) -> None:
         self.errors[why] += 1
         self._close(line)
-        if sum(self.errors.values()) >= 100:
+        if sum(self.errors.values()) >= _ENOUGH or self.away >= _AWAY:
             self.left = 0  # it is known by now
         self._next(line)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hmac
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -108,6 +109,8 @@ def _tally(one: _Count, *, sticky: bool) -> Tally:
 def scores(path: Path, since: float, until: float) -> Histogram | None:
     """Of the predictions that a slot has logged of requests in [since, until); None without a log or a number in it."""
     counts: dict[int, int] = {}
+    # Its stamps are whole milliseconds, rounded down: edges that are not would lose a request at the first of them.
+    since, until = (math.floor(edge * 1000) / 1000 for edge in (since, until))
     if not path.exists():
         return None
     with _opened(path) as logs:
