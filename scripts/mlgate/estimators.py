@@ -35,7 +35,7 @@ class Estimator(NamedTuple):
     needs: Need
     tasks: Tasks
     signed: bool = False
-    parameters: Mapping[str, Must] = {}  # those of config.settings.PARAMETERS
+    parameters: Mapping[str, Must] = {}  # those of config.limits.PARAMETERS
     averages: tuple[str, ...] = ()  # what `average` may be
     lowest: float | None = 0.0
     highest: float | None = 1.0

@@ -84,7 +84,7 @@ class Check(_Plain):
     id: str  # stable, dotted: rules.auc.threshold, integrity.lock.metrics/eval.json
     title: str  # what a person calls it: "roc_auc", "metrics/eval.json matches dvc.lock"
     verdict: Verdict
-    group: str = "rules"  # rules | data | proofs | integrity | judge | setup | rollout: the rendering's sections
+    group: str = "rules"  # rules | data | proofs | integrity | judge | setup | rollout | watch: sections
     reason: str = ""  # one sentence: why this verdict, and what would change it
     fix: str = ""  # exact lines to paste, where there are any
     observed: Number | str | None = None
@@ -214,6 +214,76 @@ class Look(_Plain):
     canary: ArmSeen | None = None
 
 
+class Bars(_Plain):
+    """How a column is spread: the same bins before and now, as shares."""
+
+    labels: tuple[str, ...]
+    before: tuple[Number, ...]
+    now: tuple[Number, ...]
+
+
+class ColumnSeen(_Plain):
+    """What one column came to in a window, beside the reference profile. None: not asked for, or not to be had."""
+
+    name: str
+    role: Literal["prediction", "score", "feature"] = "feature"
+    kind: Literal["number", "category"]
+    state: Literal["ok", "breached", "unknown"]
+    reason: str = ""  # why it is unknown, or what moved: "mean 41.2 -> 46.8"
+    rows: int = 0
+    psi: Number | None = None
+    floor: Number | None = None  # the PSI that chance alone stays below
+    ks: Number | None = None
+    p: Number | None = None  # adjusted for all columns of the run
+    js: Number | None = None
+    kl: Number | None = None
+    wasserstein: Number | None = None
+    cramers_v: Number | None = None
+    nulls: tuple[Number, Number] | None = None  # shares, before and now
+    unseen: Number | None = None  # share
+    out_of_range: Number | None = None  # share
+    slices: tuple[str, ...] = ()  # where it sits: "health = poor: PSI 0.42"
+    since: str = ""  # the first day of the run of windows in which it was so
+    bars: Bars | None = None
+
+
+class Past(_Plain):
+    """One reading over time, oldest first."""
+
+    name: str
+    limit: Number | None = None
+    at: tuple[str, ...] = ()  # ends of windows, ISO 8601, UTC
+    values: tuple[Number | None, ...] = ()
+    states: tuple[Literal["ok", "breached", "unknown"], ...] = ()
+
+
+class AlertSeen(_Plain):
+    """Where one rule stands. `pending`: it holds now, and not yet in as many windows as it asks for."""
+
+    rule: str
+    severity: Literal["info", "warn", "critical"]
+    state: Literal["quiet", "pending", "firing", "recovered", "unknown"]
+    said: str = ""  # what crossed what: "psi.age 0.31 > 0.2"
+    held: str = ""  # "2 of 3 in the last 5 windows"
+    since: str = ""  # the first window of it, ISO 8601
+    retrain: bool = False
+    message: str = ""  # what people are to do
+
+
+class Watched(_Plain):
+    """What one window of production came to."""
+
+    environment: str
+    since: str  # ISO 8601, UTC
+    until: str
+    rows: int = 0  # of the model that is there
+    counts: dict[str, int] = Field(default_factory=dict)  # what else was found: "corrupt lines" -> 3
+    versions: dict[str, int] = Field(default_factory=dict)  # rows by version
+    columns: tuple[ColumnSeen, ...] = ()
+    alerts: tuple[AlertSeen, ...] = ()
+    history: tuple[Past, ...] = ()
+
+
 class Source(_Plain):
     """Where and why this evidence was made. The only part that differs between two runs over the same commits."""
 
@@ -268,6 +338,7 @@ class Evidence(_Plain):
     figures: list[Figure] = Field(default_factory=list)
     moved: list[Moved] = Field(default_factory=list)
     timeline: list[Look] = Field(default_factory=list)  # of a rollout, oldest first; at most a few hundred
+    watched: Watched | None = None  # of production
     facts: dict[str, str | Number] = Field(default_factory=dict)  # environment, duration, cost: name -> value
     links: dict[str, str] = Field(default_factory=dict)  # name -> web address: the MLflow run
     promotable: bool = True  # False for a model that must never be deployed, such as one trained on a sample

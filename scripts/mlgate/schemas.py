@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mlgate import estimators, parity
-from mlgate.config.settings import COSTS, LIMITS, Config
+from mlgate.config.limits import LIMITS
+from mlgate.config.settings import COSTS, Config
 from mlgate.config.values import SET_NAME_PATTERN, VISIBLE_PATTERN
 from mlgate.config.yamlfile import MAX_KEY
 from mlgate.data.contract.known import KNOWN

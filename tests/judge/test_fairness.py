@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import precision_score
 
 from mlgate import parity
-from mlgate.config.settings import Fairness
+from mlgate.config.limits import Fairness
 from mlgate.data.rows import Groups, Predicted, Rows
 from mlgate.judge import disparity, fairness, gaps
 from mlgate.judge.discovery import settle

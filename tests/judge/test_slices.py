@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlgate.config.settings import Slices
+from mlgate.config.limits import Slices
 from mlgate.data.rows import Groups, Predicted, Rows
 from mlgate.judge import slices
 from mlgate.judge.discovery import Claim, settle

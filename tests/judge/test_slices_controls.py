@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlgate import parity
-from mlgate.config.settings import Fairness, Slices
+from mlgate.config.limits import Fairness, Slices
 from mlgate.data.rows import Groups, Predicted, Rows
 from mlgate.judge import discovery, fairness, group_controls, grouped, slices
 from mlgate.judge.discovery import Claim

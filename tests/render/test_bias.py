@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlgate.config.settings import Fairness
+from mlgate.config.limits import Fairness
 from mlgate.data.rows import Groups, Predicted, Rows
 from mlgate.judge import fairness, listing
 from mlgate.judge.bias import Bias, Slice

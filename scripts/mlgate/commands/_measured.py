@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from mlgate import extras
 from mlgate.commands._run import Run
 from mlgate.config import Config
-from mlgate.config.settings import Predictions, Rule
+from mlgate.config.limits import Rule
+from mlgate.config.settings import Predictions
 from mlgate.errors import MlgateError
 from mlgate.judge import case as cases
 from mlgate.judge import costs, evaluation, made, wanted

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlgate import parity
+from mlgate.config.limits import PARAMETERS, Fairness, Rule, Slices
 from mlgate.config.messages import either
 from mlgate.config.recomputed import ROWS, decides, lacks, narrowed, rule_findings
-from mlgate.config.settings import COSTS, PARAMETERS, Config, EvaluationSet, Fairness, Rule, Slices
+from mlgate.config.settings import COSTS, Config, EvaluationSet
 from mlgate.config.vocabulary import Finding, Path, closest
 
 _ABSOLUTE = ("threshold", "warn_threshold", "max_absolute_regression", "warn_absolute_regression")

@@ -18,6 +18,7 @@ from mlgate.config.deploying import (
     Target,
     Verify,
 )
+from mlgate.config.limits import Fairness, Rule, Slices
 from mlgate.config.settings import (
     Approval,
     Columns,
@@ -25,14 +26,11 @@ from mlgate.config.settings import (
     Config,
     DataFile,
     EvaluationSet,
-    Fairness,
     Latency,
     Ledger,
     Policy,
     Predictions,
     Read,
-    Rule,
-    Slices,
     Train,
 )
 from mlgate.config.shipping import (
@@ -50,6 +48,22 @@ from mlgate.config.shipping import (
     Sla,
 )
 from mlgate.config.vocabulary import Path, Vocabulary, Where, closest, keys
+from mlgate.config.watching import (
+    AlarmRule,
+    Channel,
+    Dispatch,
+    Drift,
+    Fields,
+    Limits,
+    Logs,
+    Monitor,
+    Notify,
+    Performance,
+    Quality,
+    Quiet,
+    Retrain,
+    Truth,
+)
 
 __all__ = ["CONFIG", "NOT_YET", "SECTIONS", "Path", "closest", "keys", "pattern"]
 
@@ -98,6 +112,25 @@ SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
     ("deploy", "environments", "*", "checks", "load"): LoadTest,
     ("deploy", "environments", "*", "checks", "shadow"): Replayed,
     ("deploy", "environments", "*", "batch"): Batch,
+    ("monitor",): Monitor,
+    ("monitor", "logs"): Logs,
+    ("monitor", "logs", "fields"): Fields,
+    ("monitor", "drift"): Drift,
+    ("monitor", "drift", "prediction"): Limits,
+    ("monitor", "drift", "columns", "*"): Limits,
+    ("monitor", "data"): Quality,
+    ("monitor", "truth"): Truth,
+    ("monitor", "performance"): Performance,
+    ("monitor", "performance", "rules", "*"): Rule,
+    ("monitor", "fairness"): Fairness,
+    ("monitor", "fairness", "rules", "*"): Rule,
+    ("monitor", "metrics", "*"): Metric,
+    ("monitor", "rules", "*"): AlarmRule,
+    ("notify",): Notify,
+    ("notify", "channels", "*"): Channel,
+    ("notify", "quiet"): Quiet,
+    ("retrain",): Retrain,
+    ("retrain", "dispatch"): Dispatch,
 }
 _RULES = frozenset(where[:-1] for where, section in SECTIONS.items() if section is Rule)
 
@@ -114,14 +147,18 @@ _OWN_NAMES: tuple[tuple[str, ...], ...] = (
     ("deploy", "environments", "*", "target", "secrets"),
     ("deploy", "environments", "*", "target", "options"),
     ("deploy", "environments", "*", "rules", "*"),
+    ("monitor", "rules", "*"),
+    ("notify", "channels"),
+    ("notify", "routes"),
     ("compare", "slices", "edges"),
     ("compare", "fairness", "edges"),
+    ("monitor", "fairness", "edges"),
     *((*rules, "*", "cost_matrix") for rules in _RULES),
     *((*rules, "*", "cost_matrix", "*") for rules in _RULES),
 )
 
 # Keys of the format whose work is not built yet. They are refused: a key that does nothing would look like a check.
-NOT_YET: frozenset[tuple[str, ...]] = frozenset({("monitor",), ("notify",)})
+NOT_YET: frozenset[tuple[str, ...]] = frozenset()
 
 # What other tools and habits call our words.
 _MEANT: dict[type[BaseModel], dict[str, str]] = {
@@ -325,6 +362,13 @@ _MISSING = {
     ("compare", "slices", "by"): "Add `by: [<column>]`: the columns whose values make the groups.",
     ("compare", "slices", "min_rows"): "Add `min_rows: 300`, or how many rows a group needs to be judged.",
     ("compare", "slices", "rules"): "Add `rules: {auc: {max_absolute_regression: 0.03}}`, or another rule.",
+    ("monitor", "truth", "label"): "Add `label: <column>`: the column with the truth.",
+    ("monitor", "performance", "rules"): "Add `rules: {auc: {threshold: 0.7}}`, or another rule.",
+    ("monitor", "fairness", "by"): "Add `by: [<column>]`: the columns with the groups of people.",
+    ("monitor", "fairness", "min_rows"): "Add `min_rows: 300`, or how many rows a group needs to be judged.",
+    ("monitor", "fairness", "rules"): "Add `rules: {disparate_impact_ratio: {threshold: 0.8}}`, or another rule.",
+    ("notify", "quiet", "since"): 'Add `since: "22:00"`, the time of day at which it begins.',
+    ("notify", "quiet", "until"): 'Add `until: "07:00"`, the time of day at which it ends.',
     ("compare", "fairness", "by"): "Add `by: [<column>]`: the columns with the groups of people.",
     ("compare", "fairness", "min_rows"): "Add `min_rows: 300`, or how many rows a group needs to be judged.",
     ("compare", "fairness", "rules"): "Add `rules: {disparate_impact_ratio: {threshold: 0.8}}`, or another rule.",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlgate import estimators
+from mlgate.config.limits import PARAMETERS, Rule
 from mlgate.config.messages import either
-from mlgate.config.settings import PARAMETERS, Config, EvaluationSet, Rule
+from mlgate.config.settings import Config, EvaluationSet
 from mlgate.config.vocabulary import Finding, Path
 
 Tasks = estimators.Tasks

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from mlgate import estimators, parity
 from mlgate.config import deployed, grouped, recomputed, shipped
-from mlgate.config.settings import Config, DataFile, Rule
+from mlgate.config.limits import Rule
+from mlgate.config.settings import Config, DataFile
 from mlgate.config.values import SET_NAME_PATTERN
 from mlgate.config.vocabulary import Finding, Path, closest
 

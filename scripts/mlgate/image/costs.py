@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any
 
-from mlgate.config.settings import Policy, Rule
+from mlgate.config.limits import Rule
+from mlgate.config.settings import Policy
 from mlgate.config.shipping import IMAGE_COSTS, Limit
 from mlgate.image.load import Measured
 from mlgate.image.service import Service

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlgate import estimators
 from mlgate.config import Policy, Rule
-from mlgate.config.settings import LIMITS
+from mlgate.config.limits import LIMITS
 from mlgate.data.rows import Predicted, Rows
 from mlgate.judge import estimate, rules, statistics
 from mlgate.judge.measures import Spec, UndefinedError

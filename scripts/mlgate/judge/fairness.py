@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from mlgate import parity
 from mlgate.config import Rule
-from mlgate.config.settings import Fairness
+from mlgate.config.limits import Fairness
 from mlgate.data.rows import Rows
 from mlgate.judge import disparity, grouped
 from mlgate.judge.bias import Metric, Table

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlgate import estimators, parity
 from mlgate.config import Rule
-from mlgate.config.settings import Fairness, Slices
+from mlgate.config.limits import Fairness, Slices
 from mlgate.data.rows import Predicted, Rows
 from mlgate.judge import controls, discovery, estimate, fairness, grouped, slices
 from mlgate.judge.controls import FEW

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from mlgate.config import Rule
-from mlgate.config.settings import Slices
+from mlgate.config.limits import Slices
 from mlgate.data.rows import Predicted, Rows
 from mlgate.judge import estimate, grouped, paired
 from mlgate.judge.discovery import Claim

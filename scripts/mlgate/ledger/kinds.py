@@ -193,25 +193,48 @@ class Rollback(_OfModel):
 
 
 class Reading(_OfModel):
-    """One reading of one monitor. What could not be measured has no value and is `unknown`, never `ok`."""
+    """One reading of one monitor. What could not be measured has no value and is `unknown`, never `ok`.
+
+    `rule`: whether what a rule asks for was so in that window, before its `for`.
+    """
 
     kind: Literal["reading"] = "reading"
-    monitor: Literal["data", "drift", "performance", "fairness", "slo", "cost"]
+    monitor: Literal["data", "drift", "performance", "fairness", "slo", "cost", "business", "rule"]
     name: Annotated[Text, StringConstraints(min_length=1)]  # psi.age, auc, latency_p95_ms
     state: Literal["ok", "breached", "unknown"]
     value: Number | None = None
     limit: Number | None = None
     rows: Annotated[int, Field(ge=0)] | None = None
-    window: Text = ""  # what it was read over
+    window: Text = ""  # what it was read over: "2026-11-20T00:00:00Z/2026-11-21T00:00:00Z"
+    reason: Text = ""
+
+
+class Alert(_OfModel):
+    """What people were told about one rule, or why they were not yet. The last one of a key says where it stands."""
+
+    kind: Literal["alert"] = "alert"
+    key: Annotated[Text, StringConstraints(min_length=1)]  # of what: "drift", by which messages are the same
+    state: Literal["raised", "repeated", "recovered", "held"]  # held: quiet hours
+    severity: Literal["info", "warn", "critical"]
+    sent: Texts = ()  # names of channels
+    failed: Texts = ()  # those that could not be reached
+    issue: Text = ""  # number of the forge's issue
+    window: Text = ""
     reason: Text = ""
 
 
 class Trigger(_OfModel):
-    """A retraining was asked for: started, or held back, by which rule and after which readings."""
+    """A retraining was asked for: started, or held back, by which rule and after which readings; and how it ended."""
 
     kind: Literal["trigger"] = "trigger"
-    rule: Annotated[Text, StringConstraints(min_length=1)]
-    outcome: Literal["started", "held back"]
+    rule: Annotated[Text, StringConstraints(min_length=1)]  # a rule's name, or: new data, schedule, manual
+    outcome: Literal["started", "held back", "proposed", "unchanged", "failed"]
+    started: Id | Literal[""] = ""  # how it ended: the entry that it began with
+    group: Text = ""  # the models that are trained together
+    models: Texts = ()
+    values: Texts = ()  # what was measured, in words: "psi.age 0.31 > 0.2"
+    report: Sha256 | Literal[""] = ""  # of the evidence that it was decided by
+    url: Text = ""  # of the pull request, once there is one
     reason: Text = ""
     readings: Annotated[tuple[Id, ...], Field(max_length=200)] = ()
 
@@ -228,7 +251,7 @@ class Reset(_OfModel):
 
 Any_ = (
     Genesis | Moved | Comparison | Decision | Image | Registration | Promotion | Deployment | Rollback
-    | Reading | Trigger | Reset
+    | Reading | Alert | Trigger | Reset
 )  # fmt: skip
 CLASSES: dict[str, type[Entry]] = {cls.model_fields["kind"].default: cls for cls in get_args(Any_)}
 FREQUENT = frozenset({"reading"})  # kinds whose segments are their own

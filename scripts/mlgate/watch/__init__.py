@@ -1,0 +1,1 @@
+"""Watching a model in production: what its logs say, who is told, and when its successor is proposed."""
