@@ -36,6 +36,7 @@ _EXTRAS = {
         "for expectations that DuckDB does not answer",
         {"great_expectations": ("great-expectations", (1, 9)), "pyarrow": ("pyarrow", (20, 0))},
     ),
+    "notify": _Extra("to send messages", {"apprise": ("apprise", (2, 2)), "tzdata": ("tzdata", (2025, 1))}),
     "scan": _Extra(
         "to look for vulnerabilities and write the SBOM",
         {"pip_audit": ("pip-audit", (2, 9)), "cyclonedx": ("cyclonedx-python-lib", (11, 0))},
