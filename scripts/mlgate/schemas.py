@@ -167,6 +167,7 @@ def _properties() -> Schema:
         "anyOf": [one, {"type": "array", "items": file["apart_from"]["items"]}],
     }
     _deployed(properties["deploy"])
+    _watched(properties)
     return properties
 
 
@@ -182,6 +183,43 @@ def _deployed(deploy: Schema) -> None:
         several = section[key]
         described = {"description": several.pop("description")}
         section[key] = {**described, "anyOf": [several["items"], {**several, "type": ["array", "null"]}]}
+
+
+def _watched(properties: Schema) -> None:
+    """Sections may be commented out; an address alone is enough of logs and channels, and one thing is a list of it."""
+    monitor, notify, retrain = (properties[key]["properties"] for key in ("monitor", "notify", "retrain"))
+    sections = [properties[key] for key in ("monitor", "notify", "retrain")]
+    sections += [monitor[key] for key in ("metrics", "rules", "drift", "data")]
+    sections += [_object(monitor["drift"])["properties"][key] for key in ("prediction", "columns")]
+    sections += [_object(monitor["logs"])["properties"]["fields"], retrain["dispatch"]]
+    for section in sections:
+        section["type"] = ["object", "null"]
+    channel = _object(notify["channels"]["additionalProperties"])["properties"]
+    for several in (monitor["slo"], retrain["labels"], channel["labels"], channel["assignees"]):
+        several["type"] = ["array", "null"]
+    for section in (_object(monitor["logs"])["properties"], _object(monitor["truth"])["properties"]):
+        section["path"] = _one_or_more(section["path"])
+    monitor["logs"] = _or_text(monitor["logs"])
+    notify["channels"]["additionalProperties"] = _or_text(notify["channels"]["additionalProperties"])
+    routes = notify["routes"]
+    routes["additionalProperties"] = _one_or_more(routes["additionalProperties"])
+    for key, names in (
+        ("performance", [*estimators.KNOWN, *estimators.ALIASES]),
+        ("fairness", [*parity.KNOWN, *parity.ALIASES]),
+    ):
+        rules = _object(monitor[key])["properties"]["rules"]
+        _rules_about(rules, names)
+        rules.pop("minProperties", None)
+
+
+def _one_or_more(several: Schema) -> Schema:
+    described = {"description": several["description"]} if "description" in several else {}
+    return {**described, "anyOf": [several["items"], {"type": ["array", "null"], "items": several["items"]}]}
+
+
+def _or_text(node: Schema) -> Schema:
+    described = {"description": node.pop("description")} if "description" in node else {}
+    return {**described, "anyOf": [{"type": "string", "minLength": 1}, node]}
 
 
 def _object(node: Schema) -> Schema:

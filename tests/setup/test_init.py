@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 import builder
 from mlgate import __version__, config
-from mlgate.config import known
 from mlgate.setup import compose
 
 GITHUB = "https://github.com/acme/Doctor%20Visits.git"
@@ -290,14 +289,6 @@ def test_a_parquet_schema_is_asked_of_the_projects_python(repo: builder.Repo, tm
     fake.chmod(0o755)
     repo.mlgate("init", PATH=f"{fake.parent}:{os.environ['PATH']}")
     assert "    # with the columns row_id, y\n" in written(repo)
-
-
-def test_no_key_that_is_refused_is_suggested(repo: builder.Repo) -> None:
-    history(repo)
-    repo.write("data/test.csv", "person_id,label,score\n1,0,0.5\n")
-    repo.mlgate("init")
-    for path in known.NOT_YET:
-        assert f"{path[-1]}:" not in written(repo)
 
 
 # -- GitLab --------------------------------------------------------------------------------------

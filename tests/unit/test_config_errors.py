@@ -8,7 +8,7 @@ import pytest
 from config_samples import FULL, ROWS, SMALL, WIDE, read
 
 from mlgate import __version__
-from mlgate.config import known, load
+from mlgate.config import load
 from mlgate.errors import MlgateError
 
 
@@ -330,11 +330,6 @@ TOGETHER = [
         "mlgate.yaml:20: compare.rules.auc.max_anchor_regression has no anchor to be measured from.",
     ),
     (", max_anchor_regression: 0.02", "", "mlgate.yaml:19: compare.anchor is named, but no rule is measured from it."),
-]
-
-NOT_YET = [
-    ("mode: report", "monitor: {}", "mlgate.yaml:3: monitor"),
-    ("mode: report", "notify: {}", "mlgate.yaml:3: notify"),
 ]
 
 # Edits of FULL: what happens to a model that has passed.
@@ -698,26 +693,6 @@ def test_what_happens_to_a_model_that_has_passed_is_refused_where_it_makes_no_se
     before: str, after: str, message: str
 ) -> None:
     assert str(refusal(edited(before, after))) == message
-
-
-@pytest.mark.parametrize(("before", "after", "message"), NOT_YET)
-def test_a_key_that_does_nothing_yet_is_refused(before: str, after: str, message: str) -> None:
-    expected = f"{message} is not available in mlgate {__version__}. "
-    assert (
-        str(refusal(edited(before, after))) == expected + "Remove it: a key that does nothing would look like a check."
-    )
-
-
-def test_every_key_that_is_not_available_yet_is_tried() -> None:
-    tried = {message.partition(": ")[2] for _, _, message in NOT_YET}
-    names = {
-        ("data", "*"): "data[0]",
-        ("evaluate", "*"): "evaluate.holdout",
-        ("compare", "rules", "*"): "compare.rules.auc",
-    }
-    for path in known.NOT_YET:
-        length = next((len(above) for above in names if path[: len(above)] == above), 0)
-        assert ".".join([*filter(None, [names.get(path[:length], "")]), *path[length:]]) in tried
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ from mlgate.config.watching import (
     Truth,
 )
 
-__all__ = ["CONFIG", "NOT_YET", "SECTIONS", "Path", "closest", "keys", "pattern"]
+__all__ = ["CONFIG", "SECTIONS", "Path", "closest", "keys", "pattern"]
 
 # Where each section stands; `*` is a name of the user's, or a place in a list.
 SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
@@ -156,9 +156,6 @@ _OWN_NAMES: tuple[tuple[str, ...], ...] = (
     *((*rules, "*", "cost_matrix") for rules in _RULES),
     *((*rules, "*", "cost_matrix", "*") for rules in _RULES),
 )
-
-# Keys of the format whose work is not built yet. They are refused: a key that does nothing would look like a check.
-NOT_YET: frozenset[tuple[str, ...]] = frozenset()
 
 # What other tools and habits call our words.
 _MEANT: dict[type[BaseModel], dict[str, str]] = {
@@ -407,6 +404,5 @@ CONFIG = Vocabulary(
     missing=_MISSING,
     mapping=_mapping,
     key=_key,
-    not_yet=NOT_YET,
 )
 pattern = CONFIG.pattern

@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mlgate import __version__
 from mlgate.config.known import CONFIG
 from mlgate.config.values import shown
 from mlgate.config.vocabulary import Path, Vocabulary, Where, closest
@@ -74,9 +73,6 @@ def _words(words: Vocabulary, kind: str, path: Path, value: Any, context: dict[s
     if kind == "missing":
         return "is missing.", words.missing.get(where, f"Add `{path[-1]}:`.")
     if kind == "extra_forbidden":
-        if words.unavailable(path):
-            fix = "Remove it: a key that does nothing would look like a check."
-            return f"is not available in mlgate {__version__}.", fix
         return "is not a key.", words.suggestion(path)
     if kind == "literal_error":
         return _literal(words, where, value, context)

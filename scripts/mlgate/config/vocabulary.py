@@ -29,7 +29,6 @@ class Vocabulary:
     missing: Mapping[Where, str] = field(default_factory=dict)  # how to mend a key that is not there, or empty
     mapping: Advise = _no_advice  # how to mend what should be a mapping
     key: Advise = _no_advice  # how to mend a key that does not exist, before anything is guessed
-    not_yet: frozenset[Where] = frozenset()
 
     def pattern(self, path: Path) -> Where:
         """The path with the user's own names as `*`."""
@@ -37,10 +36,6 @@ class Vocabulary:
         for step in path:
             where = (*where, "*" if where in self.names else str(step))
         return where
-
-    def unavailable(self, path: Path) -> bool:
-        """Whether this key is for a later version."""
-        return self.pattern(path) in self.not_yet
 
     def meant(self, path: Path) -> str:
         """The key of the same section that was probably meant, or nothing."""

@@ -75,7 +75,7 @@ class Source(Closed):
         default=None,
         description="The variable that holds the database's address, as SQLAlchemy or DuckDB writes it.",
     )
-    format: Literal["jsonl", "parquet", "csv"] | None = Field(
+    format: Literal["csv", "parquet", "jsonl"] | None = Field(
         default=None, description="The format, where the files' names do not tell."
     )
 
