@@ -13,6 +13,7 @@ from typing import TextIO
 from mlgate.errors import MlgateError
 from mlgate.forges import approving, cutting, proposing, sticky
 from mlgate.forges.deploying import Approvers, Deployment, Planned
+from mlgate.forges.dispatching import Order, Started
 from mlgate.forges.http import Client, ForgeError, Token
 from mlgate.forges.nouns import Annotation, ImageRegistry, Opened, Posted, Request, State, When
 from mlgate.model import Approval, Event, Verdict
@@ -164,6 +165,37 @@ class Forge(ABC):
             said = self._explain(what, error, "request")
             raise MlgateError(said, fix=f"Or open it by hand: {by_hand}" if by_hand else "") from None
 
+    def dispatch(self, order: Order) -> Started:
+        """Starts a workflow or pipeline. Raises MlgateError that says what is missing; then it was not started, or
+        nobody can tell."""
+        try:
+            return self._dispatch(order)
+        except ForgeError as error:
+            doing = "event" if order.by == "repository" else "dispatch"
+            raise MlgateError(self._explain(f"{order.shown} could not be started", error, doing)) from None
+
+    def start_gate(self, workflow: str, branch: str) -> Started | None:
+        """Lets a gate judge a branch that was pushed with the job's own token, for which nothing starts by itself. None
+        where that is not needed, or where there is no such way. Raises MlgateError like `dispatch`."""
+        del workflow, branch
+        return None
+
+    def auto_merge(self, opened: Opened, request: Request, commit: str) -> str:
+        """Lets the forge merge a request once all that is required has passed. One sentence of what came of it; never
+        raises."""
+        what = "It will not be merged by itself"
+        try:
+            return self._auto_merge(opened, request, commit)
+        except ForgeError as error:
+            return self._explain(what, error, "merge")
+        except MlgateError as error:
+            return f"{what}: {error}"
+
+    def open_request(self, head: str, base: str) -> str:
+        """Address of the open request of a branch; "" where there is none. Raises ForgeError where nobody can ask."""
+        existing = self._requests().find(head, base)
+        return (existing.url or str(existing.number)) if existing else ""
+
     def held_back(self, *, request: bool) -> str:
         """Why no gate will run by itself on what was just pushed (with a `request` or without); "" when one will."""
         del request
@@ -194,6 +226,14 @@ class Forge(ABC):
 
     @abstractmethod
     def _requests(self) -> proposing.Requests: ...
+
+    @abstractmethod
+    def _dispatch(self, order: Order) -> Started: ...
+
+    def _auto_merge(self, opened: Opened, request: Request, commit: str) -> str:
+        del opened, request, commit
+        self.api()
+        raise AssertionError("unreachable")  # pragma: no cover
 
     def _by_hand(self, request: Request) -> str:
         del request

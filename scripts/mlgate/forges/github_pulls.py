@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlgate.errors import MlgateError
+from mlgate.forges import github_dispatch
 from mlgate.forges.base import Forge
+from mlgate.forges.dispatching import Order, Started
 from mlgate.forges.gitconfig import push_credentials
 from mlgate.forges.http import Client, ForgeError
 from mlgate.forges.nouns import Opened, Request
@@ -106,12 +108,7 @@ class PullRequests(Forge):
 
     def held_back(self, *, request: bool) -> str:
         """Events made with the token of a job start no workflow: GitHub's guard against loops."""
-        opened_by = self._pulls.opened_by if self._pulls else ""
-        try:
-            who = opened_by or self._whoami()
-        except ForgeError:
-            return ""  # what was pushed is pushed, whoever did it
-        if who not in (BOT, "gitea-actions", "forgejo-actions"):
+        if not self._by_job():
             return ""
         mend = "With the token of a GitHub App, or a personal one, as `github-token` they start by themselves."
         if self._gitea:
@@ -122,6 +119,43 @@ class PullRequests(Forge):
             "This was done with the job's own token, so the workflows of the pull request wait until somebody with "
             f"write access selects `Approve workflows to run` in it (GitHub Enterprise Server starts none). {mend}"
         )
+
+    def _by_job(self) -> bool:
+        """Whether the token is the job's own; unknown is no."""
+        opened_by = self._pulls.opened_by if self._pulls else ""
+        try:
+            who = opened_by or self._whoami()
+        except ForgeError:
+            return False  # what was pushed is pushed, whoever did it
+        return who in (BOT, "gitea-actions", "forgejo-actions")
+
+    def start_gate(self, workflow: str, branch: str) -> Started | None:
+        """By `workflow_dispatch`, which a job's own token may cause. The gate sets its statuses on the branch's head, where
+        a pull request shows them."""
+        return self.dispatch(Order("workflow", workflow, branch)) if self._by_job() else None
+
+    def _dispatch(self, order: Order) -> Started:
+        if order.by == "pipeline":
+            raise MlgateError(
+                "there are no pipelines on GitHub, so nothing was started.",
+                fix="Use `retrain.dispatch: {by: workflow}`.",
+            )
+        if not self._token:
+            raise ForgeError(401, "There is no token.", reason="there is none")
+        return github_dispatch.dispatch(self.api(), self.project, order, gitea=self._gitea)
+
+    def _auto_merge(self, opened: Opened, request: Request, commit: str) -> str:
+        del commit
+        if self._gitea:
+            return "It will not be merged by itself: mlgate does not ask Gitea or Forgejo for that."
+        if self._by_job():
+            return (
+                "It will not be merged by itself: GitHub starts no workflow for what the job's own token merges, so "
+                f"{request.base} would not be judged or deployed. Give the token of a GitHub App, or a personal one."
+            )
+        graphql = Client(self._env.get("GITHUB_GRAPHQL_URL", "https://api.github.com/graphql"), self._token)
+        graphql.patience = self.api().patience
+        return github_dispatch.auto_merge(self.api(), graphql, self.project, opened.number, request.base)
 
     def _requests(self) -> Pulls:
         return self._pulls or Pulls(self.api(), self.project)

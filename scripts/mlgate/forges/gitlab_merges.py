@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlgate.errors import MlgateError
+from mlgate.forges import gitlab_dispatch
 from mlgate.forges.base import Forge
+from mlgate.forges.dispatching import Order, Started
 from mlgate.forges.gitconfig import push_credentials
 from mlgate.forges.http import Client, ForgeError, Token
-from mlgate.forges.nouns import Request
+from mlgate.forges.nouns import Opened, Request
 from mlgate.forges.proposing import Existing
 from mlgate.repo.push import Identity, PushError, Remote
 
@@ -113,6 +115,22 @@ class MergeRequests(Forge):
             "GitLab starts no pipeline for what is pushed with CI_JOB_TOKEN, so nothing judges this commit yet. "
             "With GITLAB_TOKEN (scopes `api` and `write_repository`, role Developer) one starts by itself."
         )
+
+    def _dispatch(self, order: Order) -> Started:
+        if order.by == "repository":
+            raise MlgateError(
+                "GitLab has no `repository_dispatch`, so nothing was started.",
+                fix="Use `retrain.dispatch: {by: pipeline}`.",
+            )
+        pipeline = Order("pipeline", "", order.ref, order.inputs)
+        job_token = Token() if self._token else self._job_token
+        if not self._token and not job_token:
+            raise ForgeError(0, f"this job has no token of GitLab. {NEEDED}")
+        return gitlab_dispatch.dispatch(self.api(), self.project, pipeline, job_token=job_token)
+
+    def _auto_merge(self, opened: Opened, request: Request, commit: str) -> str:
+        del request
+        return gitlab_dispatch.auto_merge(self.api(), self.project, opened.number, commit)
 
     def _requests(self) -> Merges:
         if not self._token:

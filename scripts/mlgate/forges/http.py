@@ -139,6 +139,10 @@ class Client:
             self._pause(wait)
         raise AssertionError("unreachable")  # pragma: no cover
 
+    def wait(self, seconds: float) -> None:
+        """Let some time pass, which counts as waiting for the forge."""
+        self._pause(seconds)
+
     def _pause(self, seconds: float) -> None:
         self.patience -= seconds
         self._sleep(seconds)
