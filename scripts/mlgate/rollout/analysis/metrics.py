@@ -31,8 +31,11 @@ def filled(text: str, names: Mapping[str, str]) -> str:
     return re.sub(r"\{([a-z]+)\}", lambda found: names.get(found[1], found[0]), text)
 
 
-def prometheus(url: str, query: str, token: str = "", ask: Ask | None = None) -> float:
-    """The one finite number that a query gives now. Raises MlgateError that says why there is none."""
+def prometheus(url: str, query: str, token: str = "", ask: Ask | None = None, *, at: float | None = None) -> float:
+    """The one finite number that a query gives now, or `at` a time (seconds since 1970).
+
+    Raises MlgateError that says why there is none.
+    """
     asked = f"The query `{_short(query)}`"
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     if not re.match(r"https?://[^/\s]", url):
@@ -44,7 +47,8 @@ def prometheus(url: str, query: str, token: str = "", ask: Ask | None = None) ->
             "the address of Prometheus holds a user or password, which logs would show.",
             fix="Put a token into MLGATE_PROMETHEUS_TOKEN.",
         )
-    status, text = (ask or _post)(f"{url.rstrip('/')}/api/v1/query", {"query": query}, headers)
+    form = {"query": query} if at is None else {"query": query, "time": f"{at:.3f}"}
+    status, text = (ask or _post)(f"{url.rstrip('/')}/api/v1/query", form, headers)
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
