@@ -8,6 +8,8 @@
 - Holm's step-down correction (Holm 1979) keeps the chance of any false alarm over all columns below alpha, whatever
   their dependence; Benjamini-Hochberg would only keep the share of false ones among the alarms, and a gate is stopped
   by a single one.
+- Pearson's chi-square test of two rows of counts, and Cramer's V, its effect: sqrt(chi-square / rows).
+- The Jensen-Shannon distance to base 2 (0 to 1), and the Kullback-Leibler divergence of now from the reference, in nats.
 """
 
 from __future__ import annotations
@@ -54,6 +56,28 @@ def chi_square_quantile(quantile: float, freedom: int) -> float:
     return (low + high) / 2
 
 
+def chi_square_tail(value: float, freedom: int) -> float:
+    """The probability that a chi-square variable is above this value; also far out, where 1 - P would be 0."""
+    if value <= 0 or freedom < 1:
+        return 1.0
+    a, x = freedom / 2, value / 2
+    if x < a + 1:
+        return max(0.0, 1.0 - _gamma(a, x))
+    # Lentz's continued fraction for Q(a, x) (Press et al., Numerical Recipes, 6.2).
+    b = x + 1 - a
+    c, d = 1e300, 1 / b
+    product = d
+    for i in range(1, 10_000):
+        step = -i * (i - a)
+        b += 2
+        d = 1 / (step * d + b or 1e-300)
+        c = b + step / c or 1e-300
+        product *= d * c
+        if abs(d * c - 1) < 1e-15:
+            break
+    return min(1.0, product * math.exp(a * math.log(x) - x - math.lgamma(a)))
+
+
 def _gamma(a: float, x: float) -> float:
     """The regularized lower incomplete gamma function P(a, x), by its series: all terms are positive."""
     if x <= 0:
@@ -65,6 +89,88 @@ def _gamma(a: float, x: float) -> float:
         term *= x / place
         total += term
     return min(1.0, total * math.exp(a * math.log(x) - x - math.lgamma(a)))
+
+
+def pearson(reference: Sequence[int], now: Sequence[int]) -> tuple[float, int]:
+    """Chi-square of two rows of counts, and its degrees of freedom. Bins that no row is in are left out."""
+    n, m = sum(reference), sum(now)
+    used = [(before, after) for before, after in zip(reference, now, strict=True) if before or after]
+    if not n or not m or len(used) < 2:
+        return 0.0, 0
+    total = sum((before * m - after * n) ** 2 / (before + after) for before, after in used)
+    return total / (n * m), len(used) - 1
+
+
+def pooled(reference: Sequence[int], now: Sequence[int], expected: float) -> tuple[list[int], list[int]]:
+    """The same with small bins put together, until each is expected to have so many rows on the smaller side.
+
+    The chi-square approximation of a bin with few rows gives too many small p values. Which bins are small is said by
+    both sides together, so that it says nothing of the difference between them.
+    """
+    n, m = sum(reference), sum(now)
+    share = min(n, m) / (n + m) if n and m else 0.0
+    pairs = sorted(pair for pair in zip(reference, now, strict=True) if any(pair))
+    pairs.sort(key=sum)
+    while len(pairs) > 1 and sum(pairs[0]) * share < expected:
+        (first, second), pairs = pairs[:2], pairs[2:]
+        pairs.append((first[0] + second[0], first[1] + second[1]))
+        pairs.sort(key=sum)
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def cramers_v(reference: Sequence[int], now: Sequence[int]) -> float:
+    """0: the same shares; 1: no category in common."""
+    rows = sum(reference) + sum(now)
+    return math.sqrt(pearson(reference, now)[0] / rows) if rows else 0.0
+
+
+def js(reference: Sequence[int], now: Sequence[int]) -> float:
+    """The Jensen-Shannon distance, base 2: the root of the divergence."""
+    n, m = sum(reference), sum(now)
+    total = 0.0
+    for before, after in zip(reference, now, strict=True):
+        p, q = before / n, after / m
+        total += sum(share * math.log2(2 * share / (p + q)) for share in (p, q) if share)
+    return math.sqrt(max(0.0, total / 2))
+
+
+def kl(reference: Sequence[int], now: Sequence[int]) -> float:
+    """The Kullback-Leibler divergence of now from the reference, in nats, both smoothed as for PSI."""
+    n, m, bins = sum(reference), sum(now), len(reference)
+    shares = [((b + 0.5) / (n + 0.5 * bins), (a + 0.5) / (m + 0.5 * bins)) for b, a in zip(reference, now, strict=True)]
+    return max(0.0, sum(q * math.log(q / p) for p, q in shares))
+
+
+def above(reference: tuple[int, int], now: tuple[int, int]) -> float:
+    """How likely a share of (some, of all) is at least as large now without having grown: one-sided, exact.
+
+    Given how many there are on both sides together, those of now are hypergeometric (Fisher's exact test).
+    """
+    (a, n), (b, m) = reference, now
+    if not b or b * n <= a * m:
+        return 1.0
+    both, everything = a + b, n + m
+
+    def log(k: int) -> float:
+        return (
+            _choose(m, k) + _choose(n, both - k) - _choose(everything, both)
+            if max(0, both - n) <= k <= min(m, both)
+            else -math.inf
+        )
+
+    total = largest = log(b)
+    term, k = 1.0, b
+    scaled = 1.0
+    while k < min(m, both) and term > 1e-17 * scaled:  # each term is smaller than the one before: b is above the mean
+        term *= (m - k) * (both - k) / ((k + 1) * (n - both + k + 1))
+        k += 1
+        scaled += term
+    total = largest + math.log(scaled)
+    return min(1.0, math.exp(total))
+
+
+def _choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
 def ks(reference: Floats, now: Floats) -> float:
