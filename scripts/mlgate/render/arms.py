@@ -1,6 +1,7 @@
 """Words of a rollout: its two sides, the titles of its groups of checks, and what is read as percent.
 
-A comparison holds a challenger against the champion; a rollout holds the canary against stable, in the same tables.
+A comparison holds a challenger against the champion, a rollout the canary against stable, and monitoring production
+against what was committed with the model: in the same tables.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ KINDS = ("deploy", "rollback")  # verbs whose evidence has a timeline
 
 _OUTCOMES = ("deploy.outcome", "rollback.outcome")
 _SHARES = re.compile(r"(rollout\.(error_rate|split|load\.errors|shadow\.(agreement|errors))|rollback\.traffic)(\.|$)")
+_PERCENT = re.compile(r"(error_rate|availability|\w*_share|nulls|unseen|out_of_range)(\..+)?$", re.DOTALL)
+_TIMES = re.compile(r"latency_p\d+$")  # in seconds
 _AT = {"<=": "at most", "<": "below", ">=": "at least", ">": "above"}
 _RULE = re.compile(r"(<=|>=|<|>)\s*(\S.*)")
 
@@ -28,11 +31,15 @@ class Words(NamedTuple):
     own: str
 
 
-COMPARED, ROLLED = Words("champion", "this change"), Words("stable", "canary")
+COMPARED, ROLLED, WATCHED = (
+    Words("champion", "this change"),
+    Words("stable", "canary"),
+    Words("committed", "production"),
+)
 
 
 def words(check: Check) -> Words:
-    return ROLLED if check.group == "rollout" else COMPARED
+    return {"rollout": ROLLED, "watch": WATCHED}.get(check.group, COMPARED)
 
 
 def title(check: Check) -> str:
@@ -52,7 +59,19 @@ def by_group(checks: Iterable[Check]) -> list[tuple[str, list[Check]]]:
 
 def in_percent(check: Check) -> bool:
     """Whether its numbers are shares, which people read as percent."""
+    if check.group == "watch":
+        return unit(reading(check)) == "%"
     return check.group in TITLES and _SHARES.match(check.id) is not None
+
+
+def reading(check: Check) -> str:
+    """The name of the reading that a check of production looks at: `latency_p95` of `watch.slo.latency_p95`."""
+    return check.id.split(".", 2)[-1]
+
+
+def unit(name: str) -> str:
+    """What people read a reading of production in: `%` for a share, `ms` for a time, "" for a plain number."""
+    return "%" if _PERCENT.match(name) else "ms" if _TIMES.match(name) else ""
 
 
 def allowed(expected: str) -> str:

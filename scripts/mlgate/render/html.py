@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlgate.model import Change, Check, Evidence, Example, Named, Verdict
-from mlgate.render import arms, curves, details, escape, layout, numbers, sentences, steps
+from mlgate.render import arms, curves, details, escape, layout, numbers, sentences, steps, watched, watched_page
 from mlgate.render.layout import NOWHERE, Links
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def page(evidences: Sequence[Evidence], *, links: Links = NOWHERE) -> str:
         run=escape.url(links.run),
         fold=fold,
         several=len(models) > 1,
+        glances=any(m["glance"] for m in entries),
         glyph=GLYPH,
         means=layout.MEANS,
     )
@@ -120,6 +121,7 @@ def _model(model: layout.Model, anchor: str, links: Links, room: int) -> dict[st
         "said": _prose(f"{sentences.of_model(model)} {sentences.besides(model)}".strip()),
         "main": _entry(model.main, links, room),
         "others": [_entry(e, links, room) for e in model.others],
+        "glance": watched_page.glance(model.all),
     }
 
 
@@ -137,7 +139,9 @@ def _entry(evidence: Evidence, links: Links, room: int) -> dict[str, Any]:
     raw, evidence = evidence.to_json(), sentences.prepared(evidence)
     rules = layout.rules(evidence)[:_MOST]
     groups = layout.quiet_groups(evidence)[:_MOST]
-    others = layout.by_verdict(c for c in evidence.checks if not layout.is_rule(c))[:_MOST]
+    others = layout.by_verdict(
+        c for c in evidence.checks if not layout.is_rule(c) and not watched.elsewhere(c, evidence)
+    )[:_MOST]
     rows = [layout.row(c) for c in rules]
     charts = [c for check in rules if (c := chart(check)) is not None]
     said = sentences.headline(evidence)
@@ -158,7 +162,8 @@ def _entry(evidence: Evidence, links: Links, room: int) -> dict[str, Any]:
         "charts": charts,
         "charted": _charted(charts),
         "course": steps.page(evidence),
-        "rollout": steps.facts(evidence),
+        "watched": watched_page.page(evidence),
+        "rollout": steps.facts(evidence) or watched.facts(evidence),
         "open": arms.by_group(
             [
                 *[c for c in layout.findings(evidence, said) if layout.is_rule(c)][:_MOST],

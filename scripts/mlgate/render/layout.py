@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mlgate.model import Change, Check, Evidence, Verdict, worst
-from mlgate.render import arms, numbers
+from mlgate.render import arms, numbers, watched
 
 SYMBOL = {
     Verdict.PASS: "✅",
@@ -146,7 +146,9 @@ def is_rule(check: Check) -> bool:
 
 def rules(evidence: Evidence) -> list[Check]:
     """What stands in the table: of groups of rows, which may be many, only those that do not simply hold."""
-    return by_verdict(c for c in evidence.checks if is_rule(c) and not _quiet_group(c))
+    return by_verdict(
+        c for c in evidence.checks if is_rule(c) and not _quiet_group(c) and not watched.elsewhere(c, evidence)
+    )
 
 
 def quiet_groups(evidence: Evidence) -> list[Check]:
@@ -178,6 +180,7 @@ def findings(evidence: Evidence, headline: str) -> list[Check]:
         for c in by_verdict(evidence.checks)
         if c.verdict is not Verdict.PASS
         and not _told_by_row(c)
+        and not watched.elsewhere(c, evidence)
         and (not is_rule(c) or c.fix or (c.reason and _bare(c.reason) not in said))
         and not (says_the_same(c.reason, headline) and not c.fix)
     ]
@@ -204,7 +207,11 @@ def says_the_same(one: str, other: str) -> bool:
 
 def passing(evidence: Evidence) -> list[Check]:
     """Checks in words that passed: folded away."""
-    return [c for c in evidence.checks if c.verdict is Verdict.PASS and not is_rule(c)]
+    return [
+        c
+        for c in evidence.checks
+        if c.verdict is Verdict.PASS and not is_rule(c) and not watched.elsewhere(c, evidence)
+    ]
 
 
 def rule_changes(evidence: Evidence) -> list[Change]:
@@ -236,6 +243,8 @@ def table_words(evidence: Evidence, checks: Iterable[Check] = ()) -> tuple[str, 
     """What the table calls what is measured, what was found, what that is held against, and how many were counted."""
     if evidence.kind == "compare":
         return ("Metric", "This change", "Champion", "Rows")
+    if evidence.watched is not None:
+        return ("Check", arms.WATCHED.own.capitalize(), arms.WATCHED.other.capitalize(), "Rows")
     shown = list(checks)
     if not shown or any(check.group != "rollout" for check in shown):
         return ("Check", "Found", "Champion", "Rows")
@@ -245,8 +254,8 @@ def table_words(evidence: Evidence, checks: Iterable[Check] = ()) -> tuple[str, 
 
 def rows_of(evidence: Evidence) -> str:
     """The rows of the evaluation data when every check that counts them agrees."""
-    if evidence.kind in arms.KINDS:
-        return ""  # requests are counted there
+    if evidence.kind in arms.KINDS or evidence.watched is not None:
+        return ""  # what is counted there is said elsewhere
     seen = {c.rows for c in evidence.checks if c.rows is not None and is_rule(c) and not _nothing_seen(c)}
     return numbers.count(seen.pop(), "row") if len(seen) == 1 else ""
 
@@ -275,10 +284,17 @@ def row(check: Check) -> Row:
 
 
 def together(check: Check, *values: float) -> list[str]:
-    """Values of a check, read side by side: shares of requests as percent."""
+    """Values of a check, read side by side: shares as percent, times of production in milliseconds."""
+    if check.group == "watch" and arms.unit(arms.reading(check)) == "ms":
+        return [f"{text}{numbers.THIN}ms" for text in numbers.together(*(_plain(1000 * value) for value in values))]
     if not arms.in_percent(check):
         return numbers.together(*values)
-    return [f"{text}{numbers.THIN}%" for text in numbers.together(*(value * 100 for value in values))]
+    return [f"{text}{numbers.THIN}%" for text in numbers.together(*(_plain(value * 100) for value in values))]
+
+
+def _plain(value: float) -> float:
+    """Without the digits that a product of floats adds."""
+    return float(f"{value:.12g}")
 
 
 def interval_word(evidence: Evidence, rows: Iterable[Row]) -> str:

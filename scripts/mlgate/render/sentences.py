@@ -84,8 +84,8 @@ def needed(check: Check) -> str:
     """`log_loss` needs to come back to 0.5926 or less; "" for a check without a limit or a number."""
     if check.limit is None or check.greater_is_better is None or not isinstance(check.observed, float):
         return ""
-    if check.group == "rollout":
-        return ""  # nobody mends a rollout that is over: its row and its reason say all there is
+    if check.group in ("rollout", "watch"):
+        return ""  # nobody mends a rollout that is over, or production by a number: the row and the reason say it all
     up = check.greater_is_better
     meets = check.observed >= check.limit if up else check.observed <= check.limit
     if meets:
@@ -116,6 +116,8 @@ def _against(check: Check) -> str:
     """A change, its interval, and the change that is allowed."""
     assert check.change is not None  # noqa: S101 -- asked by the only caller
     other = "anchor" if "anchor" in check.id.rpartition(".")[2] else "champion"
+    if check.group == "watch":
+        other = "committed value"
     edge = layout.limit_change(check)
     beside = [] if edge is None else [edge]
 
