@@ -108,11 +108,22 @@ class Ledger:
         Raises MlgateError where the branch does not take them (protected, diverged, of another repository, damaged);
         they wait then, too.
         """
+        return self._append(entries, limit, anew=False)
+
+    def append_new(self, *entries: Entry, limit: float = LIMIT) -> Receipt:
+        """Write those of the entries whose ids are not in the branch yet; the others stay as they are there.
+
+        For entries whose id and moment follow from what they are about, so that each is there once, whoever writes it
+        and however often. What stands there already is placed, too. Like `append` in all else.
+        """
+        return self._append(entries, limit, anew=True)
+
+    def _append(self, entries: Sequence[Entry], limit: float, *, anew: bool) -> Receipt:
         deadline = time.monotonic() + limit
         fresh = [self.spool.put(entry).entry.id for entry in entries]
         try:
             with self._home.locked(deadline):
-                return self._flush(fresh, deadline)
+                return self._flush(fresh, deadline, anew=anew)
         except BusyError as error:
             return Receipt(waiting=len(fresh), said=(self._waits(len(fresh), str(error).rstrip(".")),))
         except PushError as error:
@@ -174,7 +185,8 @@ class Ledger:
             self.spool.put(one.entry)
         return self.flush(limit=limit)
 
-    def _flush(self, fresh: Sequence[str], deadline: float) -> Receipt:
+    def _flush(self, fresh: Sequence[str], deadline: float, *, anew: bool = False) -> Receipt:
+        """`anew`: what is `fresh` may be in the branch already, and is looked for."""
         placed: dict[str, Head] = {}
         since: dict[str, int] = {}  # where the chains ended when an entry of ours was first tried
         attempt = unreachable = 0
@@ -188,10 +200,15 @@ class Ledger:
                 return Receipt(placed, 0, said)
             tip, began = "", time.monotonic()
             try:
-                state = self._as_left(batch, fresh) or self._view.to_write([one.entry for one in batch], fresh, since)
+                state = None if anew else self._as_left(batch, fresh)
+                state = state or self._view.to_write([one.entry for one in batch], () if anew else fresh, since)
                 tip = state.tip.commit if state.tip else ""
                 since = since or {name: state.heads[name].seq if name in state.heads else 0 for name in CHAINS}
-                put = self._write(state, [one.entry for one in batch if one.entry.id not in state.there])
+                those: dict[str, Entry] = {}
+                for one in batch:
+                    if one.entry.id not in state.there:
+                        those.setdefault(one.entry.id, one.entry)
+                put = self._write(state, list(those.values()))
             except PushError as error:
                 moved = error.why == "moved" or (error.why == "refused" and bool(tip) and self._store.tip() != tip)
                 unreachable += error.why == "unreachable"
