@@ -6,12 +6,13 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
 from mlgate.errors import MlgateError
-from mlgate.forges import approving, cutting, proposing, sticky
+from mlgate.forges import approving, cutting, issues, proposing, sticky
 from mlgate.forges.deploying import Approvers, Deployment, Planned
 from mlgate.forges.dispatching import Order, Started
 from mlgate.forges.http import Client, ForgeError, Token
@@ -32,6 +33,7 @@ class Forge(ABC):
     _comment_limit: int
     _powerless: str
     _nobody: str
+    _no_issues = ""  # why no issue can be written without a token, where `_nobody` does not say it
 
     @cached_property
     def event(self) -> Event:
@@ -153,6 +155,24 @@ class Forge(ABC):
         except MlgateError as error:
             return Deployment(said=f"{what}: {error}")
 
+    def issue(self, wanted: issues.Issue) -> issues.Filed:
+        """Files the one issue about a matter, keeps it up to date, closes it or opens it again. Never raises."""
+        what = "The issue was not written"
+
+        def explain(error: ForgeError) -> str:
+            return self._explain(what, error, "issue")
+
+        try:
+            if not self._token:
+                return issues.Filed(ok=False, said=(f"{what}: {self._no_issues or self._nobody}",))
+            body, comment = (self._disarm(text) for text in (wanted.body, wanted.comment))
+            ours = issues.written(wanted, body, self._comment_limit)
+            return issues.file(replace(wanted, comment=comment), ours, self._issues(), explain=explain)
+        except ForgeError as error:
+            return issues.Filed(ok=False, said=(explain(error),))
+        except MlgateError as error:
+            return issues.Filed(ok=False, said=(f"{what}: {error}",))
+
     def propose(self, request: Request) -> Opened:
         """Opens the one request of a branch, or brings it up to date. Raises MlgateError that says what is missing."""
         what = f"{request.head} is pushed, but its {self.request_word} could not be opened or updated"
@@ -226,6 +246,9 @@ class Forge(ABC):
 
     @abstractmethod
     def _requests(self) -> proposing.Requests: ...
+
+    @abstractmethod
+    def _issues(self) -> issues.Issues: ...
 
     @abstractmethod
     def _dispatch(self, order: Order) -> Started: ...

@@ -18,6 +18,7 @@ from mlgate.forges.deploying import Approvers, Deployment, Planned
 from mlgate.forges.gitconfig import credentials
 from mlgate.forges.github_approvals import PullApprovals
 from mlgate.forges.github_deployments import Job, RunApprovers, deployment
+from mlgate.forges.github_issues import GitHubIssues
 from mlgate.forges.github_pulls import SETTING, PullRequests
 from mlgate.forges.http import Client, ForgeError, Token
 from mlgate.forges.nouns import Annotation, ImageRegistry, Posted, State
@@ -143,6 +144,9 @@ class GitHub(PullRequests):
     def _comments(self, number: int, mark: str) -> Comments:
         return _Comments(self.api(), self.project, number, mark, is_ours=self._is_ours)
 
+    def _issues(self) -> GitHubIssues:
+        return GitHubIssues(self.api(), self.project, is_ours=self._is_ours, gitea=self._gitea)
+
     def _status(self, context: str, state: State, description: str, url: str) -> Posted:
         event = self.event
         if not event.head_sha or not self.project:
@@ -263,6 +267,7 @@ _PERMISSIONS = {
     "event": "contents: write",
     "merge": "contents: write` and `pull-requests: write",
     "comment": "pull-requests: write",
+    "issue": "issues: write",
     "status": "statuses: write",
     "request": "pull-requests: write",
 }

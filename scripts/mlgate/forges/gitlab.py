@@ -16,6 +16,7 @@ from mlgate.forges.deploying import Approvers, Deployment, Planned
 from mlgate.forges.gitconfig import credentials
 from mlgate.forges.gitlab_approvals import MergeApprovals
 from mlgate.forges.gitlab_deployments import Deployments, JobApprovers
+from mlgate.forges.gitlab_issues import GitLabIssues
 from mlgate.forges.gitlab_merges import MergeRequests
 from mlgate.forges.http import Client, ForgeError, Token
 from mlgate.forges.nouns import Annotation, ImageRegistry, Posted, State
@@ -45,6 +46,10 @@ class GitLab(MergeRequests):
     )
     _nobody = (
         "CI_JOB_TOKEN may not, so a project access token with the scope `read_api` or `api` is needed as GITLAB_TOKEN."
+    )
+    _no_issues = (
+        "CI_JOB_TOKEN cannot, so a project access token with the role Reporter (or more) and the scope `api` is needed "
+        "as GITLAB_TOKEN."
     )
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -171,6 +176,9 @@ class GitLab(MergeRequests):
             own = self._env.get("CI_SERVER_TLS_CA_FILE") or None
             self._client = Client(base, self._token or self._job_token, verify=own)
         return self._client
+
+    def _issues(self) -> GitLabIssues:
+        return GitLabIssues(self.api(), self.project, is_ours=self._is_ours)
 
     def _is_ours(self, note: Mapping[str, Any]) -> bool:
         if self._user is None:

@@ -19,6 +19,7 @@ class NoForge(Forge):
     """Says nothing about what it does not do: nobody asked for a comment in a terminal."""
 
     name = "none"
+    _nobody = "there is no forge here."
 
     def api(self) -> NoReturn:
         """Raises ForgeError: there is nothing to ask."""
@@ -70,6 +71,9 @@ class NoForge(Forge):
         raise ForgeError(0, "there is no forge")
 
     def _requests(self) -> NoReturn:
+        self.api()
+
+    def _issues(self) -> NoReturn:
         self.api()
 
     def _dispatch(self, order: Order) -> Started:
