@@ -62,6 +62,9 @@ def _properties(evidence: Evidence) -> dict[str, str]:
     if evidence.kind in arms.KINDS:
         told = ("environment", "strategy", "version", "image")
         known |= {name: value for name in told if isinstance(value := evidence.facts.get(name), str)}
+    if evidence.watched is not None:
+        known |= {"environment": evidence.watched.environment, "rows": str(evidence.watched.rows)}
+        known |= {"since": evidence.watched.since, "until": evidence.watched.until}
     return {key: value for key, value in known.items() if value}
 
 

@@ -8,7 +8,19 @@ from urllib.parse import quote
 
 from mlgate.forges.sticky import VOLATILE
 from mlgate.model import Change, Check, Evidence, StageRun, Verdict
-from mlgate.render import arms, chart, details, escape, interval, layout, numbers, sentences, steps, timeline
+from mlgate.render import (
+    arms,
+    chart,
+    details,
+    escape,
+    interval,
+    layout,
+    numbers,
+    sentences,
+    steps,
+    timeline,
+    watched_text,
+)
 from mlgate.render.layout import NOWHERE, SYMBOL, Links, Model
 
 COMMENT_LIMIT = 60_000  # GitHub takes 65,536; the rest is for the marker and what a forge adds
@@ -136,7 +148,7 @@ def _consequences(model: Model) -> list[str]:
 
 def _open(evidence: Evidence, links: Links) -> list[str]:
     rules = layout.rules(evidence)
-    parts = [*_rule_changes(evidence), *_timeline(evidence), *_table(evidence, rules)]
+    parts = [*_rule_changes(evidence), *_timeline(evidence), *watched_text.opened(evidence), *_table(evidence, rules)]
     if drawing := interval.text(rules) or chart.text(rules):
         parts.append(escape.fence(drawing))
     parts += [*_findings(evidence, links), *_examples(evidence, links)]
@@ -151,6 +163,8 @@ def _open(evidence: Evidence, links: Links) -> list[str]:
 
 def _folded(evidence: Evidence) -> list[str]:
     parts = _in_words(evidence)
+    if steady := watched_text.folded(evidence):
+        parts.append(_details(*steady))
     if groups := layout.quiet_groups(evidence):
         parts.append(_details(layout.held(len(groups)), _join(_table(evidence, groups)).rstrip()))
     for title, passed in arms.by_group(layout.passing(evidence)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from mlgate.model import Check, Evidence, Verdict
-from mlgate.render import arms, escape, layout, timeline
+from mlgate.model import Check, Evidence, Verdict, Watched
+from mlgate.render import arms, escape, layout, timeline, watched
 
 Labels = tuple[tuple[str, str], ...]
 Sample = tuple[Labels, float]
@@ -25,6 +25,20 @@ _FAMILIES = {
     "mlgate_rollout_seconds_to_zero": ("gauge", "From the decision until what was taken away had no traffic."),
     "mlgate_rollout_requests": ("gauge", "Requests of a rollout's looks by arm."),
     "mlgate_rollout_errors": ("gauge", "Errors among them."),
+    "mlgate_monitor_alert": ("stateset", "Where a rule about production stands."),
+    "mlgate_monitor_reading": ("gauge", "The newest value of a reading of production; shares as fractions, seconds."),
+    "mlgate_monitor_reading_end_seconds": (
+        "gauge",
+        "When the window of that value ended: truth comes late, so performance is of an earlier one.",
+    ),
+    "mlgate_monitor_limit": ("gauge", "The limit of a reading."),
+    "mlgate_monitor_column": ("gauge", "How far a column has moved from the reference profile, by measure."),
+    "mlgate_monitor_drifted": ("gauge", "1 for a column that has moved, 0 for one that has not; absent when unknown."),
+    "mlgate_monitor_rows": ("gauge", "Rows that were read of the window."),
+    "mlgate_monitor_lines": ("gauge", "What else was found in the logs, by what it is."),
+    "mlgate_monitor_version_rows": ("gauge", "Rows of the window by version of the model."),
+    "mlgate_monitor_window_seconds": ("gauge", "How long the window is."),
+    "mlgate_monitor_window_end_seconds": ("gauge", "When the window ended, in seconds since 1970."),
     "mlgate_verdict": ("stateset", "The verdict of a step on a model."),
 }
 
@@ -57,6 +71,7 @@ def _samples(evidence: Evidence) -> Iterator[tuple[str, Labels, float]]:
         yield "mlgate_checks", (*base, ("verdict", verdict.value)), counts[verdict]
         yield "mlgate_verdict", (*base, ("mlgate_verdict", verdict.value)), evidence.verdict is verdict
     yield from _rollout(evidence, base)
+    yield from _monitor(evidence, model)
     if evidence.controls is not None:
         yield "mlgate_controls_passed", base, evidence.controls.passed
         yield "mlgate_controls", base, evidence.controls.total
@@ -77,14 +92,60 @@ def _rollout(evidence: Evidence, base: Labels) -> Iterator[tuple[str, Labels, fl
             yield "mlgate_rollout_errors", (*place, ("arm", arm)), seen.errors
 
 
+def _monitor(evidence: Evidence, model: Labels) -> Iterator[tuple[str, Labels, float]]:
+    """What production came to. What is unknown has no sample: an old value is never shown as a new one."""
+    seen = evidence.watched
+    if seen is None:
+        return
+    place = (*model, ("environment", seen.environment))
+    for alert in seen.alerts:
+        rule = (*place, ("rule", alert.rule), ("severity", alert.severity))
+        for state in ("quiet", "pending", "firing", "recovered", "unknown"):
+            yield "mlgate_monitor_alert", (*rule, ("mlgate_monitor_alert", state)), alert.state == state
+    for past in seen.history:
+        name = (*place, ("name", past.name))
+        if past.limit is not None:
+            yield "mlgate_monitor_limit", name, past.limit
+        if past.at and past.values and past.states and past.states[-1] != "unknown":
+            value = past.values[-1]
+            end = watched.moment(past.at[-1])
+            if value is not None and end is not None:
+                yield "mlgate_monitor_reading", name, value
+                yield "mlgate_monitor_reading_end_seconds", name, end.timestamp()
+    yield from _columns(seen, place)
+    yield "mlgate_monitor_rows", place, seen.rows
+    for what, count in seen.counts.items():
+        yield "mlgate_monitor_lines", (*place, ("what", what)), count
+    for version, count in seen.versions.items():
+        yield "mlgate_monitor_version_rows", (*place, ("version", version)), count
+    first, last = watched.moment(seen.since), watched.moment(seen.until)
+    if first is not None and last is not None:
+        yield "mlgate_monitor_window_seconds", place, (last - first).total_seconds()
+        yield "mlgate_monitor_window_end_seconds", place, last.timestamp()
+
+
+def _columns(seen: Watched, place: Labels) -> Iterator[tuple[str, Labels, float]]:
+    for column in seen.columns:
+        which = (*place, ("column", column.name))
+        measured = {key: getattr(column, key) for key in watched.NAMES}
+        measured |= {"unseen": column.unseen, "out_of_range": column.out_of_range, "noise": column.floor}
+        measured |= {"nulls": column.nulls[1] if column.nulls else None}
+        for measure, value in measured.items():
+            if value is not None:
+                yield "mlgate_monitor_column", (*which, ("measure", measure)), value
+        if column.state != "unknown":
+            yield "mlgate_monitor_drifted", which, column.state == "breached"
+
+
 def _metric(model: Labels, check: Check) -> Iterator[tuple[str, Labels, float]]:
     metric = (*model, ("metric", check.title))
     rule = (*metric, ("rule", check.id))
-    rolled = check.group == "rollout"
+    own = {"rollout": "canary", "watch": "production"}.get(check.group, "challenger")
     if isinstance(check.observed, float):
-        yield "mlgate_metric", (*metric, ("role", "canary" if rolled else "challenger")), check.observed
+        yield "mlgate_metric", (*metric, ("role", own)), check.observed
     if isinstance(check.champion, float):
-        role = "stable" if rolled else "anchor" if "anchor" in check.id.rpartition(".")[2] else "champion"
+        anchor = "anchor" if "anchor" in check.id.rpartition(".")[2] else "champion"
+        role = {"rollout": "stable", "watch": "committed"}.get(check.group, anchor)
         yield "mlgate_metric", (*metric, ("role", role)), check.champion
     if check.limit is not None:
         yield "mlgate_metric_limit", rule, check.limit

@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlgate.model import Change, Check, Evidence, Verdict
-from mlgate.render import arms, cells, details, escape, interval, layout, numbers, sentences, steps, timeline
+from mlgate.render import (
+    arms,
+    cells,
+    details,
+    escape,
+    interval,
+    layout,
+    numbers,
+    sentences,
+    steps,
+    timeline,
+    watched,
+    watched_text,
+)
 
 _COLOR = {
     Verdict.PASS: "32",
@@ -21,6 +34,7 @@ _CHANGES = 6
 _NARROWEST = 40
 _STEPS = 12  # of a rollout
 _CLOCK = 14
+_SIGNS = str.maketrans({numbers.MINUS: "-", numbers.THIN: " ", "→": "->", "’": "'"})
 _VALUES = 1  # the column of "champion -> this change": ends stand below each other
 
 
@@ -64,13 +78,18 @@ def _block(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _
         )
     headline = sentences.headline(evidence)
     telling = layout.findings(evidence, headline)
-    found = [c for c in layout.by_verdict(evidence.checks) if (c in telling or layout.is_open(c)) and not _in_a_row(c)]
+    found = [
+        c
+        for c in layout.by_verdict(evidence.checks)
+        if (c in telling or layout.is_open(c)) and not _in_a_row(c) and not watched.elsewhere(c, evidence)
+    ]
     # What several checks say in the same words is said once.
     words = [line for said in dict.fromkeys(tuple(_finding(c, columns, paint)) for c in found[:_MANY]) for line in said]
     worse = bool(found) and (not rules or found[0].verdict.rank > rules[0].verdict.rank)
     table += [line for check in rules[:_MANY] for line in _broken(check, columns)]
     table += _drawn(rules, columns)
-    lines = [*_header(evidence, among, columns, paint), *(words + table if worse else table + words)]
+    lines = [*_header(evidence, among, columns, paint), *_watched(evidence, columns, paint)]
+    lines += words + table if worse else table + words
     told = evidence.kind in arms.KINDS or any(
         layout.says_the_same(c.reason, headline) for c in [*found, *filter(_in_a_row, rules[:_MANY])]
     )
@@ -118,8 +137,10 @@ def _passed(evidences: Sequence[Evidence], among: Sequence[Evidence], columns: i
 def _header(evidence: Evidence, among: Sequence[Evidence], columns: int, paint: _Paint) -> list[str]:
     if evidence.kind in arms.KINDS:
         return _outcome(evidence, among, columns, paint)
-    parts = []
-    if evidence.source.commit:
+    parts = watched_text.header(evidence)
+    if evidence.source.commit and parts:
+        parts.append(f"commit {numbers.commit(evidence.source.commit)}")
+    elif evidence.source.commit:
         dirty = " with uncommitted changes" if evidence.source.dirty else ""
         parts.append(f"challenger {numbers.commit(evidence.source.commit)}{dirty}")
     if evidence.champion is not None:
@@ -160,6 +181,22 @@ def _outcome(evidence: Evidence, among: Sequence[Evidence], columns: int, paint:
         lines += _hanging(
             f"  {cells.pad(clock, clocks)}  {cells.pad(_ascii(step.name), widest)}  ", _ascii(text), columns
         )
+    return lines
+
+
+def _watched(evidence: Evidence, columns: int, paint: _Paint) -> list[str]:
+    """Alerts and columns of production, a line each."""
+    found = watched_text.lines(evidence)
+    states = max((len(state) for _, state, _, _ in found), default=0)
+    names = max((cells.of(cells.cut(_ascii(name), _NAME)) for _, _, name, _ in found), default=0)
+    lines: list[str] = []
+    for tone, state, name, said in found:
+        head = f"  {state:<{states}}  {cells.pad(cells.cut(_ascii(name), _NAME), names)}  "
+        told = _hanging(head, _ascii(said), columns)
+        told[0] = told[0].replace(state, paint.tone(tone, state), 1)
+        lines += told
+    for said in watched_text.rest(evidence):
+        lines += width_lines(_ascii(said), columns, "  ")
     return lines
 
 
@@ -297,7 +334,7 @@ def _last(evidences: Sequence[Evidence], report: str, paint: _Paint) -> str:
 
 def _ascii(text: str) -> str:
     """For a terminal: no control characters, and our own typographic signs as ASCII."""
-    return escape.plain(text).replace(numbers.MINUS, "-").replace(numbers.THIN, " ")
+    return escape.plain(text).translate(_SIGNS)
 
 
 class _Paint:
@@ -307,6 +344,9 @@ class _Paint:
     def verdict(self, verdict: Verdict, columns: int = 0) -> str:
         padding = " " * (columns - len(verdict))
         return f"\x1b[1;{_COLOR[verdict]}m{verdict}\x1b[0m{padding}" if self.color else f"{verdict}{padding}"
+
+    def tone(self, verdict: Verdict, text: str) -> str:
+        return f"\x1b[1;{_COLOR[verdict]}m{text}\x1b[0m" if self.color else text
 
     def bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self.color else text
