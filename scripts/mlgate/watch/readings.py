@@ -18,6 +18,7 @@ from mlgate.watch.nouns import Measure, Section, State, Window
 from mlgate.watch.rules import Judged
 from mlgate.watch.sentences import measure_state, section_state, worst_state
 
+_NONE: Mapping[str, Window] = {}
 _NAME = 500  # characters of a name that an entry holds
 
 
@@ -30,15 +31,18 @@ def entries(
     environment: str,
     subject: Mapping[str, str],
     who: Mapping[str, Any],
+    windows: Mapping[str, Window] = _NONE,
 ) -> list[Reading]:
     """One of each section, measure and rule. `who`: commit, actor and run, as every entry has them.
 
-    Left out is what nobody asked for and nobody could measure. Their moment is the end of the window.
+    `windows`: of sections, by their kind, whose rows were of another window: truth comes late. The moment of a reading
+    is the end of its window. Left out is what nobody asked for and nobody could measure.
     """
-    told = {**who, "model": model, "environment": environment, "subject": dict(subject)}
-    told |= {"at": window.until.strftime(TIME), "window": str(window)}
+    whose = {**who, "model": model, "environment": environment, "subject": dict(subject)}
     found: dict[str, Reading] = {}
     for kind, name, state, more in _all(sections, judged):
+        over = windows.get(kind, window)
+        told = {**whose, "at": over.until.strftime(TIME), "window": str(over)}
         own = _identity(told, kind, name, known=state != "unknown")
         found.setdefault(own, Reading(**told, id=own, monitor=kind, name=clean(name, _NAME), state=state, **more))
     return list(found.values())

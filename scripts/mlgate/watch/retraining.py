@@ -1,6 +1,6 @@
 """Whether a successor is trained now, by what the ledger says of retrainings before. Pure.
 
-    decision = decide(Asked(("visits",), rule="drift", cause=str(window)), config.retrain, Triggers(records), now)
+    decision = decide(Asked("visits", rule="drift", cause=str(window)), config.retrain, Triggers(records), now)
     decision.start, decision.why, decision.held
 
 Decided inside of `ledger.append_once`, on the events as they are: of two monitors that ask at once, or two hundred,
@@ -27,33 +27,38 @@ _DOUBLED = 5  # times that the pause after a failure doubles, at most: 32 cooldo
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked for. `models`: those that are trained together, all of a `group`, or one.
+    """What is asked for. `model`: who asks; `models`: all that are trained together, of a group; without them it alone.
 
     `cause` tells two askings apart: the window of the readings, the digest of the new data, the day of the schedule,
     the run of whoever asks by hand. The same models, rule and cause start once, and again only where that failed.
-    `waiting`: model -> the address of a pull request with a successor of it that is open. `forced`: whoever asks by
-    hand takes it on themselves.
+    `proposed`: model -> the address of a pull request with a successor of it that is open. `forced`: whoever asks by
+    hand takes it on themselves; only what is under way is waited for.
     """
 
-    models: tuple[str, ...]
+    model: str
     rule: str
     cause: str
-    group: str = ""
-    waiting: Mapping[str, str] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
     forced: bool = False
+    proposed: Mapping[str, str] = field(default_factory=dict)
 
-    def id(self, outcome: str, attempt: int = 0) -> str:
-        """That of the entry which says that it was `started` or `held back`."""
-        of = [sorted(self.models), self.group, self.rule, self.cause, outcome, attempt]
-        return hashlib.sha256(canonical(["trigger", *of])).hexdigest()[:32]
+    @property
+    def together(self) -> tuple[str, ...]:
+        """All that are trained, in one order."""
+        return tuple(sorted({*self.models, self.model}))
+
+    def id(self, attempt: int = 0) -> str:
+        """That of the entry which says that it was started, for the first time or once more."""
+        return _hashed("trigger", list(self.together), self.rule, self.cause, attempt)
 
 
 @dataclass(frozen=True)
 class Decision:
     """`why`: what asks for it, where it starts; `held`: what holds it back, where it does not. One sentence each.
 
-    `id`: of the entry to write, which says `started` or `held back`. `known`: it is there already, and nothing is to be
-    written. `until`: the earliest moment at which the answer can be another one, where time alone decides.
+    `id`: of the entry that says that it was started. `known`: that entry, or the one that says that it was held back
+    (`held_id`), is there already, and nothing is to be written. `until`: the earliest moment at which the answer can be
+    another one, where time alone decides.
     """
 
     start: bool
@@ -63,6 +68,16 @@ class Decision:
     id: str
     known: bool = False
     until: datetime | None = None
+
+
+def held_id(started: str) -> str:
+    """The id of the entry that says that this start was held back: once for each cause."""
+    return _hashed("held", started)
+
+
+def end_id(started: str) -> str:
+    """The id of the entry that says how it ended: once for each start."""
+    return _hashed("end", started)
 
 
 @dataclass(frozen=True)
@@ -113,22 +128,17 @@ class Triggers:
 def decide(asked: Asked, settings: Retrain, records: Triggers | Iterable[Record], now: datetime) -> Decision:
     """Whether it starts. `now`: aware. `records`: the events of the ledger."""
     known = Triggers.of(records)
-    attempt = 0
+    models, attempt = asked.together, 0
     last: Run | None = None
-    while (own := asked.id("started", attempt)) in known.started:
+    while (own := asked.id(attempt)) in known.started:
         last, attempt = known.started[own], attempt + 1
-    if not asked.models:
-        held, until = "no model was named", None
-    elif asked.forced:
-        held, until = "", None
-    elif last is not None and not last.failed(now, settings.timeout):
-        return Decision(False, "", f"{_said(asked)} started one at {_at(last.at)}", asked.models, last.entry.id, True)
-    else:
-        held, until = _held(asked, settings, known, now)
+    if last is not None and not asked.forced and not last.failed(now, settings.timeout):
+        held = f"{_said(asked)} has started one already, at {_at(last.at)}"
+        return Decision(False, "", held, models, last.entry.id, known=True)
+    held, until = _held(asked, settings, known, now)
     if held:
-        own = asked.id("held back", attempt)
-        return Decision(False, "", held, asked.models, own, own in known.ids, until)
-    return Decision(True, _said(asked), "", asked.models, own)
+        return Decision(False, "", held, models, own, held_id(own) in known.ids, until)
+    return Decision(True, _said(asked), "", models, own)
 
 
 def due(every: Decimal | None, last: datetime | None, now: datetime) -> bool:
@@ -143,18 +153,18 @@ def stale(records: Triggers | Iterable[Record], settings: Retrain, now: datetime
 
 def _held(asked: Asked, settings: Retrain, known: Triggers, now: datetime) -> tuple[str, datetime | None]:
     """What holds it back, and until when where that is known."""
-    own = known.about(asked.models)
+    own = known.about(asked.together)
     under_way = [run for run in known.runs if not run.over(now, settings.timeout)]
-    mine = [run for run in under_way if run.models & set(asked.models)]
+    mine = [run for run in under_way if run.models & set(asked.together)]
     if mine:
         what = f"a retraining of {_names(mine[-1].models)} is under way since {_at(mine[-1].at)}"
         return what, mine[-1].at + _seconds(settings.timeout)
-    for model in asked.models:
-        if model in asked.waiting:
-            return (
-                f"a successor of {model} waits to be merged: {asked.waiting[model] or 'its pull request is open'}",
-                None,
-            )
+    if asked.forced:
+        return "", None
+    for model in asked.together:
+        if model in asked.proposed:
+            at = asked.proposed[model] or "its pull request is open"
+            return f"a successor of {model} waits to be merged: {at}", None
     pause, failures = _pause(own, settings, now)
     if own and now < own[-1].at + pause:
         until = own[-1].at + pause
@@ -192,6 +202,10 @@ def _said(asked: Asked) -> str:
     return f"{by.get(asked.rule, f'the rule {asked.rule}')} ({asked.cause})"
 
 
+def _hashed(*of: object) -> str:
+    return hashlib.sha256(canonical(list(of))).hexdigest()[:32]
+
+
 def _names(models: Iterable[str]) -> str:
     found = sorted(set(models))
     return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
@@ -207,6 +221,3 @@ def _moment(text: str) -> datetime:
 
 def _seconds(number: Decimal) -> timedelta:
     return timedelta(seconds=float(number))
-
-
-__all__ = ["MANUAL", "NEW_DATA", "SCHEDULE", "Asked", "Decision", "Run", "Triggers", "decide", "due", "stale"]
