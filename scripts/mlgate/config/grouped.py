@@ -41,7 +41,7 @@ def _slices(config: Config, slices: Slices, used: dict[str, EvaluationSet]) -> I
     yield from _groups(at, slices, used)
     for key, rule in slices.rules.items():
         below = (*at, "rules", key)
-        yield from _words(below, rule, _LIMITS, "a slice", taken=("is_", "greater_is_better", *PARAMETERS))
+        yield from words(below, rule, _LIMITS, "a slice", taken=("is_", "greater_is_better", *PARAMETERS))
         if rule.estimator(key) is None and not rule.is_:
             fix = "Add `is:` with the estimator's name; `is: row_mean` for a metric of your own."
             yield below, "names no estimator, and a metric of a group has to be recomputed.", fix
@@ -60,10 +60,13 @@ def _fairness(fairness: Fairness, used: dict[str, EvaluationSet]) -> Iterator[Fi
         fix = f"Add `class: <column>`, or `score` and `cut_off`, to `evaluate.{name}.predictions`."
         yield at, f"compares decisions, which `evaluate.{name}.predictions` does not name.", fix
     for key, rule in fairness.rules.items():
-        yield from _fair((*at, "rules", key), key, rule)
+        yield from fair((*at, "rules", key), key, rule)
 
 
-def _fair(at: Path, key: str, rule: Rule) -> Iterator[Finding]:
+def fair(
+    at: Path, key: str, rule: Rule, limits: tuple[str, ...] = parity.LIMITS, of: str = "fairness"
+) -> Iterator[Finding]:
+    """What one rule of fairness may not say; `limits` are the words that mean something there."""
     known = parity.find(rule.is_ or key)
     if known is None:
         near = closest(rule.is_ or key, [*parity.KNOWN, *parity.ALIASES])
@@ -73,7 +76,7 @@ def _fair(at: Path, key: str, rule: Rule) -> Iterator[Finding]:
         else:
             yield at, "is no fairness metric that mlgate knows.", fix
         return
-    yield from _words(at, rule, parity.LIMITS, "fairness", taken=("is_", "greater_is_better"))
+    yield from words(at, rule, limits, of, taken=("is_", "greater_is_better"))
     yield from _direction(at, rule, greater=known.greater_is_better, name=rule.is_ or key)
     for word in ("threshold", "warn_threshold"):
         value = getattr(rule, word)
@@ -97,7 +100,7 @@ def _costs(config: Config) -> Iterator[Finding]:
             fix = f"Did you mean `{near}`?" if near else f"Use {either(COSTS)}, or a rule on your own metric."
             yield at, "is no cost that mlgate measures.", fix
             continue
-        yield from _words(at, rule, _LIMITS, "a cost", taken=("greater_is_better",))
+        yield from words(at, rule, _LIMITS, "a cost", taken=("greater_is_better",))
         yield from _direction(at, rule, greater=False, name=key)
         if config.artifact is None:
             yield at, "has no model to measure.", "Add `artifact: <file or folder>` at the top level."
@@ -123,6 +126,12 @@ def _groups(at: Path, section: Slices | Fairness, used: dict[str, EvaluationSet]
         if evaluation.columns.id in columns:
             fix = "Name a column whose values many rows share."
             yield (*at, "by"), f"names `{evaluation.columns.id}`, of which every row has its own.", fix
+    yield from cuts(at, section)
+
+
+def cuts(at: Path, section: Slices | Fairness) -> Iterator[Finding]:
+    """What the edges of groups may not say."""
+    columns = {name for entry in section.by for name in ([entry] if isinstance(entry, str) else entry)}
     for column, edges in section.edges.items():
         below = (*at, "edges", column)
         if column not in columns:
@@ -138,7 +147,7 @@ def _groups(at: Path, section: Slices | Fairness, used: dict[str, EvaluationSet]
             )
 
 
-def _words(at: Path, rule: Rule, limits: tuple[str, ...], of: str, *, taken: tuple[str, ...]) -> Iterator[Finding]:
+def words(at: Path, rule: Rule, limits: tuple[str, ...], of: str, *, taken: tuple[str, ...]) -> Iterator[Finding]:
     """Words of a rule that mean nothing here."""
     if not rule.limits().keys() & set(limits):
         yield at, "has no limit, so it would check nothing.", f"Add {either(limits)}."

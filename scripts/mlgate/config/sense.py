@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from mlgate import estimators, parity
-from mlgate.config import deployed, grouped, recomputed, shipped
+from mlgate.config import deployed, grouped, recomputed, shipped, watched
 from mlgate.config.limits import Rule
 from mlgate.config.settings import Config, DataFile
 from mlgate.config.values import SET_NAME_PATTERN
@@ -31,13 +31,15 @@ def findings(config: Config) -> Iterator[Finding]:
         yield from _limits(at, rule, greater=rule.direction(key))
     for key, rule in config.compare.costs.items():
         yield from _strict(("compare", "costs", key), rule, greater=False)
-    for key, rule in config.compare.fairness.rules.items() if config.compare.fairness else ():
-        known = parity.find(rule.is_ or key)
-        yield from _strict(("compare", "fairness", "rules", key), rule, greater=known and known.greater_is_better)
+    for section, fairness in (("compare", config.compare.fairness), ("monitor", config.monitor.fairness)):
+        for key, rule in fairness.rules.items() if fairness else ():
+            known = parity.find(rule.is_ or key)
+            yield from _strict((section, "fairness", "rules", key), rule, greater=known and known.greater_is_better)
     yield from recomputed.findings(config)
     yield from grouped.findings(config)
     yield from shipped.findings(config)
     yield from deployed.findings(config)
+    yield from watched.findings(config)
     yield from _anchor(config)
     yield from _elsewhere(config)
 
@@ -51,6 +53,8 @@ def _rules(config: Config) -> Iterator[tuple[Path, Rule]]:
             yield ("evaluate", name, "rules", key), rule
     for key, rule in config.compare.slices.rules.items() if config.compare.slices else ():
         yield ("compare", "slices", "rules", key), rule
+    for key, rule in config.monitor.performance.rules.items() if config.monitor.performance else ():
+        yield ("monitor", "performance", "rules", key), rule
 
 
 def _paths(config: Config) -> Iterator[Finding]:
@@ -79,6 +83,11 @@ def paths(config: Config) -> Iterator[tuple[Path, str]]:
         ("governance", "explain", "report"): config.governance.explain.report,
         ("compare", "champion"): champion.removeprefix("path:") if champion.startswith("path:") else None,
     }
+    monitor = config.monitor
+    if "profile" in monitor.model_fields_set or monitor.drift:
+        named["monitor", "profile"] = monitor.profile
+    named["monitor", "drift", "reference"] = monitor.drift.reference if monitor.drift else None
+    named["monitor", "data", "contract"] = monitor.data.contract if monitor.data else None
     for index, file in enumerate(config.data):
         for key in ("path", "apart_from", "contract", "reference"):
             named["data", index, key] = getattr(file, key)
@@ -219,7 +228,8 @@ def _warns_first(at: Path, rule: Rule, kind: str) -> Iterator[Finding]:
 
 
 def _anchor(config: Config) -> Iterator[Finding]:
-    measured = [(at, rule) for at, rule in _rules(config) if at[:2] != ("compare", "slices")]
+    elsewhere = (("compare", "slices"), ("monitor", "performance"))
+    measured = [(at, rule) for at, rule in _rules(config) if at[:2] not in elsewhere]
     users = [at for at, rule in measured if rule.max_anchor_regression is not None]
     if config.compare.anchor is None:
         for at in users:

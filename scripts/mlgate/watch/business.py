@@ -15,8 +15,6 @@ from mlgate.model import Check, Verdict
 from mlgate.rollout.analysis import metrics
 from mlgate.watch.nouns import Measure, Section, Window, state_of
 
-WORDS = ("since", "until", "seconds", "model", "environment")
-
 
 @dataclass(frozen=True)
 class Asking:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mlgate.config.alarms import Alarm, parse
 from mlgate.config.deploying import FEWEST
+from mlgate.config.objectives import SHARES
 from mlgate.judge.numbers import exact
 from mlgate.model import Check, Location, Verdict
 from mlgate.watch.nouns import Measure, Section, State, state_of
@@ -24,7 +25,6 @@ from mlgate.watch.truth import plain_number
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-SERVICE = ("latency_p50", "latency_p95", "latency_p99", "error_rate", "availability", "requests")
 _QUANTILES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
 _HOLDS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
     "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt,
@@ -152,7 +152,7 @@ def budget_used(alarm: Alarm, value: float | None) -> float | None:
 
 def shown(value: float, alarm: Alarm) -> str:
     """In the unit of the sentence."""
-    if alarm.unit == "%" or alarm.reading in {"error_rate", "availability"}:
+    if alarm.unit == "%" or alarm.reading in SHARES:
         return f"{value * 100:.4g} %"
     if alarm.reading.startswith("latency_") or alarm.unit in {"ms", "s"}:
         return f"{value * 1000:.4g} ms" if value < 1 else f"{value:.4g} s"

@@ -183,7 +183,6 @@ class _Rule:
         except UndefinedError as error:
             self.unknown = f"{self.key} cannot be measured: {error}."
             return
-        self.value = value
         if self.bounds is not None and self.bounds.too_little:
             self.unknown = f"{self.key} is {self.value:.4g}, of too little to decide on: {self.bounds.too_little}."
             return
