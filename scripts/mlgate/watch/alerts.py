@@ -163,13 +163,13 @@ def _hour(text: str, key: str) -> time:
 
 
 def _goes_on(matter: Matter, story: _Story, settings: Notify, now: datetime, *, quiet: bool) -> News | None:
+    told = story.told if story.open else {}
     targets = _route(settings, matter.severity)
-    due = [name for name in targets if _is_due(story.told.get(name), matter, settings, now)]
     issues = _issues(settings, targets)
-    kept = tuple(name for name in issues if name in story.told)
-    due = [name for name in due if name not in kept]
+    kept = tuple(name for name in issues if name in told)
+    due = [name for name in targets if name not in kept and _is_due(told.get(name), matter, settings, now)]
     loud = [name for name in due if name not in issues]
-    anew = not any(name in story.told for name in due)
+    anew = not any(name in told for name in due)
     if quiet and loud and _rank(matter.severity) < _rank(_above(settings)):
         now_told = tuple(name for name in due if name not in loud)
         first = not (story.open and story.last is not None and story.last.state == "held")
@@ -222,7 +222,9 @@ def _route(settings: Notify, severity: Severity) -> list[str]:
 
 
 def _issues(settings: Notify, names: Iterable[str]) -> list[str]:
-    return [name for name in names if name in settings.channels and settings.channels[name].issue]
+    """Those of the channels that are issues and nothing else: no message goes out, so nothing is held back."""
+    found = ((name, settings.channels.get(name)) for name in names)
+    return [name for name, channel in found if channel is not None and channel.issue and not channel.to]
 
 
 def _above(settings: Notify) -> Severity:
