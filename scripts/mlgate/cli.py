@@ -26,10 +26,13 @@ VERBS = {
     "build-image": "Build the image that serves a model that passed, prove it, and push it.",
     "deploy": "Bring a model into an environment step by step, judged by what it does there.",
     "rollback": "Put an earlier model back: by digest, at once, without building anything.",
+    "notify": "Tell people what was found, once: by chat, pager, email, webhook, and in issues.",
+    "retrain": "Decide whether a successor is trained now, and start the run that trains it.",
     "load": "Send requests to a server, and say how fast and how well it answered.",
     "serve": "Answer requests with a model, as its image does.",
     "trace": "Follow a version, an image or a prediction back to commit, data and decision.",
     "audit": "Read and verify the ledger: what was decided and done with each model.",
+    "profile": "Describe training data and predictions, for production to be held against.",
     "report": "Render all evidence: comment, summary, statuses, JUnit, OpenMetrics, HTML.",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -153,6 +154,8 @@ class Prover:
                 shown.claim("remote", "not run", "what was made is not pushed")
             reproduce.check(after if new else project, made, ran, before, shown)
             touched = _touched(self.run)
+            if touched and self._profile(after, made, shown):
+                touched = _touched(self.run)
             self.changed |= dict.fromkeys(touched)
             if touched:
                 shown.facts["files changed"] = ", ".join(touched[:10]) + (" ..." if touched[10:] else "")
@@ -169,6 +172,27 @@ class Prover:
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         return True
+
+    def _profile(self, project: Project, made: Pipeline, shown: Shown) -> bool:
+        """The reference profile of a model that was made anew; where nothing was, the committed one stays.
+
+        Whether the file is another one now.
+        """
+        own = project.own
+        fell = any(check.verdict in (Verdict.FAIL, Verdict.ERROR) for check in shown.checks)
+        if own.monitor.logs is None or not own.train.data or fell:
+            return False
+        from mlgate.commands import _profiling  # noqa: PLC0415 -- only for models that are watched
+        from mlgate.setup import profiled  # noqa: PLC0415
+
+        def fetch(paths: Sequence[str]) -> None:
+            project.pull(self.run.git.root, self.run.head, paths)
+
+        want = profiled.wanted(own, made, WorkTree(self.run.git).read)
+        text = _profiling.Maker(self.run, own, made, project.connect(), fetch).make(want)
+        wrote = _profiling.write(self.run, want.file, text)
+        shown.facts["profile"] = f"{want.file}{'' if wrote else ' (as it was)'}"
+        return wrote
 
     def _push(self, project: Project, made: Pipeline, before: reproduce.Before, shown: Shown) -> None:
         """Before anything may be committed: a pointer must not name what nobody can get."""

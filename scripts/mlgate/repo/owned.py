@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlgate.errors import MlgateError
 from mlgate.repo.changes import PACKAGES
@@ -19,6 +19,9 @@ from mlgate.repo.dvc import Pipeline
 from mlgate.repo.fresh import entries
 from mlgate.repo.git import LINK, SUBMODULE, Snapshot
 from mlgate.repo.metrics import SUFFIXES
+
+if TYPE_CHECKING:
+    from mlgate.config import Config
 
 Kind = Literal["lock", "pointer", "ignore", "metrics", "output", "allowed"]
 
@@ -107,6 +110,8 @@ class Owned:
             pointed = path in self.pipeline.outs and self.pipeline.outs[path].file.endswith(".dvc")
             if path in self.judged and not pointed:
                 return "metrics"
+            if path in self.profiles and not pointed:
+                return "output"
             raise _not(path, "neither a dvc.yaml nor an mlgate.yaml lists it")
         if declared.cached:
             raise _not(path, "DVC keeps it in its cache, and git ignores it")
@@ -164,17 +169,30 @@ class Owned:
 
     @cached_property
     def judged(self) -> set[str]:
-        """The metrics files that configurations list. A broken configuration lists none: it is judged elsewhere."""
+        """The metrics files that configurations list."""
+        return {
+            one.path(path)
+            for one in self._settings
+            for evaluation in one.evaluate.values()
+            for path in evaluation.metrics
+        }
+
+    @cached_property
+    def profiles(self) -> set[str]:
+        """The reference profiles of models that are watched: training writes them anew."""
+        return {one.path(one.monitor.profile) for one in self._settings if one.monitor.logs is not None}
+
+    @cached_property
+    def _settings(self) -> list[Config]:
+        """What configurations say. A broken one says nothing: it is judged elsewhere."""
         from mlgate import config  # noqa: PLC0415 -- typed settings are slow to import, and rarely asked for here
 
         named = [p for p in self.snapshot.files if posixpath.basename(p) == "mlgate.yaml"]
-        found: set[str] = set()
+        found: list[Config] = []
         for file in (*named, *self.configs):
             with suppress(MlgateError):
                 text = self.snapshot.read(file)
-                settings = config.load(text, file=file, base=self.snapshot.read) if text is not None else None
-                for evaluation in settings.evaluate.values() if settings else ():
-                    found |= {settings.path(path) for path in evaluation.metrics} if settings else set()
+                found += [config.load(text, file=file, base=self.snapshot.read)] if text is not None else []
         return found
 
 

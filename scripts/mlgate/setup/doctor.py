@@ -27,6 +27,7 @@ from mlgate.setup import (
     github_workflows,
     gitlab_pipeline,
     ground,
+    profiled,
     storage,
 )
 
@@ -143,6 +144,7 @@ class Doctor:
         found.add(*ground.rules(config.compare.rules, files, file=config.file, lines=lines))
         try:
             found.add(*(ground.pointer(p) for p in self._pointed(config)))
+            found.add(profiled.check(config, self.pipeline, self.files.read))
             self._storage(found, config)
         except MlgateError as error:
             found.add(_unreadable(error))
