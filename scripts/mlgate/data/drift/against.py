@@ -38,6 +38,7 @@ class _Asked:
     column: Column
     code: str
     text: str = ""
+    strange: str = ""  # what is said where most values are unseen, because the type is another one
     sentinel: bool = False  # NaN is missing, and NULL a value of another type
 
 
@@ -72,7 +73,11 @@ def against(
             found[name] = lacking(name, role, column, "", private=hidden)  # holds its place
             asked.append(one)
     for one, counts in zip(asked, _counted(con, relation, asked), strict=True):
-        found[one.name] = compared(one.name, one.role, counts, private=found[one.name].private)
+        private_ = found[one.name].private
+        here = compared(one.name, one.role, counts, private=private_)
+        if one.strange and (here.unseen or 0) > here.present / 2:
+            here = lacking(one.name, one.role, one.column, one.strange, private=private_)
+        found[one.name] = here
     return _with_examples(con, relation, asked, found)
 
 
@@ -104,7 +109,7 @@ def _asked(name: str, role: Role, column: Column, expression: str, typed: Typed)
         floats = type_ in {"FLOAT", "DOUBLE"}
         there = f"{x} IS NOT NULL AND NOT isnan({x})" if floats else f"{x} IS NOT NULL"
         return _Asked(name, role, column, f"CASE WHEN {there} THEN -1.0::DOUBLE END")
-    if type_ == '"NULL"' or type_ == "NULL":
+    if type_ in {'"NULL"', "NULL"}:
         return _Asked(name, role, column, "CAST(NULL AS DOUBLE)")
     if kind == "other":
         return f"It holds {typed.type}, and {_WORDS.get(column.of, column.of)} in the profile."
@@ -116,7 +121,9 @@ def _asked(name: str, role: Role, column: Column, expression: str, typed: Typed)
     text = _text(x, kind, column.of)
     if text is None:
         return f"It holds {_said(kind)}, and {_WORDS.get(column.of, column.of)} in the profile."
-    return _Asked(name, role, column, _code(text, column), text)
+    own = {"boolean": {"boolean"}, "text": {"text"}}.get(column.of, {"integer", "number", "boolean"})
+    strange = "" if kind in own else f"It holds {_said(kind)}, and {_WORDS.get(column.of, column.of)} in the profile."
+    return _Asked(name, role, column, _code(text, column), text, strange)
 
 
 def _said(kind: str) -> str:

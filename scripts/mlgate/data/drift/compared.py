@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from mlgate.data.drift import frozen, statistics
@@ -39,6 +40,9 @@ class Compared:
     before: tuple[int, ...] = ()
     now: tuple[int, ...] = ()
     private: bool = False
+    of: str = "number"  # what the profile says the values are
+    ordered: bool = False  # whether the profile has a distribution function of it
+    ranged: bool = False  # whether the profile has a range of it
     trouble: str = ""
     unfit: int = 0  # values of another type than the reference's
     psi: float | None = None
@@ -98,7 +102,12 @@ def lacking(name: str, role: Role, column: Column, why: str, *, private: bool = 
         missing_before=column.missing,
         private=private,
         trouble=why,
+        **_facts(column),  # type: ignore[arg-type]
     )
+
+
+def _facts(column: Column) -> dict[str, object]:
+    return {"of": column.of, "ordered": bool(column.knots), "ranged": column.least is not None}
 
 
 def compared(name: str, role: Role, counts: Numbers | Names, *, private: bool = False) -> Compared:
@@ -107,13 +116,14 @@ def compared(name: str, role: Role, counts: Numbers | Names, *, private: bool = 
     frame = frozen.bins(column)
     now = _now(counts, frame)
     trouble = _trouble(counts)
-    plain = {
+    plain: dict[str, object] = {
         "rows": counts.rows,
         "missing": counts.missing,
         "rows_before": column.rows,
         "missing_before": column.missing,
         "private": private,
         "unfit": counts.unfit,
+        **_facts(column),
     }
     kind: Literal["number", "category"] = "number" if column.kind == "number" else "category"
     if column.kind == "hidden" or trouble:
@@ -155,7 +165,9 @@ def _trouble(counts: Numbers | Names) -> str:
         return ""
     if counts.unfit > (counts.rows - counts.missing) / 2:
         what = {"number": "numbers", "moment": "times", "boolean": "true and false"}.get(column.of, "text")
-        return f"{counts.unfit:,} of {counts.rows - counts.missing:,} values are no {what}, as those of the profile are."
+        return (
+            f"{counts.unfit:,} of {counts.rows - counts.missing:,} values are no {what}, as those of the profile are."
+        )
     return ""
 
 
@@ -169,7 +181,7 @@ def _now(counts: Numbers | Names, frame: frozen.Bins) -> tuple[int, ...]:
         return (counts.present, counts.missing)
     below = dict(zip(column.knots, counts.below.tolist(), strict=True))
     reached = [0, *(below[edge] for edge in frame.edges), counts.present]
-    steps = [after - earlier for earlier, after in zip(reached, reached[1:], strict=False)]
+    steps = [after - earlier for earlier, after in pairwise(reached)]
     steps[-1] += counts.unfit  # it is no number that the reference knows, so it counts as one far out
     return (*steps, counts.missing)
 
@@ -231,9 +243,33 @@ def _numbers(counts: Numbers | Names, column: Column) -> dict[str, object]:
     if not unit > 0:
         unit = column.spread or 0.0
     if unit > 0 and math.isfinite(unit):
-        # Between knots both functions are taken as straight; beyond the ends only what is there now is known.
-        found["wasserstein"] = (_area(counts.knots, before - now) + (counts.low + counts.high) / m) / unit
+        found["wasserstein"] = _moved(counts, column) / unit
     return found
+
+
+def _moved(counts: Numbers, column: Column) -> float:
+    """How far rows have to be moved on average: the area between the distribution functions.
+
+    Exact where the profile names every value. Else both are straight between knots; of the outer bins, as many rows
+    count as are there now and were not, and all the way that they are beyond the range of the reference.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    n, m = column.rows - column.missing, counts.present
+    if len(counts.values) and not column.other[1]:
+        order = np.argsort(counts.values)
+        before = np.cumsum(np.array(list(column.values.values()))[order]) / n
+        now = np.cumsum(counts.equal[order]) / max(1, int(counts.equal.sum()))
+        return float((np.abs(before - now)[:-1] * np.diff(counts.values[order])).sum())
+    before, now = np.asarray(column.below) / n, counts.below / m
+    total = _area(counts.knots, before - now)
+    for way, far, was, share in (
+        (counts.low, counts.far_low, float(before[0]), float(now[0])),
+        (counts.high, counts.far_high, 1 - float(before[-1]), 1 - float(now[-1])),
+    ):
+        if share > 0:
+            total += (far + (way - far) * max(0.0, 1 - was / share)) / m
+    return total
 
 
 def quantile(knots: object, shares: object, of: float) -> float:

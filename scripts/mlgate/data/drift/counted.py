@@ -28,6 +28,8 @@ class Numbers:
     finite: int = 0
     low: float = 0.0  # the sum of what lies below the first knot, and above the last one: by how much
     high: float = 0.0
+    far_low: float = 0.0  # the same beyond the range of the reference
+    far_high: float = 0.0
     under: int = 0  # below the range of the reference, and above it
     over: int = 0
     total: float = 0.0  # of the finite ones, from the reference's mean
@@ -54,11 +56,9 @@ class Numbers:
             return
         self.below += np.searchsorted(there, self.knots, side="right")
         if len(self.values):
-            left, right = (np.searchsorted(there, self.values, side=side) for side in ("left", "right"))  # type: ignore[call-overload]
+            left, right = (np.searchsorted(there, self.values, side=side) for side in ("left", "right"))
             self.equal += right - left
-        first, last = np.searchsorted(there, [-math.inf, math.inf], side="right"), 0
-        last = int(np.searchsorted(there, math.inf, side="left"))
-        finite = there[int(first[0]) : last]
+        finite = there[int(np.searchsorted(there, -math.inf, side="right")) : int(np.searchsorted(there, math.inf))]
         self._moments(finite)
         if self.column.least is not None and self.column.most is not None:
             self.under += int(np.searchsorted(there, self.column.least, side="left"))
@@ -68,12 +68,16 @@ class Numbers:
             self.high += float((beyond - self.knots[-1]).sum())
             short = finite[: int(np.searchsorted(finite, self.knots[0], side="left"))]
             self.low += float((self.knots[0] - short).sum())
+            if self.column.least is not None and self.column.most is not None:
+                self.far_high += float(np.maximum(beyond - self.column.most, 0.0).sum())
+                self.far_low += float(np.maximum(self.column.least - short, 0.0).sum())
 
     def _moments(self, finite: Floats) -> None:
         self.finite += len(finite)
         away = finite - (self.column.mean or 0.0)
         self.total += float(away.sum())
-        self.squares += float(np.dot(away, away))
+        # In place, and not np.dot: BLAS would start threads for it, which wait for each other on a busy machine.
+        self.squares += float(np.square(away, out=away).sum())
 
     @property
     def present(self) -> int:
@@ -105,14 +109,14 @@ class Names:
     def __post_init__(self) -> None:
         self.equal = np.zeros(len(self.column.values), dtype=np.int64)
 
-    def add(self, codes: Floats, missing: int) -> None:
-        """Some more: places in the profile's `values`, -1 for what is not there, -2 for values of another type."""
-        found = np.bincount(codes.astype(np.int64) + 2, minlength=len(self.equal) + 2)
-        self.rows += len(codes) + missing
+    def add(self, codes: Floats, missing: int, unfit: int = 0) -> None:
+        """Some more: places in the profile's `values`, -1 for what is not there."""
+        found = np.bincount(codes.astype(np.int64) + 1, minlength=len(self.equal) + 1)
+        self.rows += len(codes) + missing + unfit
         self.missing += missing
-        self.unfit += int(found[0])
-        self.unseen += int(found[0] + found[1])
-        self.equal += found[2:]
+        self.unfit += unfit
+        self.unseen += int(found[0]) + unfit
+        self.equal += found[1:]
 
     @property
     def present(self) -> int:

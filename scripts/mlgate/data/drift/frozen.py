@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
+from mlgate.data.profiles.frozen import frozen
 from mlgate.data.profiles.nouns import Column
 
 MISSING, OTHER = "missing", "other"
@@ -30,28 +32,23 @@ class Bins:
 
 def bins(column: Column) -> Bins:
     """Of a column of a profile. One that is hidden has a bin for all of its values."""
-    present = column.rows - column.missing
-    if column.kept or column.kind == "category" or column.values:
-        counts = [column.values[one] for one in column.kept]
-        before = (*counts, present - sum(counts), column.missing)
-        return Bins((*column.kept, OTHER, MISSING), before, kept=column.kept)
-    below = dict(zip(column.knots, column.below, strict=True))
-    reached = [0, *(below[edge] for edge in column.edges), present]
-    steps = [after - earlier for earlier, after in zip(reached, reached[1:], strict=False)]
-    return Bins((*spans(column), MISSING), (*steps, column.missing), edges=column.edges)
+    found = frozen(column)
+    if column.kind != "hidden" and (column.kind == "category" or column.values):
+        return Bins((*found.kept, OTHER, MISSING), found.counts, kept=found.kept)
+    return Bins((*spans(column), MISSING), found.counts, edges=found.edges)
 
 
 def spans(column: Column) -> list[str]:
     """`<= 18`, `18 to 25`, ..., `> 70`; days where a column holds moments."""
     if not column.edges:
         return ["all values"]
-    said = [written(edge, column) for edge in column.edges]
-    return [f"<= {said[0]}", *(f"{a} to {b}" for a, b in zip(said, said[1:], strict=False)), f"> {said[-1]}"]
+    said = [written(edge, column.of) for edge in column.edges]
+    return [f"<= {said[0]}", *(f"{a} to {b}" for a, b in pairwise(said)), f"> {said[-1]}"]
 
 
-def written(value: float, column: Column) -> str:
-    """A value of the column, as people read it."""
-    if column.of != "moment":
+def written(value: float, of: str) -> str:
+    """A value of a column of that, as people read it: moments are days."""
+    if of != "moment":
         return f"{value:.4g}"
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 

@@ -9,7 +9,7 @@
   their dependence; Benjamini-Hochberg would only keep the share of false ones among the alarms, and a gate is stopped
   by a single one.
 - Pearson's chi-square test of two rows of counts, and Cramer's V, its effect: sqrt(chi-square / rows).
-- The Jensen-Shannon distance to base 2 (0 to 1), and the Kullback-Leibler divergence of now from the reference, in nats.
+- The Jensen-Shannon distance to base 2 (0 to 1); the Kullback-Leibler divergence of now from the reference, in nats.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def noise_floor(bins: int, n: int, m: int, quantile: float = NOISE) -> float:
     return (1 / n + 1 / m) * chi_square_quantile(quantile, bins - 1) if bins > 1 else 0.0
 
 
-def chi_square_quantile(quantile: float, freedom: int) -> float:
+def chi_square_quantile(quantile: float, freedom: float) -> float:
     """The value that a chi-square variable stays below with this probability, to 12 digits."""
     low, high = 0.0, float(freedom)
     while _gamma(freedom / 2, high / 2) < quantile:
