@@ -62,7 +62,7 @@ class DispatchGitHub(FakeGitHub):
             example = description.github().example("full-repository-default-response")
             for around in ("template_repository", "parent", "source"):  # they lack what the description demands
                 example.pop(around, None)
-            return Reply(200, example | self.settings)
+            return Reply(200, example | {"language": "Python"} | self.settings)
         if path == f"{here}/rules/branches/main":
             return Reply(200, [])
         if path == f"{here}/branches/main":

@@ -25,6 +25,7 @@ from mlgate.repo.push import PushError, Remote
 
 if TYPE_CHECKING:
     from mlgate.commands._run import Run
+    from mlgate.forges import Forge
     from mlgate.model import Event
     from mlgate.repo.commit import Built
     from mlgate.repo.proposal import Proposal
@@ -55,22 +56,30 @@ def commit_back(
     body: str = "",
     labels: Sequence[str] = (),
     allow: Iterable[str] = (),
+    only: Iterable[str] = (),
+    gate: str = "",
+    auto_merge: bool = False,
     force: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Done:
     """Commit the proposal in `folder`, push it, and open or update its one request if `how` says so.
 
     `branch`: where to; "" is the branch that was trained (`how="branch"`), or one of its own. `allow`: paths beside
-    those that DVC and mlgate.yaml own. `force`: commit although the same inputs were trained into the last commit
-    already. Raises MlgateError for everything that leaves the proposal uncommitted or its request unopened.
+    those that DVC and mlgate.yaml own. `only`: the models that it may be of; none: any. `gate`: the workflow that is
+    started on the branch where the forge starts none by itself. `auto_merge`: let the forge merge the request once all
+    that is required has passed. `force`: commit although the same inputs were trained into the last commit already.
+    Raises MlgateError for everything that leaves the proposal uncommitted or its request unopened.
     """
     forge, git, head = run.forge, run.git, run.head
     onto = target(forge.event, git, head, word=forge.request_word)
     configs = run.config_files_at(git.at(head))
     found = proposal.read(folder, git, configs=configs, allow=allow)
+    if (wanted := set(only)) and (others := sorted(set(found.models) - wanted)):
+        raise plain.refused(f"is of {', '.join(others)[:200]}, which was not to be trained")
     if not found.files:
         return Done(said=(f"Nothing to commit: training made just what {head[:7]} has.",))
-    if not force and (before := commit.trained(git, head, found.models, configs)):
+    new_data = any(path.endswith(".dvc") for path in found.files)  # brought by the run itself: other inputs than before
+    if not force and not new_data and (before := commit.trained(git, head, found.models, configs)):
         raise _again(before, found)
     to = _branch(git, branch, how, onto, found)
     if to != onto and to == forge.event.default_branch:
@@ -110,10 +119,25 @@ def commit_back(
     opened = forge.propose(request)
     word = f"{forge.request_word} {opened.url}".strip()
     did = {"created": f"Opened {word}.", "updated": f"Updated {word}.", "unchanged": f"{word} is as it was."}
-    held = forge.held_back(request=True) if pushed or opened.did == "created" else ""
-    return Done(
-        sha, to, opened.url, _said(_pushed(sha, to, forge.event, pushed=pushed), did[opened.did], *opened.said, held)
-    )
+    held = _judged(forge, gate, to) if pushed or opened.did == "created" else ""
+    merged = forge.auto_merge(opened, request, sha) if auto_merge else ""
+    said = _said(_pushed(sha, to, forge.event, pushed=pushed), did[opened.did], *opened.said, held, merged)
+    return Done(sha, to, opened.url, said)
+
+
+def _judged(forge: Forge, gate: str, branch: str) -> str:
+    """How a gate comes to judge what was pushed, where it does not by itself. Never raises."""
+    held = forge.held_back(request=True)
+    if not held or not gate:
+        return held
+    try:
+        started = forge.start_gate(gate, branch)
+    except MlgateError as error:
+        return f"{held} The gate was not started either: {error}"
+    if started is None:
+        return held
+    at = f": {started.url}" if started.url else "."
+    return f"The job's own token pushed it, for which no workflow starts, so {gate} was started on {branch}{at}"
 
 
 def target(event: Event, git: Git, head: str, *, word: str) -> str:

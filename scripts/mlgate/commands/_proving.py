@@ -41,6 +41,7 @@ class Asked:
     python: str = ""
     tracking: str = ""
     proposal: Path | None = None
+    retraining: bool = False  # `retrain.prepare` and `retrain.launcher` count
 
 
 @dataclass(eq=False)
@@ -145,7 +146,8 @@ class Prover:
         try:
             project.pull(root, self.run.head, reproduce.needed(project, asked, rerun=self.asked.rerun))
             before = reproduce.remember(project, beside)
-            ran = reproduce.run(project, wanted, shown, rerun=self.asked.rerun)
+            launcher = project.binding.retrain.launcher if self.asked.retraining else None
+            ran = reproduce.run(project, wanted, shown, rerun=self.asked.rerun, launcher=launcher)
             made = Pipeline(WorkTree(self.run.git), lenient=True)
             after = project.at(made)
             if new:

@@ -15,6 +15,7 @@ from mlgate.repo import content, project_dvc
 from mlgate.repo.dvc import Pipeline
 from mlgate.repo.project_dvc import Dvc, Trouble
 from mlgate.setup import storage
+from mlgate.setup.worktree import WorkTree
 from mlgate.train import lock, plan
 from mlgate.train.project import Project
 from mlgate.train.proofs import Shown
@@ -29,6 +30,7 @@ class Stored:
     environ: Mapping[str, str]
     pull: bool
     ask: bool  # the remote
+    brought: bool = False  # new data lie in the working tree, with pointers that no commit has yet
     _dvcs: dict[str, Dvc | str] = field(default_factory=dict)
     _remotes: dict[tuple[Dvc, str], storage.Pushed] = field(default_factory=dict)
 
@@ -61,6 +63,8 @@ class Stored:
         if missing:
             _pull.pull(self.run, missing, python, root=tree, commit=commit)
         outs = self.now.outs if commit == self.run.head else Pipeline(self.run.git.at(commit), lenient=True).outs
+        if self.brought and tree == self.run.git.root:
+            outs = Pipeline(WorkTree(self.run.git), lenient=True).outs
         for path in checked:
             out, there = outs.get(path), tree / path
             if out and out.md5 and there.exists() and not content.is_named(there, out.md5, legacy=out.legacy):

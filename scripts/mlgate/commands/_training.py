@@ -41,6 +41,7 @@ class Trainer:
     asked: Asked
     logged: list[tuple[str, str]] = field(default_factory=list)  # MLflow run id and address
     _temporary: Path | None = None
+    _brought: set[tuple[str, str]] = field(default_factory=set)
 
     @cached_property
     def binding(self) -> Binding:
@@ -112,6 +113,8 @@ class Trainer:
         shown = Shown(checks=list(bound.notes))
         project, why = self.project(own, bound, shown)
         level = self._level(bound.binding)
+        if self.asked.retraining and level == "reproduce":
+            self._bring(project)
         done = self.prover.work(project, level, why, shown)
         seconds = time.monotonic() - start
         shown.facts["verify"] = done
@@ -140,6 +143,17 @@ class Trainer:
             links=links,
             promotable=level != "smoke",
         )
+
+    def _bring(self, project: Project) -> None:
+        """New data, once for each command: models of a group may name the same."""
+        from mlgate.train import launching  # noqa: PLC0415 -- retrainings only
+
+        command = project.binding.retrain.prepare
+        if command and (project.own.folder, command) not in self._brought:
+            self._brought.add((project.own.folder, command))
+            _ = self.run.dirty  # what differed before
+            launching.bring(project, command)
+            self.stored.brought = True
 
     def _subject(self, project: Project) -> Named | None:
         return integrity.named(self.now, project.artifact, "model") if project.artifact else None

@@ -72,6 +72,21 @@ def _switch(name: str, *, default: bool, text: str) -> Callable[[Any], Any]:
 @click.option(
     "--commit-branch", envvar="MLGATE_COMMIT_BRANCH", default="", metavar="NAME", help="The branch to commit to."
 )
+@click.option(
+    "--trigger",
+    envvar="MLGATE_TRIGGER",
+    default="",
+    metavar="ID",
+    help="The retraining that this is, by its id in the ledger: retrain.prepare is run first, and stages by "
+    "retrain.launcher. With --commit: the request says why, and the ledger how it ended.",
+)
+@click.option(
+    "--gate-workflow",
+    envvar="MLGATE_GATE_WORKFLOW",
+    default="",
+    metavar="FILE",
+    help="With --commit: the workflow that judges the branch, started where the forge starts none (model-gate.yml).",
+)
 def command(
     *,
     config: str,
@@ -83,6 +98,8 @@ def command(
     proposal: str,
     commit: str,
     commit_branch: str,
+    trigger: str,
+    gate_workflow: str,
     rerun: bool,
     push: bool,
     remote: bool,
@@ -98,7 +115,7 @@ def command(
     run = Run.start(config, working_directory, summary=summary)
     folder = run.cwd / proposal if proposal.strip() else None
     if how := _HOW.get(_word(commit, "--commit", ("off", *_HOW))):
-        return _commit(run, folder, how, commit_branch.strip())
+        return _commit(run, folder, how, commit_branch.strip(), trigger=trigger.strip(), gate=gate_workflow.strip())
     run.forget(VERB)
     level = _word(verify, "--verify", LEVELS)
     asked = Asked(
@@ -111,6 +128,7 @@ def command(
         python=str(run.cwd / python) if "/" in python else python,
         tracking=tracking_uri.strip(),
         proposal=folder,
+        retraining=bool(trigger.strip()),
     )
     trainer = Trainer(run, asked)
     try:
@@ -139,12 +157,19 @@ def _rows(value: str) -> int:
     return int(value)
 
 
-def _commit(run: Run, folder: Path | None, how: Literal["branch", "pull-request"], branch: str) -> int:
+def _commit(
+    run: Run, folder: Path | None, how: Literal["branch", "pull-request"], branch: str, *, trigger: str, gate: str
+) -> int:
     if folder is None:
         raise MlgateError("--commit needs --proposal: the folder that `train --proposal` has filled.")
-    from mlgate.commands import _propose  # noqa: PLC0415 -- few jobs may commit
+    if trigger:
+        from mlgate.commands import _retrain_commit  # noqa: PLC0415 -- few jobs may commit
 
-    done = _propose.commit_back(run, folder, how=how, branch=branch)
+        done = _retrain_commit.commit(run, folder, how=how, branch=branch, trigger=trigger, gate=gate)
+    else:
+        from mlgate.commands import _propose  # noqa: PLC0415 -- as above
+
+        done = _propose.commit_back(run, folder, how=how, branch=branch, gate=gate)
     for line in done.said:
         click.echo(line)
     outputs = {"commit": done.commit, "branch": done.branch, "pull-request-url": done.url}

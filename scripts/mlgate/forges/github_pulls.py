@@ -130,8 +130,8 @@ class PullRequests(Forge):
         return who in (BOT, "gitea-actions", "forgejo-actions")
 
     def start_gate(self, workflow: str, branch: str) -> Started | None:
-        """By `workflow_dispatch`, which a job's own token may cause. The gate sets its statuses on the branch's head, where
-        a pull request shows them."""
+        """By `workflow_dispatch`, which a job's own token may cause. The statuses of the gate are set on the branch's
+        head, where a pull request shows them."""
         return self.dispatch(Order("workflow", workflow, branch)) if self._by_job() else None
 
     def _dispatch(self, order: Order) -> Started:

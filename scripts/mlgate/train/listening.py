@@ -11,6 +11,7 @@ from pathlib import Path
 from mlgate.model import StageRun
 from mlgate.repo import project_dvc
 from mlgate.train import process
+from mlgate.train.launching import launched
 from mlgate.train.process import Ended, Say
 from mlgate.train.project import Project
 
@@ -77,10 +78,15 @@ class Log:
         return self._running
 
 
-def repro(project: Project, arguments: Sequence[str], folder: Path, log: Log) -> Ended:
-    """`dvc repro` without credentials. What stages print is passed on, and never taken for what DVC says."""
+def repro(project: Project, arguments: Sequence[str], folder: Path, log: Log, *, launcher: str | None = None) -> Ended:
+    """`dvc repro` without credentials. What stages print is passed on, and never taken for what DVC says.
+
+    With a `launcher` it may run on another machine, to which no pipe of ours leads: one stream is heard then.
+    """
     assert project.dvc is not None  # noqa: S101 -- the caller looked
-    command = [*project.dvc.command, "repro", *arguments]
+    command = launched(launcher, [*project.dvc.command, "repro", *arguments])
     environ = {**project.code, **QUIET}
+    if launcher:
+        return process.run(command, cwd=folder, environ=environ, say=log)
     with process.apart(environ) as by:
         return process.run(command, cwd=folder, environ=environ, say=log, started=project.say, by=by)

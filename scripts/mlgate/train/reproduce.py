@@ -75,12 +75,14 @@ def needed(project: Project, changed: Changed, *, rerun: bool) -> list[str]:
     return [p for p in dict.fromkeys(wanted) if plan.tracked(project.pipeline, p)]
 
 
-def run(project: Project, wanted: Sequence[str], shown: Shown, *, rerun: bool) -> list[StageRun]:
+def run(
+    project: Project, wanted: Sequence[str], shown: Shown, *, rerun: bool, launcher: str | None = None
+) -> list[StageRun]:
     """`dvc repro`, without credentials. Raises StageError when a stage fails, MlgateError when DVC does."""
     assert project.dvc is not None  # noqa: S101 -- the caller looked
     log = listening.Log(project.say)
     arguments = ["--allow-missing", *(["--force"] if rerun else []), "--", *wanted]
-    ended = listening.repro(project, arguments, project.git.root / project.home, log)
+    ended = listening.repro(project, arguments, project.git.root / project.home, log, launcher=launcher)
     if ended.code == 0:
         log.close("ran")
         shown.stages += log.stages

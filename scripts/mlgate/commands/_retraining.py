@@ -1,0 +1,454 @@
+"""One call of `mlgate retrain`: what asks, whether it may start, what is started, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgate.commands import _retrain_ends as ends
+from mlgate.commands import _retrain_inputs as inputs
+from mlgate.commands import _retrain_reasons as reasons
+from mlgate.commands import _retrain_why as why
+from mlgate.commands._deciding import where
+from mlgate.commands._ledger import open_ledger, who
+from mlgate.commands._retrain_reasons import Given, Reason
+from mlgate.commands._run import Run, Unloadable, failed, file_name, off, say, unloadable
+from mlgate.config import Config
+from mlgate.errors import MlgateError
+from mlgate.forges import ForgeError
+from mlgate.forges.dispatching import Order, Started
+from mlgate.ledger.chain import Record
+from mlgate.ledger.kinds import Entry, Trigger, clean
+from mlgate.model import Check, Evidence, Verdict, worst
+from mlgate.repo.dvc import Pipeline
+from mlgate.watch import retraining
+from mlgate.watch.retraining import Decision, Triggers
+
+if TYPE_CHECKING:
+    from mlgate.ledger.branch import Ledger
+
+VERB = "retrain"
+GROUP = "watch"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of the verb."""
+
+    by_hand: str = ""
+    folder: Path | None = None
+    rule: str = ""
+    trigger: str = ""
+    finish: str = ""
+    url: str = ""
+    plan: bool = False
+    force: bool = False
+    dispatch: bool = True
+
+
+@dataclass
+class Wanted:
+    """Models that are trained together, and what came of it."""
+
+    configs: list[Config]
+    by: Config  # whose settings hold: the first that asks
+    reason: Reason
+    decision: Decision | None = None
+    unchanged: str = ""
+    started: Started | None = None
+
+    @property
+    def group(self) -> str:
+        return self.by.retrain.group or ""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(sorted(config.model for config in self.configs))
+
+
+@dataclass
+class Told:
+    """What is said of one model."""
+
+    config: Config
+    checks: list[Check] = field(default_factory=list)
+    not_run: list[str] = field(default_factory=list)
+    facts: dict[str, str | float] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+
+    def add(self, what: str, title: str, verdict: Verdict, reason: str) -> None:
+        self.checks.append(Check(id=f"retrain.{what}", group=GROUP, title=title, verdict=verdict, reason=reason))
+
+
+def every(run: Run, asked: Asked) -> int:
+    """All models that --config names; the exit code."""
+    run.forget(VERB)
+    retrainer = Retrainer(run, asked)
+    try:
+        evidences = retrainer.all()
+    except MlgateError as error:
+        evidences = [failed(VERB, file_name(run.patterns[0] if run.patterns else ""), error)]
+        retrainer.orders.clear()
+    return run.finish(VERB, evidences, retrainer.outputs())
+
+
+class Retrainer:
+    """One run over all configurations."""
+
+    def __init__(self, run: Run, asked: Asked) -> None:
+        self.run = run
+        self.asked = asked
+        self.now = datetime.now(UTC)
+        self.orders: list[Wanted] = []
+        self.taken: Trigger | None = None
+        self.head = ""
+        self.configs: list[Config] = []
+        self._ledgers: dict[str, Ledger] = {}
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        return Pipeline(self.run.git.at(self.run.head), lenient=True)
+
+    def all(self) -> list[Evidence]:
+        files = self.run.config_files()
+        if not files:
+            raise self.run.no_config()
+        loaded = [self.run.load(file) for file in files]
+        broken = [unloadable(VERB, one) for one in loaded if isinstance(one, Unloadable)]
+        configs = [one for one in loaded if isinstance(one, Config)]
+        self.configs = [config for config in configs if config.mode != "off"]
+        told = {config.model: Told(config) for config in self.configs}
+        done = [off(VERB, config) for config in configs if config.mode == "off"]
+        if not self.asked.finish:
+            self._right_place()
+        if self.asked.finish:
+            self._finish(told)
+        elif self.asked.trigger:
+            self._take_up(told)
+        else:
+            self._ask(told)
+        return [*broken, *done, *(_evidence(one) for one in told.values())]
+
+    def _right_place(self) -> None:
+        """Whose branch it is decides whose rules hold, and who may have models trained."""
+        if not self.run.in_ci:
+            return
+        if place := where(self.run.forge.event, self.run.head):
+            raise MlgateError(
+                f"this run is for {place}, and models are retrained from the default branch only.",
+                fix="Run `mlgate retrain` there: in a schedule, or by hand.",
+            )
+
+    def ledger(self, config: Config, *, write: bool) -> Ledger:
+        """The ledger of a model; that of this repository is opened once."""
+        key = f"{config.ledger!r}{write}"
+        if key not in self._ledgers:
+            self._ledgers[key] = open_ledger(self.run, config.ledger, write=write)
+        return self._ledgers[key]
+
+    # -- how one ended, and taking one up ----------------------------------------------------------------------------
+
+    def _first(self, told: dict[str, Told]) -> Told:
+        if not told:
+            raise MlgateError("no configuration says where the ledger is.", fix="Give --config.")
+        return next(iter(told.values()))
+
+    def _finish(self, told: dict[str, Told]) -> None:
+        if self.asked.finish not in ends.OUTCOMES:
+            raise MlgateError(f"--finish {self.asked.finish!r} is none of {', '.join(ends.OUTCOMES)}.")
+        if not self.asked.trigger:
+            raise MlgateError("--finish needs --trigger: the retraining that ended.")
+        one = self._first(told)
+        ledger = self.ledger(one.config, write=not self.asked.plan)
+        begun = ends.find(Triggers(ledger.records()), self.asked.trigger, set(told))
+        outcome: str = self.asked.finish
+        if self.asked.plan:
+            one.add("plan", "What would be done", Verdict.PASS, f"{begun.entry.id} would be ended as `{outcome}`.")
+            return
+        reason = self.asked.by_hand
+        written = ends.end(self.run, ledger, begun.entry.id, outcome, url=self.asked.url, reason=reason)
+        self.taken = begun.entry
+        if written is None:
+            now = ends.find(Triggers(ledger.records()), begun.entry.id, set())
+            outcome = now.ended.outcome if now.ended else outcome
+        for model in begun.models - {""}:
+            if model in told:
+                told[model].add("end", "How it ended", *self._ended(told[model].config, outcome, ledger))
+
+    def _ended(self, config: Config, outcome: str, ledger: Ledger) -> tuple[Verdict, str]:
+        if outcome == "proposed":
+            return Verdict.PASS, f"A successor is proposed{': ' + self.asked.url if self.asked.url else ''}."
+        if outcome == "unchanged":
+            return Verdict.PASS, "Training made just what is committed, so nothing is proposed."
+        there = self._in_production(config, ledger)
+        said = f" ({self.asked.by_hand})" if self.asked.by_hand else ""
+        return Verdict.FAIL, f"The retraining failed{said}: no successor is proposed. {there}"
+
+    def _in_production(self, config: Config, ledger: Ledger) -> str:
+        from mlgate.ledger import query  # noqa: PLC0415
+
+        name = reasons.environment(config)
+        there = query.current(ledger.records(), config.model, name) if name else None
+        if there is None:
+            return "Nothing else has changed."
+        entry = there.entry
+        version = getattr(entry, "version", "") or next(iter(entry.subject.values()), "")[:12]
+        return f"{name} keeps {version}."
+
+    def _take_up(self, told: dict[str, Told]) -> None:
+        one = self._first(told)
+        ledger = self.ledger(one.config, write=False)
+        timeout = one.config.retrain.timeout
+        found = ends.taken_up(ledger, self.asked.trigger, set(told), timeout)
+        self.taken = found
+        for model in found.models:
+            said = f"Taken up: {why.asked(found)}, started at {found.at.replace('T', ' ').rstrip('Z')} UTC."
+            told[model].add("taken-up", "Retraining", Verdict.PASS, said)
+            told[model].facts["trigger"] = found.id
+
+    # -- what asks ---------------------------------------------------------------------------------------------------
+
+    def _ask(self, told: dict[str, Told]) -> None:
+        given = Given(self.asked.by_hand, self.asked.folder, self.asked.rule, self.now)
+        for one in list(told.values()):
+            if any(one.config.model in order.models for order in self.orders):
+                continue
+            try:
+                ledger = self.ledger(one.config, write=not self.asked.plan)
+                found = reasons.find(self.run, one.config, self.pipeline, ledger, given)
+                if found.reason is None:
+                    said = " ".join(found.said) or "No rule, no new data and no schedule asks for one."
+                    one.add("asked", "Retraining", Verdict.PASS, f"Nothing is started. {said}")
+                    continue
+                order = Wanted(self._together(one.config), one.config, found.reason)
+                self.orders.append(order)
+                for config in order.configs:
+                    told.setdefault(config.model, Told(config))
+                self._one(order, told)
+            except MlgateError as error:
+                one.add("step", VERB, Verdict.ERROR, str(error))
+
+    def _together(self, config: Config) -> list[Config]:
+        """The models of its group, wherever in the repository they are configured."""
+        if not config.retrain.group:
+            return [config]
+        files = self.run.git.listed(["**/mlgate.yaml"], untracked=not self.run.in_ci)
+        found = {one.file: one for one in (config, *self.configs) if one.retrain.group == config.retrain.group}
+        for file in files:
+            if file not in found:
+                loaded = self.run.load(file)
+                if not isinstance(loaded, Config) or loaded.mode == "off":
+                    continue
+                if loaded.retrain.group == config.retrain.group:
+                    found[file] = loaded
+        return sorted(found.values(), key=lambda one: one.model)
+
+    # -- whether it starts -------------------------------------------------------------------------------------------
+
+    def _one(self, order: Wanted, told: dict[str, Told]) -> None:
+        prepared = any(config.retrain.prepare for config in order.configs)
+        if not prepared and not self.asked.force:
+            order.unchanged = inputs.unchanged(self.run, order.configs, self.pipeline)
+        waiting = self._waiting(order, told)
+        ledger = self.ledger(order.by, write=not self.asked.plan)
+        if self.asked.plan:
+            self._decide(order, waiting, ledger.records())
+        else:
+            once = ledger.append_once(lambda records: self._decide(order, waiting, records))
+            self.head = once.head.token if once.head else self.head
+        decision = order.decision
+        assert decision is not None  # noqa: S101 -- _decide was called
+        started = decision.start and not order.unchanged
+        for model in order.models:
+            told[model].facts |= {"asked by": order.reason.rule}
+            told[model].facts |= {"trigger": decision.id} if started else {}
+        if started and not self.asked.plan:
+            self._dispatch(order, decision, ledger)
+        self._say(order, decision, told)
+
+    def _decide(self, order: Wanted, waiting: dict[str, str], records: Sequence[Record]) -> tuple[Entry, ...]:
+        """What is to be written; `order.decision` is what was decided on these records."""
+        triggers = Triggers(records)
+        told = order.reason
+        asked = retraining.Asked(order.by.model, told.rule, told.cause, order.models, self.asked.force, waiting)
+        order.decision = decision = retraining.decide(asked, order.by.retrain, triggers, self.now)
+        if decision.known:
+            return ()
+        if decision.start and order.unchanged:
+            same = retraining.held_id(f"unchanged {decision.id}")
+            return () if same in triggers.ids else (self._entry(order, same, "unchanged", order.unchanged),)
+        if not decision.start:
+            return (self._entry(order, retraining.held_id(decision.id), "held back", decision.held),)
+        reason = f"{told.cause} | {told.said}" if told.said else told.cause
+        return (self._entry(order, decision.id, "started", reason),)
+
+    def _entry(self, order: Wanted, own: str, outcome: str, reason: str) -> Trigger:
+        told = order.reason
+        return Trigger(
+            **who(self.run),
+            id=own,
+            model=order.by.model,
+            environment=reasons.environment(order.by),
+            rule=clean(told.rule),
+            outcome=outcome,
+            group=clean(order.group),
+            models=order.models,
+            values=tuple(clean(value) for value in told.values[:50]),
+            report=told.report,
+            reason=clean(reason),
+            readings=told.readings[:200],
+        )
+
+    def _waiting(self, order: Wanted, told: dict[str, Told]) -> dict[str, str]:
+        """The open request of a successor, by model. A forge that cannot be asked is said, and holds nothing back."""
+        forge = self.run.forge
+        if forge.name == "none" or self.asked.force:
+            return {}
+        base = self.run.git.branch() or forge.event.ref or forge.event.default_branch
+        try:
+            url = forge.open_request(why.branch_of(order.group or order.models[0]), base)
+        except ForgeError as error:
+            said = f"Whether a successor waits to be merged: {error.message.rstrip('.')}."
+            for model in order.models:
+                told[model].not_run.append(said)
+            return {}
+        return dict.fromkeys(order.models, url) if url else {}
+
+    # -- starting it -------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, order: Wanted, decision: Decision, ledger: Ledger) -> None:
+        """Raises MlgateError where it could not be started; the ledger says then that it failed."""
+        try:
+            order.started = self._start(order, decision)
+        except MlgateError as error:
+            reason = f"could not be started: {error.message}"
+            begun = next(run for run in Triggers(ledger.records()).runs if run.entry.id == decision.id)
+            ledger.append(ends.ending(self.run, begun.entry, "failed", reason=reason))
+            order.decision = replace(decision, start=False)
+            raise
+
+    def _start(self, order: Wanted, decision: Decision) -> Started:
+        settings = order.by.retrain.dispatch
+        if not self.asked.dispatch or settings.by == "none":
+            return Started()
+        given = {"trigger": decision.id, "config": _files(order)}
+        if settings.by == "command":
+            return self._command(order, given)
+        event = self.run.forge.event
+        ref = settings.ref or event.default_branch or self.run.git.default_branch()
+        name = {"workflow": settings.workflow, "repository": settings.event}.get(settings.by, "")
+        return self.run.forge.dispatch(Order(settings.by, name, ref, given))
+
+    def _command(self, order: Wanted, given: dict[str, str]) -> Started:
+        from mlgate.repo import credentials  # noqa: PLC0415
+        from mlgate.train import process  # noqa: PLC0415 -- only those who start it themselves
+
+        text = order.by.retrain.dispatch.run
+        if not text:
+            raise MlgateError(
+                "`by: command` needs `run`.", file=order.by.file, key="retrain.dispatch.run", fix="Add the command."
+            )
+        names = os.environ.get("MLGATE_ENV_NAMES", "").split()
+        environ = credentials.without(os.environ, allowed=names)
+        reason = order.reason
+        cause = "; ".join([reason.rule, reason.said or reason.cause, *reason.values])
+        environ |= {
+            "MLGATE_TRIGGER": given["trigger"],
+            "MLGATE_CAUSE": clean(cause, 2000),
+            "MLGATE_CONFIG": given["config"],
+        }
+
+        def heard(line: str) -> None:
+            say(self.run.forge, f"{line}\n")
+
+        shell = process.shell_of(environ)
+        ended = process.run([shell, "-c", text], cwd=self.run.git.root / order.by.folder, environ=environ, say=heard)
+        if ended.code != 0:
+            raise MlgateError(
+                f"the command that starts the training ended with {ended.how}.", fix="Look at its words above."
+            )
+        return Started()
+
+    # -- what is said ------------------------------------------------------------------------------------------------
+
+    def _say(self, order: Wanted, decision: Decision, told: dict[str, Told]) -> None:
+        together = f" with {', '.join(order.models)}" if len(order.models) > 1 else ""
+        for model in order.models:
+            one = told[model]
+            for value in order.reason.values:
+                one.facts.setdefault("measured", value)
+            if order.unchanged and decision.start:
+                reason = f"Nothing is started, because {order.unchanged}. Asked by {_asker(order)}."
+                one.add("decision", "Retraining", Verdict.PASS, reason)
+            elif not decision.start:
+                held = decision.held[:1].upper() + decision.held[1:]
+                verdict = Verdict.PASS if decision.known else Verdict.WARN
+                one.add("decision", "Retraining", verdict, f"Held back. {held}. Asked by {_asker(order)}.")
+            elif self.asked.plan:
+                one.add("decision", "Retraining", Verdict.PASS, f"Would be started{together}: {_asker(order)}.")
+            else:
+                one.add("decision", "Retraining", Verdict.PASS, f"Started{together}: {_asker(order)}.")
+            if order.started is not None and order.started.url:
+                one.links["training"] = order.started.url
+            one.not_run += order.started.said if order.started else ()
+
+    def outputs(self) -> dict[str, str]:
+        """What later jobs want to know. Lists are JSON, ready for fromJson."""
+        going = [one for one in self.orders if one.decision and one.decision.start and not one.unchanged]
+        if self.asked.plan:
+            going = []
+        listed = [
+            {"trigger": one.decision.id if one.decision else "", "models": list(one.models), "config": _files(one)}
+            for one in going
+        ]
+        if self.taken is not None and not self.asked.finish:
+            files = [config.file for config in self.configs if config.model in self.taken.models]
+            listed = [{"trigger": self.taken.id, "models": list(self.taken.models), "config": "\n".join(files)}]
+        first = listed[0] if listed else {"trigger": "", "models": [], "config": ""}
+        url = next((one.started.url for one in going if one.started and one.started.url), "")
+        return {
+            "start": str(bool(listed)).lower(),
+            "trigger": str(first["trigger"]),
+            "models": json.dumps(first["models"]),
+            "config": str(first["config"]),
+            "orders": json.dumps(listed),
+            "url": url,
+            "ledger-head": self.head,
+        }
+
+
+def _files(order: Wanted) -> str:
+    return "\n".join(config.file for config in order.configs)
+
+
+def _asker(order: Wanted) -> str:
+    reason = order.reason
+    if reason.rule == retraining.MANUAL:
+        return f"by hand ({reason.said})"
+    if reason.rule in (retraining.NEW_DATA, retraining.SCHEDULE):
+        return f"{reason.rule} ({'; '.join(reason.values[:3])})"
+    return f"the rule {reason.rule}{' (' + '; '.join(reason.values[:3]) + ')' if reason.values else ''}"
+
+
+def _evidence(told: Told) -> Evidence:
+    wrong = sorted(told.checks, key=lambda check: -check.verdict.rank)
+    if not told.checks:
+        told.add("asked", "Retraining", Verdict.PASS, "Nothing is started: it is not of this retraining.")
+    return Evidence(
+        kind=VERB,
+        model=told.config.model,
+        title=(wrong or told.checks)[0].reason,
+        verdict=worst(check.verdict for check in told.checks),
+        mode="enforce",
+        fail_on="inconclusive",  # what could not be started does not end well, whatever the gate's mode is
+        checks=told.checks,
+        not_run=list(dict.fromkeys(told.not_run)),
+        facts=told.facts,
+        links=told.links,
+    )
