@@ -28,9 +28,12 @@ class History:
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._by: dict[tuple[str, str, str], dict[str, dict[str, list[Reading]]]] = {}
-        for record in records:
-            entry = record.entry
-            if isinstance(entry, Reading) and len(entry.window) == _LENGTH:
+        self.add(record.entry for record in records if isinstance(record.entry, Reading))
+
+    def add(self, entries: Iterable[Reading]) -> None:
+        """Readings that were written after those that are here."""
+        for entry in entries:
+            if len(entry.window) == _LENGTH:
                 kinds = self._by.setdefault((entry.model, entry.environment, entry.name), {})
                 kinds.setdefault(entry.monitor, {}).setdefault(entry.window, []).append(entry)
 
