@@ -12,7 +12,7 @@ import click
 from mlgate import __version__, forges
 from mlgate.commands import _options
 from mlgate.commands._collect import collect
-from mlgate.commands._run import STATE, exit_code, files, folder, links, outcome, relative, say, show, write_text
+from mlgate.commands._run import STATE, Run, exit_code, files, folder, links, outcome, relative, say, show, write_text
 from mlgate.forges import Forge, When
 from mlgate.forges.nouns import State
 from mlgate.model import Check, Evidence, Mode, Source, Tool, Verdict
@@ -75,6 +75,20 @@ class Wanted:
     metavar="BOOL",
     help="Show the evidence of the finished run of a pull request instead (for `on: workflow_run`).",
 )
+@click.option(
+    "--dashboards",
+    envvar="MLGATE_DASHBOARDS",
+    default="",
+    metavar="DIR",
+    help="Instead, write a board for Grafana and alerting rules for Prometheus to this folder, from `monitor`.",
+)
+@click.option(
+    "--overview",
+    envvar="MLGATE_OVERVIEW",
+    default="",
+    metavar="FILE",
+    help="Instead, write one page over all models in production to this file, from the ledger.",
+)
 def command(
     config: str,
     working_directory: str,
@@ -82,6 +96,8 @@ def command(
     comment_header: str,
     run_result: str,
     *,
+    dashboards: str,
+    overview: str,
     statuses: bool,
     from_fork: bool,
     summary: bool,
@@ -90,8 +106,11 @@ def command(
     """Show all evidence: job summary, comment, annotations, statuses, JUnit, OpenMetrics, HTML.
 
     Reads .mlgate/evidence and nothing else: no repository, no mlgate.yaml. Ends with the exit code of the worst of it.
+    With --dashboards or --overview it writes these instead, from mlgate.yaml and the ledger.
     """
     cwd = folder(working_directory)
+    if dashboards or overview:
+        return _pages(Run.start(config, working_directory, summary=summary), dashboards, overview)
     forge = forges.detect(os.environ)
     wanted = Wanted(comment, comment_header.strip(), statuses, summary, from_fork)
     if from_fork:
@@ -100,6 +119,19 @@ def command(
         publish(received.fetch(forge, os.environ), forge, cwd, wanted)
         return 0  # this run only passes on what another one found; that one is red or green itself
     return publish(gather(cwd / STATE / "evidence", forge, run_result), forge, cwd, wanted)
+
+
+def _pages(run: Run, dashboards: str, overview: str) -> int:
+    """What is made of configurations and the ledger, and of no evidence. Raises MlgateError where it cannot be."""
+    if dashboards:
+        from mlgate.commands import _dashboards  # noqa: PLC0415 -- few runs want them
+
+        _dashboards.write(run, run.cwd / dashboards)
+    if overview:
+        from mlgate.commands import _overview  # noqa: PLC0415
+
+        _overview.write(run, run.cwd / overview)
+    return 0
 
 
 def gather(evidence: Path, forge: Forge, run_result: str = "") -> list[Evidence]:

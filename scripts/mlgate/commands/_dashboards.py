@@ -1,0 +1,52 @@
+"""`mlgate report --dashboards`: a board for Grafana, and alerting rules for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgate.commands._run import Run, Unloadable, relative, say, write_text
+from mlgate.errors import MlgateError
+
+if TYPE_CHECKING:
+    from mlgate.config import Config
+    from mlgate.render.dashboards.alerting import Watching
+
+BOARD, RULES = "grafana-mlgate.json", "prometheus-mlgate.yaml"
+
+
+def write(run: Run, folder: Path) -> int:
+    """Both files. Raises MlgateError where no model is watched, or a configuration cannot be read."""
+    from mlgate.render.dashboards import alerting, grafana  # noqa: PLC0415
+
+    configs = []
+    for file in run.config_files():
+        loaded = run.load(file)
+        if isinstance(loaded, Unloadable):
+            raise loaded.error
+        configs.append(loaded)
+    if not configs:
+        raise run.no_config()
+    found = list(watching(configs))
+    if not found:
+        raise MlgateError(
+            "no model is watched: `monitor` has no `logs`, so there is nothing to alert about.",
+            file=", ".join(one.file for one in configs[:3]),
+            fix="Name them under `monitor.logs`.",
+        )
+    rules = alerting.text(found)
+    for name, text in ((BOARD, grafana.text()), (RULES, rules)):
+        write_text(folder / name, text)
+        say(run.forge, f"written: {relative(folder / name)}\n")
+    return 0
+
+
+def watching(configs: Iterable[Config]) -> Iterator[Watching]:
+    """The models that are watched, and where. Raises MlgateError for an environment that there is not."""
+    from mlgate.commands._watching_model import environment  # noqa: PLC0415
+    from mlgate.render.dashboards.alerting import Watching  # noqa: PLC0415
+
+    for one in configs:
+        if one.monitor.logs is not None or one.monitor.metrics:
+            yield Watching(one.model, environment(one, ""), one.monitor)
