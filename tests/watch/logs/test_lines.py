@@ -396,7 +396,7 @@ def test_nothing_is_lost(tmp_path_factory: pytest.TempPathFactory, what: list[An
     (root / "logs" / "p.jsonl.1").write_bytes(whole[:cut])
     (root / "logs" / "p.jsonl").write_bytes(whole[cut:])
     parts = [part for half in (whole[:cut], whole[cut:]) for part in half.split(b"\n") if part.strip(b" \t\r")]
-    con, logged = opened(root, max_corrupt=1)
+    con, logged = opened(root, max_corrupt="100%")
     assert logged.counts["lines"] == len(parts)
     assert adds_up(logged)
     assert con.execute(f"SELECT count(*) FROM {logged.relation}").fetchall() == [(logged.counts["rows"],)]

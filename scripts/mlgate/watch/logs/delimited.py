@@ -9,6 +9,7 @@ import gzip
 import io
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -86,8 +87,8 @@ def _types(con: DuckDBPyConnection, table: str, columns: list[str]) -> dict[str,
     rows = con.execute(f"SELECT {', '.join(map(sql.name, columns))} FROM {table} LIMIT {_LOOKED}").fetchall()
     found = {}
     for place, column in enumerate(columns):
-        kinds = {_kind(row[place]) for row in rows if row[place] is not None}
-        found[column] = sample.type_of(kinds.pop()) if len(kinds) == 1 else "VARCHAR"
+        kinds = Counter(_kind(row[place]) for row in rows if row[place] is not None)
+        found[column] = sample.type_of(sample.chosen(kinds))
     return found
 
 

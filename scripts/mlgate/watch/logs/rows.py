@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -88,7 +88,7 @@ def _scanned(con: DuckDBPyConnection, scan: Scan, asked: Asked, name: str) -> Ro
 def _copied(con: DuckDBPyConnection, scan: Scan, asked: Asked, name: str, max_misfit: float) -> Rows:
     """Text is read and converted once. What does not fit into memory goes to DuckDB's own folder on disk."""
     columns = {f"f:{feature}": value for feature, value in scan.features.items()}
-    typed = [value for value in columns.values() if value.type != value.raw]
+    typed = _typed(scan).values()
     misfit = " + ".join(f"CAST({value.sql} IS NOT NULL AND {value.cast} IS NULL AS INTEGER)" for value in typed) or "0"
     more = "".join(
         f", CASE WHEN reason = 0 THEN {value.cast} END AS {sql.name(column)}" for column, value in columns.items()
@@ -105,11 +105,10 @@ def _copied(con: DuckDBPyConnection, scan: Scan, asked: Asked, name: str, max_mi
     if con.execute(f"SELECT coalesce(sum(misfit), 0) FROM {name}_rows").fetchall()[0][0]:
         misfits = _misfits(con, scan, asked)
         many = sum(con.execute(f"SELECT count(*) FROM {name}_rows WHERE reason = 0").fetchall()[0])
-        changed = {one for one, count in misfits.items() if count > max_misfit * many}
+        changed = {one for one, count in misfits.items() if count > max_misfit * many} & {*columns, "prediction"}
         if changed:  # no slips: the column is something else now, and is to be seen as what it is
             con.execute(f"DROP TABLE {name}_rows")
-            texts = {one: replace(scan.features[one], type=scan.features[one].raw) for one in changed}
-            return _copied(con, replace(scan, features={**scan.features, **texts}), asked, name, max_misfit)
+            return _copied(con, _as_text(scan, changed), asked, name, max_misfit)
     counts, facts, versions = _counted(con, f"{name}_rows")
     kept = f"(SELECT * FROM {name}_rows WHERE reason = 0)"
     at = f"(SELECT *, rowid AS mlgate_at FROM {name}_rows WHERE reason = 0)"
@@ -133,8 +132,26 @@ def _copied(con: DuckDBPyConnection, scan: Scan, asked: Asked, name: str, max_mi
         counts=counts,
         facts=facts,
         versions=versions,
-        misfits=misfits,
+        misfits={one.removeprefix("f:"): many for one, many in misfits.items()},
     )
+
+
+def _typed(scan: Scan) -> dict[str, Value]:
+    """Columns of texts that are converted: what does not fit must not get lost unseen."""
+    told = {name: scan.fields[name] for name in ("prediction", "score", "latency_ms") if name in scan.fields}
+    told |= {f"f:{name}": value for name, value in scan.features.items()}
+    return {column: value for column, value in told.items() if value.type != value.raw}
+
+
+def _as_text(scan: Scan, columns: Collection[str]) -> Scan:
+    features = {
+        name: replace(value, type=value.raw) if f"f:{name}" in columns else value
+        for name, value in scan.features.items()
+    }
+    fields = {
+        name: replace(value, type=value.raw) if name in columns else value for name, value in scan.fields.items()
+    }
+    return replace(scan, features=features, fields=fields)
 
 
 def _classified(scan: Scan, asked: Asked) -> str:
@@ -237,7 +254,7 @@ def _counted(con: DuckDBPyConnection, relation: str) -> tuple[dict[str, int], di
 
 
 def _misfits(con: DuckDBPyConnection, scan: Scan, asked: Asked) -> dict[str, int]:
-    typed = {name: value for name, value in scan.features.items() if value.type != value.raw}
+    typed = _typed(scan)
     sums = ", ".join(f"count(*) FILTER ({one.sql} IS NOT NULL AND {one.cast} IS NULL)" for one in typed.values())
     found = con.execute(f"SELECT {sums} FROM {_classified(scan, asked)} WHERE reason = 0").fetchall()[0]
     return {name: count for name, count in zip(typed, found, strict=True) if count}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -35,8 +36,8 @@ class Sampled:
     or nothing where it was always null."""
 
     objects: int = 0
-    top: dict[str, str] = field(default_factory=dict)
-    features: dict[str, str] = field(default_factory=dict)
+    tops: dict[str, Counter[str]] = field(default_factory=dict)
+    inner: dict[str, Counter[str]] = field(default_factory=dict)
     encoded: bool = False  # the object of features is a text that holds JSON
 
     def add(self, line: bytes | str, features: str) -> None:
@@ -47,7 +48,7 @@ class Sampled:
         if not isinstance(found, dict):
             return
         self.objects += 1
-        _note(self.top, found)
+        _note(self.tops, found)
         inner = found.get(features)
         if isinstance(inner, str) and inner.lstrip().startswith("{"):
             try:
@@ -56,7 +57,15 @@ class Sampled:
                 return
             self.encoded = True
         if isinstance(inner, dict):
-            _note(self.features, inner)
+            _note(self.inner, inner)
+
+    @property
+    def top(self) -> dict[str, str]:
+        return {key: chosen(kinds) for key, kinds in self.tops.items()}
+
+    @property
+    def features(self) -> dict[str, str]:
+        return {key: chosen(kinds) for key, kinds in self.inner.items()}
 
 
 def type_of(kind: str) -> str:
@@ -98,9 +107,9 @@ def _packed(con: DuckDBPyConnection, file: File) -> Iterator[str]:
     return (row[0] for row in rows)
 
 
-def _note(kinds: dict[str, str], values: dict[str, Any]) -> None:
+def _note(kinds: dict[str, Counter[str]], values: dict[str, Any]) -> None:
     for key, value in values.items():
-        kinds[key] = _both(kinds.get(key, ""), kind(value))
+        kinds.setdefault(key, Counter())[kind(value)] += 1
 
 
 def kind(value: Any) -> str:
@@ -121,11 +130,10 @@ def kind(value: Any) -> str:
     return "json"
 
 
-def _both(one: str, other: str) -> str:
-    if one == other or not other:
-        return one
-    if not one:
-        return other
-    if {one, other} == {"number", "huge"}:
-        return "huge"  # what has a fraction after all does not fit, and is then read as text
-    return "json" if "json" in (one, other) else "text"
+def chosen(kinds: Counter[str]) -> str:
+    """The kind that most values have: a slip does not make a text of a number. Who converts them counts the slips."""
+    told = {one: many for one, many in kinds.items() if one}
+    if not told:
+        return ""
+    most = max(told, key=lambda one: (told[one], one))
+    return "huge" if most == "number" and "huge" in told else most
