@@ -199,7 +199,7 @@ class Reading(_OfModel):
     """
 
     kind: Literal["reading"] = "reading"
-    monitor: Literal["data", "drift", "performance", "fairness", "slo", "cost", "business", "rule"]
+    monitor: Literal["data", "drift", "performance", "fairness", "slo", "cost", "business", "estimated", "rule"]
     name: Annotated[Text, StringConstraints(min_length=1)]  # psi.age, auc, latency_p95_ms
     state: Literal["ok", "breached", "unknown"]
     value: Number | None = None

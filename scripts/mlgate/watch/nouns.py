@@ -9,7 +9,7 @@ from typing import Literal
 
 from mlgate.model import Check, ColumnSeen
 
-Kind = Literal["data", "drift", "performance", "fairness", "slo", "business", "rule"]
+Kind = Literal["data", "drift", "performance", "fairness", "slo", "business", "estimated", "rule"]
 State = Literal["ok", "breached", "unknown"]
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
 

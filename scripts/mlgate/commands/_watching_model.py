@@ -1,0 +1,118 @@
+"""Which model production has, by the ledger, and what it is held against: the profile and metrics of its commit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mlgate.commands._run import Run
+from mlgate.config import Config, EvaluationSet
+from mlgate.errors import MlgateError
+from mlgate.ledger import query
+from mlgate.ledger.chain import Record
+from mlgate.model import Named
+from mlgate.repo import metrics
+from mlgate.repo.git import Snapshot
+
+if TYPE_CHECKING:
+    from mlgate.data.profiles import Profile
+
+
+@dataclass(frozen=True)
+class There:
+    """`commit` is the one that made the model; `snapshot` that of the commit, or of HEAD where this clone lacks it."""
+
+    environment: str
+    snapshot: Snapshot
+    subject: Mapping[str, str] = field(default_factory=dict)  # digests; empty where the ledger knows of none
+    version: str = ""
+    since: str = ""  # when it came, ISO 8601
+    said: str = ""  # what is not known of it, one sentence
+
+    @property
+    def digest(self) -> str | None:
+        return self.subject.get("sha256")
+
+
+def environment(config: Config, asked: str) -> str:
+    """The environment that is watched. Raises MlgateError for a name that mlgate.yaml does not have."""
+    known = list(config.deploy.environments)
+    name = asked or config.monitor.environment or (known[-1] if known else "production")
+    if known and name not in known:
+        raise MlgateError(
+            f"there is no environment {name}.", file=config.file, line=config.line("monitor.environment"),
+            key="deploy.environments", fix=f"There are {', '.join(known)}.",
+        )  # fmt: skip
+    return name
+
+
+def there(run: Run, config: Config, name: str, records: Sequence[Record], *, on: str) -> There:
+    """What was in an environment at a moment, by the ledger."""
+    found = query.current(records, config.model, name, on=on)
+    if found is None:
+        why = f"The ledger has no {config.model} in {name}: predictions of every version are taken together."
+        return There(name, run.git.at(run.head), said=why)
+    entry = found.entry
+    commit = run.git.resolve(_decided(records, config.model, entry.subject) or entry.commit)
+    said = ""
+    if not commit:
+        said = f"This clone lacks the commit of {config.model} in {name}: its profile is taken from {run.head[:7]}."
+    return There(
+        name, run.git.at(commit or run.head), dict(entry.subject), getattr(entry, "version", ""), entry.at, said
+    )
+
+
+def _decided(records: Sequence[Record], model: str, subject: dict[str, str]) -> str:
+    """The commit at which the model was judged: a deployment may have run at a later one."""
+    found = query.decision(records, model, subject)
+    return found.entry.commit if found else ""
+
+
+def profile(run: Run, config: Config, found: There) -> tuple[Profile, Named, str]:
+    """The reference profile, its digest, and a sentence where it is not that of the model's own commit.
+
+    Raises MlgateError where there is none, or it is of another model.
+    """
+    from mlgate.data import profiles  # noqa: PLC0415 -- numpy
+
+    path = config.path(config.monitor.profile)
+    data, said = found.snapshot.read(path), found.said
+    if data is None:
+        data = run.read(path)
+        if data is not None and found.subject:
+            said = f"The commit of the model, {found.snapshot.commit[:7]}, has no {path}: that of this run's is taken."
+    if data is None:
+        raise MlgateError(
+            "does not exist, so there is nothing to hold production against.", file=path, key="monitor.profile",
+            fix="Write it with `mlgate profile`, and commit it beside the metrics.",
+        )  # fmt: skip
+    made = profiles.read(data, path, model=config.model)
+    if made.digest and found.digest and made.digest != found.digest:
+        raise MlgateError(
+            f"is the profile of another model file ({made.digest[:12]}...) than {found.environment} has "
+            f"({found.digest[:12]}...).", file=path, key="digest",
+            fix="Write it again with `mlgate profile` at the commit of that model.",
+        )  # fmt: skip
+    return made, Named(name=path, digest={"sha256": hashlib.sha256(data).hexdigest()}, role="profile"), said
+
+
+def evaluation(config: Config) -> tuple[str, EvaluationSet] | None:
+    """The evaluation set that production is held against, where one is clear."""
+    named = config.monitor.performance.evaluation if config.monitor.performance else None
+    if named is not None:
+        return named, config.evaluate[named]
+    return next(iter(config.evaluate.items())) if len(config.evaluate) == 1 else None
+
+
+def baseline(config: Config, found: There) -> dict[str, Any]:
+    """The committed metrics of the model's commit, by their dotted key. Raises MlgateError for a corrupt file."""
+    chosen = evaluation(config)
+    values: dict[str, Any] = {}
+    for path in chosen[1].metrics if chosen else ():
+        where = config.path(path)
+        data = found.snapshot.read(where)
+        if data is not None:
+            values |= metrics.parse(data, where)
+    return values
