@@ -58,6 +58,16 @@ _EXTRAS = {
         "to sign and verify a model's files",
         {"model_signing": ("model-signing", (1, 1)), "OpenSSL": ("pyopenssl", (24, 0))},
     ),
+    "sql": _Extra("to query databases", {"sqlalchemy": ("sqlalchemy", (2, 0)), "psycopg": ("psycopg", (3, 2))}),
+    "storage": _Extra(
+        "to read object storage",
+        {
+            "fsspec": ("fsspec", (2025, 3)),
+            "s3fs": ("s3fs", (2025, 3)),
+            "gcsfs": ("gcsfs", (2025, 3)),
+            "adlfs": ("adlfs", (2024, 12)),
+        },
+    ),
     "track": _Extra("to talk to MLflow", {"mlflow": ("mlflow-skinny", (3, 4))}),
     "track-local": _Extra(
         "for an MLflow store without a server", {"mlflow": ("mlflow", (3, 4)), "sqlalchemy": ("sqlalchemy", (1, 4))}

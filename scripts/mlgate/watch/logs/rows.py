@@ -271,7 +271,7 @@ def _settled(con: DuckDBPyConnection, kept: str, columns: Mapping[str, Value]) -
             asks.append(f"count({name}) > 0 AND count({name}) = count(TRY_CAST({name} AS DOUBLE))")
         else:
             asks.append("false")
-    found = con.execute(f"SELECT {', '.join(asks)} FROM {kept}").fetchall()[0]
+    found = con.execute(f"SELECT count(*), {', '.join(asks)} FROM {kept}").fetchall()[0][1:]
     settled = {}
     for (column, value), yes in zip(columns.items(), found, strict=True):
         name, type_ = sql.name(column), "DOUBLE" if value.late else "BIGINT"
