@@ -148,9 +148,8 @@ class _Reading:
                 self.label = f"CAST(({self.score}) >= {way.cut_off!r} AS INTEGER)"
 
     def _one(self, expressions: str) -> tuple[Any, ...]:
-        found = self.con.execute(f"SELECT {expressions} FROM {self.relation}").fetchone()
-        assert found is not None  # noqa: S101 -- an aggregate has a row
-        return tuple(found)
+        # All rows of it: DuckDB keeps a result open that was not read to its end.
+        return tuple(self.con.execute(f"SELECT {expressions} FROM {self.relation}").fetchall()[0])
 
     def _task(self) -> Task | None:
         """Numbers of more than two kinds are no classes; where nothing else says so."""

@@ -52,17 +52,16 @@ def of_service(con: DuckDBPyConnection, relation: str) -> dict[str, Measure]:
         for column in ("latency_ms", "status")
     )
     # The log repeats the latency of a request for each of its rows. Grouping costs memory, and most logs need none.
-    first = "coalesce(TRY_CAST(row AS BIGINT), 0)" if "row" in there else "0"
-    several = con.execute(f"SELECT count(*) FROM {relation} WHERE {first} <> 0").fetchone()
+    first = 'coalesce(TRY_CAST("row" AS BIGINT), 0)' if "row" in there else "0"
+    [(several,)] = con.execute(f"SELECT count(*) FROM {relation} WHERE {first} <> 0").fetchall()
     rows = f"SELECT coalesce(CAST(request_id AS VARCHAR), CAST(uuid() AS VARCHAR)) AS request, {latency} AS latency, "
     rows += f"{status} AS status FROM {relation}"
-    if several and several[0]:
+    if several:
         rows = f"SELECT max(latency) AS latency, max(status) AS status FROM ({rows}) GROUP BY request"
-    found = con.execute(
+    [found] = con.execute(
         "SELECT count(*), count(latency), quantile_disc(latency, [0.5, 0.95, 0.99]), count(status), "
         f"count(*) FILTER (WHERE status >= 500) FROM ({rows})"
-    ).fetchone()
-    assert found is not None  # noqa: S101 -- an aggregate has a row
+    ).fetchall()
     requests, timed, quantiles, known, errors = found
     measures = {"requests": Measure("slo", "requests", "ok", float(requests), rows=requests)}
     for at, name in enumerate(_QUANTILES):

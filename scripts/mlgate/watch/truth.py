@@ -147,7 +147,7 @@ class _Join:
             counts |= self._match(now)
             relation = f'"mlgate_known_{uuid.uuid4().hex}"'
             self.con.execute(
-                f"CREATE TEMP TABLE {relation} AS SELECT a.* EXCLUDE (request, part, at), f.label "
+                f"CREATE TEMP TABLE {relation} AS SELECT a.* EXCLUDE (request, part, moment), f.label "
                 f"FROM {self.asked} a JOIN {self.found} f USING (place) WHERE f.fate = {sql.text(KNOWN)} ORDER BY place"
             )
             versions = self._rows(f"SELECT version, count(*) FROM {relation} GROUP BY ALL ORDER BY 2 DESC, 1")
@@ -169,11 +169,11 @@ class _Join:
         types = self._types(self.log.relation)
         score = plain_number(self.con, self.log.relation, self.log.score)
         version = "CAST(version AS VARCHAR)" if "version" in types else "NULL::VARCHAR"
-        row = "coalesce(TRY_CAST(row AS BIGINT), 0)" if "row" in types else "0::BIGINT"
+        row = 'coalesce(TRY_CAST("row" AS BIGINT), 0)' if "row" in types else "0::BIGINT"
         more = "".join(f", {self.log.features[name]} AS {sql.name(column)}" for name, column in columns.items())
         self.con.execute(
             f"CREATE TEMP TABLE {self.asked} AS SELECT row_number() OVER () AS place, "
-            f"CAST(request_id AS VARCHAR) AS request, {row} AS part, epoch_us(time) AS at, "
+            f"CAST(request_id AS VARCHAR) AS request, {row} AS part, epoch_us(time) AS moment, "
             f"{self.log.prediction} AS prediction, {score} AS score, {version} AS version{more} "
             f"FROM {self.log.relation}"
         )
@@ -196,11 +196,11 @@ class _Join:
         part = f"coalesce(TRY_CAST({sql.name(named.row)} AS BIGINT), 0)" if named.row else "0::BIGINT"
         at = moment(sql.name(named.time), types[named.time], "monitor.truth.time") if named.time else "NULL::BIGINT"
         whole = f"(SELECT CAST({sql.name(named.request_id)} AS VARCHAR) AS request, {part} AS part, {label} AS label, "
-        whole += f"{at} AS at FROM {self.truth})"
+        whole += f"{at} AS moment FROM {self.truth})"
         self.con.execute(f"CREATE TEMP TABLE {self.told} AS SELECT * FROM {whole}")
         unnamed, empty, timeless = self._rows(
             "SELECT count(*) FILTER (WHERE request IS NULL), count(*) FILTER (WHERE label IS NULL), "
-            f"count(*) FILTER (WHERE at IS NULL) FROM {self.told}"
+            f"count(*) FILTER (WHERE moment IS NULL) FROM {self.told}"
         )[0]
         total = self._rows(f"SELECT count(*) FROM {self.told}")[0][0]
         if named.time and total and timeless == total:
@@ -220,10 +220,10 @@ class _Join:
         several = "false" if self.settings.row else "count(*) OVER (PARTITION BY request) > 1"
         self.con.execute(
             f"""CREATE TEMP TABLE {self.found} AS
-            WITH asked AS (SELECT place, request, part, at, {several} AS several FROM {self.asked}),
+            WITH asked AS (SELECT place, request, part, moment, {several} AS several FROM {self.asked}),
             pairs AS (
-                SELECT a.place, t.label, coalesce(t.at, -9e18::BIGINT) AS told,
-                       t.at IS NOT NULL AND t.at > a.at + {within} AS late, t.at < a.at AS early
+                SELECT a.place, t.label, coalesce(t.moment, -9e18::BIGINT) AS told,
+                       t.moment IS NOT NULL AND t.moment > a.moment + {within} AS late, t.moment < a.moment AS early
                 FROM asked a JOIN {self.told} t ON a.request = t.request {part}),
             timely AS (SELECT *, max(told) OVER (PARTITION BY place) AS latest FROM pairs WHERE NOT late),
             said AS (
@@ -240,7 +240,7 @@ class _Join:
                         WHEN s.last_kinds > 1 THEN {sql.text(CONTRADICTED)}
                         WHEN s.place IS NOT NULL THEN {sql.text(KNOWN)}
                         WHEN l.place IS NOT NULL THEN {sql.text(TOO_LATE)}
-                        WHEN a.at + {within} > {round(seconds * 1e6)} THEN {sql.text(PENDING)}
+                        WHEN a.moment + {within} > {round(seconds * 1e6)} THEN {sql.text(PENDING)}
                         ELSE {sql.text(MISSING)} END AS fate
             FROM asked a LEFT JOIN said s USING (place) LEFT JOIN late l USING (place)"""
         )
