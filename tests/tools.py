@@ -79,6 +79,11 @@ def payload(event: str, action: str | None = None, *, index: int = 0) -> dict[st
     return copy
 
 
+def prometheus_rules() -> Path:
+    """Prometheus's own parser and engine over a file of rules: see tests/tools/promrules."""
+    return _need(_go_module, "promrules")
+
+
 def script(name: str) -> Path:
     """A command of a test dependency, installed beside this interpreter: zizmor, check-jsonschema, shellcheck."""
     return _need(_beside_python, name)
@@ -90,6 +95,7 @@ def build_all() -> int:
     for name, make in {
         "act": lambda: _go(*ACT),
         "actionlint": lambda: _go(*ACTIONLINT),
+        "promrules": lambda: _go_module("promrules"),
         "npm packages": _npm,
         "rsync": lambda: _on_path("rsync"),
         **{name: functools.partial(_beside_python, name) for name in ("zizmor", "check-jsonschema", "shellcheck")},
@@ -136,6 +142,24 @@ def _go(module: str, version: str) -> Path:
         if not (home / name).exists():
             tmp = tempfile.mkdtemp(prefix=f".{name}-", dir=cache())
             _run([str(go), "install", f"{module}@{version}"], env={**os.environ, "GOBIN": tmp, "CGO_ENABLED": "0"})
+            _place(Path(tmp), home)
+    return home / name
+
+
+@functools.cache
+def _go_module(name: str) -> Path:
+    """A program of ours in tests/tools, with locked modules."""
+    sources = sorted((HERE / name).iterdir())
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
+    home = cache() / f"{name}-{digest[:16]}"
+    if (home / name).exists():
+        return home / name
+    go = _on_path("go")
+    with _once(name):
+        if not (home / name).exists():
+            tmp = tempfile.mkdtemp(prefix=f".{name}-", dir=cache())
+            command = [str(go), "build", "-o", str(Path(tmp) / name), "."]
+            _run(command, cwd=HERE / name, env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"})
             _place(Path(tmp), home)
     return home / name
 

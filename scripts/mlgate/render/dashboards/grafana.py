@@ -52,7 +52,6 @@ def _variable(name: str, label: str, query: str) -> _Json:
         "label": label,
         "type": "query",
         "datasource": _SOURCE,
-        "definition": query,
         "query": {"qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"},
         "refresh": 2,  # whenever the time range changes
         "sort": 1,
