@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from alarm_samples import LETTERS, states
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlgate.config.alarms import Persistence
 from mlgate.watch.nouns import State
 from mlgate.watch.persistence import Standing, stand
+from watch.alarm_samples import LETTERS, states
 
 COURSES = st.text("Bo?", min_size=1, max_size=14).map(states)
 ASKED = st.integers(1, 6).flatmap(lambda n: st.integers(1, n).map(lambda k: Persistence(k, n)))

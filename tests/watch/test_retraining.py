@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from alarm_samples import DAY, NOON, events, retrain, trigger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlgate.ledger.chain import Record
 from mlgate.ledger.kinds import Trigger
 from mlgate.watch.retraining import Asked, Decision, Triggers, decide, due, end_id, held_id, stale
+from watch.alarm_samples import DAY, NOON, events, retrain, trigger
 
 HOUR = timedelta(hours=1)
 ID = "1" * 32

@@ -7,7 +7,6 @@ import math
 from typing import Any
 
 import pytest
-from alarm_samples import ENVIRONMENT, MODEL, WHERE, WINDOW, course, measure, records, rule, section
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from mlgate.watch.history import History
 from mlgate.watch.nouns import Section
 from mlgate.watch.rules import Judged, all_rules, judge, shown
 from mlgate.watch.sentences import Measured, Told
+from watch.alarm_samples import ENVIRONMENT, MODEL, WHERE, WINDOW, course, measure, records, rule, section
 
 SECTION = section(
     measure("psi.age", 0.31, 0.2), measure("psi.income", 0.02, 0.2), measure("drift_share", 0.04), measure("auc", None)

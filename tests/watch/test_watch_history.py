@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from alarm_samples import LETTERS, NOON, WHERE, WINDOW, course, measure, reading, records, rule, section, states
 
 from mlgate.ledger.kinds import Reading, parse
 from mlgate.watch import history, readings
 from mlgate.watch.history import History
 from mlgate.watch.nouns import Section, Window
 from mlgate.watch.rules import judge
+from watch.alarm_samples import LETTERS, NOON, WHERE, WINDOW, course, measure, reading, records, rule, section, states
 
 WHO: dict[str, Any] = {"actor": "cron", "commit": "a" * 40, "run_url": "https://ci.example/1"}
 SUBJECT = {"sha256": "1" * 64}

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from mlgate import estimators, parity
-from mlgate.config import grouped, objectives, recomputed
+from mlgate.config import alarmed, grouped, objectives, recomputed
 from mlgate.config.limits import PARAMETERS, Fairness, Rule
 from mlgate.config.messages import either
 from mlgate.config.vocabulary import Finding, Path, closest
@@ -50,6 +50,7 @@ def findings(config: Config) -> Iterator[Finding]:
         if monitor.fairness is not None:
             yield from _fairness(config, monitor, monitor.fairness)
         yield from objectives.findings(monitor)
+    yield from alarmed.findings(config)
     yield from _notify(config.notify)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mlgate.config import alarmed
 from mlgate.config.alarms import Alarm, Persistence, When
 from mlgate.config.watching import AlarmRule, Monitor
 from mlgate.errors import MlgateError
@@ -22,8 +23,6 @@ from mlgate.watch.nouns import Section, State, Window
 from mlgate.watch.persistence import Standing, Stood
 from mlgate.watch.sentences import Measured, Told, named, spoken
 
-SECTIONS = ("drift", "data", "performance", "fairness", "slo")  # those that have a rule of their own
-ALONE = (*SECTIONS, "prediction_drift")  # what a rule without `when` may be named after
 _NO_SUBJECT: Mapping[str, str] = {}
 
 
@@ -67,8 +66,7 @@ class Judged:
 def all_rules(monitor: Monitor) -> dict[str, AlarmRule]:
     """Each section that is there has a rule of its name, as it was written or with its defaults; then those of the
     user's own. Raises MlgateError for one that says nothing."""
-    there = [name for name in SECTIONS if getattr(monitor, name)]
-    found = {name: monitor.rules.get(name, AlarmRule()) for name in there}
+    found = {name: monitor.rules.get(name, AlarmRule()) for name in alarmed.there(monitor)}
     found |= {name: rule for name, rule in monitor.rules.items() if name not in found}
     for name, rule in found.items():
         sentence(name, rule)
@@ -80,7 +78,7 @@ def sentence(name: str, rule: AlarmRule) -> When:
     if rule.when is not None:
         when: When = rule.when
         return when
-    if name not in ALONE:
+    if name not in alarmed.ALONE:
         raise MlgateError(
             f"the rule {name} does not say when, and is not named after a section.",
             key=f"monitor.rules.{name}",
