@@ -77,7 +77,13 @@ def letter(news: Sequence[News], *, commit_url: str = "") -> Letter:
         mood=mood,
         link=web_address(link),
         incidents=tuple(
-            Incident(_identity(one.matter), _mood(one), _line(one), web_address(one.matter.report or one.matter.run))
+            Incident(
+                key=_identity(one.matter),
+                mood=_mood(one),
+                text=_line(one),
+                link=web_address(one.matter.report or one.matter.run),
+                source="/".join(part for part in (one.matter.model, one.matter.environment) if part),
+            )
             for one in ordered
         ),
     )

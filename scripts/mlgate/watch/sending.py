@@ -13,6 +13,7 @@ import email.utils
 import logging
 import random
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class Incident:
     mood: Mood
     text: str
     link: str = ""
+    source: str = ""  # what it is about: "visits/production"
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,9 @@ def send(
 
 def _one(address: str, letter: Letter, post: _Post) -> str:
     """Why it was not taken; empty where it was."""
-    import apprise  # noqa: PLC0415 -- an extra, and slow
-
     with _silenced(post.logged):
+        import apprise  # noqa: PLC0415 -- an extra, and slow
+
         asset = apprise.AppriseAsset(
             app_id="mlgate", app_desc="mlgate", async_mode=False, image_url_mask="", image_url_logo="",
             interpret_emojis=False, default_service_wait=1.0, service_timeout=0,
@@ -157,19 +159,27 @@ def _parts(service: Any, letter: Letter) -> Iterator[_Part]:
     import apprise  # noqa: PLC0415
 
     if not (letter.incidents and all(hasattr(service, name) for name in ("dedup", "action", "click"))):
-        if service.resolve_format(apprise.NotifyFormat.MARKDOWN) is apprise.NotifyFormat.TEXT:
+        # Of HTML that it makes of Markdown apprise makes a plain part that nobody can read, and mail needs one.
+        if _is_mail(service) or service.resolve_format(apprise.NotifyFormat.MARKDOWN) is apprise.NotifyFormat.TEXT:
             body, form = letter.text, apprise.NotifyFormat.TEXT
         else:
             body, form = letter.markdown, apprise.NotifyFormat.MARKDOWN
         yield _Part(letter.title, _fit(body, service, letter), form.value, letter.mood)
         return
-    fixed, action, click = service.dedup, service.action, service.click
+    fixed, action, click, unnamed = service.dedup, service.action, service.click, _is_unnamed(service)
     for one in letter.incidents:
         # "trigger" is what it does when its address says nothing; `map` ends the incident when it is over.
         service.dedup = fixed or one.key[:255]
         service.action = "map" if action == "trigger" else action
         service.click = click or one.link or None
+        if unnamed and one.source:
+            service.source, service.component = one.source, "mlgate"
         yield _Part("", one.text[: service.body_maxlen], apprise.NotifyFormat.TEXT.value, one.mood)
+
+
+def _is_unnamed(service: Any) -> bool:
+    """Whether its address leaves it to apprise what an incident is about."""
+    return getattr(service, "source", "") == "Apprise"
 
 
 def _fit(body: str, service: Any, letter: Letter) -> str:
@@ -192,6 +202,7 @@ def _hand_over(service: Any, asset: Any, part: _Part) -> bool:
     import apprise  # noqa: PLC0415
 
     service.retry = TRIES - 2 if _is_mail(service) else 0
+    service.request_rate_per_sec = 0  # it would wait after each request; ours waits where it is asked to
     one = apprise.Apprise(asset=asset)
     one.add(service)
     return bool(one.notify(body=part.body, title=part.title, notify_type=_MOODS[part.mood], body_format=part.form))
@@ -234,14 +245,16 @@ class _Kept(logging.Handler):
 
 @contextmanager
 def _silenced(lines: list[str]) -> Iterator[None]:
-    """What apprise and the libraries below it log goes to `lines`, and nowhere else."""
+    """What apprise and the libraries below it log goes to `lines`, and nowhere else; warnings go nowhere."""
     loggers = [logging.getLogger(name) for name in ("apprise", "urllib3", "requests", "requests_oauthlib")]
     before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
     for logger in loggers:
         logger.handlers, logger.propagate = [_Kept(lines)], False
         logger.setLevel(logging.DEBUG if logger.name == "apprise" else logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
             logger.handlers, logger.propagate = handlers, propagate
