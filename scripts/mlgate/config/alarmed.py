@@ -116,11 +116,11 @@ def _alone(monitor: Monitor, at: Path, name: str) -> Iterator[Finding]:
     elif name in ("drift_share", "classifier_auc") and drift is not None:
         if (drift.share if name == "drift_share" else drift.classifier) is None:
             yield at, f"asks whether `{name}` crossed its limit, and it has none.", fix
-    elif name in limited or _fair(monitor, name) or (monitor.data is not None and word not in MEASURES):
+    elif name in limited or _fair(monitor, name):
         return
-    elif name in (*monitor.metrics, *_COUNTS, *_TO_ONE):
+    elif name in (*monitor.metrics, *_TO_ONE) or (name in _COUNTS and name != "contract_failures"):
         yield at, f"asks whether `{name}` crossed its limit, and it has none.", fix
-    else:
+    elif monitor.data is None or word in MEASURES:  # else an expectation's own name
         yield at, f"names `{name}`, which nobody measures.", _near(monitor, name)
 
 
