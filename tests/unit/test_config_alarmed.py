@@ -78,7 +78,7 @@ def test_rules_that_make_sense() -> None:
         ("mine: {severity: warn}", "monitor.rules.mine", "does not say when", "Add `when:"),
         ("my rule: {when: drift}", "monitor.rules.my rule", "cannot name a rule", "Use letters"),
         (
-            "prediction_drift:",
+            "prediction_drift: {}",
             "monitor.rules.prediction_drift",
             "asks for limits of the prediction",
             "prediction: {psi",
