@@ -58,7 +58,7 @@ def draw(bars: Bars | None, *, upright: bool) -> Drawn | None:
 def _upright(rows: Sequence[tuple[str, float, float]], said: str) -> Drawn:
     most = max(max(a, b) for _, a, b in rows) or 1.0
     step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1e9) if most / s <= 4)
-    top = math.ceil(most / step - 1e-9) * step
+    top = max(1, math.ceil(most / step - 1e-9)) * step
     room = (_RIGHT - _LEFT) / len(rows)
     wide = round(min(20.0, room * 0.42), 1)
     made: list[Bar] = []
