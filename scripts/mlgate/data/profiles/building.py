@@ -255,7 +255,7 @@ def _moments(values: Floats) -> dict[str, Any]:
     # Scaled, so that no square is beyond what a double holds.
     size = float(np.abs(finite[[0, -1]]).max()) or 1.0
     scaled = finite / size
-    mean, spread = float(scaled.mean()) * size, float(scaled.std()) * size
+    mean, spread = float(scaled.mean()) * size, float(scaled.std(ddof=1)) * size
     return {
         "least": low, "most": high, "outside": outside, "infinite": infinite,
         "mean": _short(mean), "spread": _short(spread),
@@ -263,8 +263,8 @@ def _moments(values: Floats) -> dict[str, Any]:
 
 
 def _short(value: float) -> float:
-    """Nine digits: all that adding up in another order leaves the same."""
-    return float(f"{value:.9g}") + 0.0
+    """Twelve digits: what adding up in another order leaves the same."""
+    return float(f"{value:.12g}") + 0.0
 
 
 def _category(rows: _Rows, value: Value, of: Of, count: int, like: Column | None) -> Column:

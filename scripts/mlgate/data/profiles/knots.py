@@ -30,7 +30,7 @@ def knots(values: Floats, *, floor: int = FLOOR) -> tuple[tuple[float, ...], tup
     Between two knots, before the first and after the last one are at least `floor` values.
     """
     size = len(values)
-    bins = min(BINS, size // floor)
+    bins = min(BINS, int(size * (1 - 2 * _PLAY)) // floor)  # so that even the shortest bin has enough
     if bins < 2:
         return (), ()
     starts = np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))  # of each different value

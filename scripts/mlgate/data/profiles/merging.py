@@ -107,23 +107,27 @@ def _values(a: Column, b: Column) -> dict[str, Any]:
 
 
 def _ranges(one: Column, a: Column, b: Column) -> Column:
-    lows = [each for each in (a.least, b.least) if each is not None]
-    highs = [each for each in (a.most, b.most) if each is not None]
-    measured = [each for each in (a, b) if each.mean is not None]
-    sizes = [_present(each) - each.infinite for each in measured]
-    found: dict[str, Any] = {}
-    if measured:
-        total = sum(sizes)
-        mean = sum(size / total * (each.mean or 0.0) for each, size in zip(measured, sizes, strict=True))
-        square = sum(
-            size / total * ((each.spread or 0.0) ** 2 + ((each.mean or 0.0) - mean) ** 2)
-            for each, size in zip(measured, sizes, strict=True)
+    """With range, mean and spread: where a part is too small to say its own, the sum has none either."""
+    able = [each for each in (a, b) if _present(each)]
+    one = replace(one, outside=a.outside + b.outside, infinite=a.infinite + b.infinite)
+    lows, highs = [each.least for each in able], [each.most for each in able]
+    if able and None not in lows and None not in highs:
+        one = replace(
+            one,
+            least=min(each for each in lows if each is not None),
+            most=max(each for each in highs if each is not None),
         )
-        found = {"mean": float(f"{mean:.9g}"), "spread": float(f"{square**0.5:.9g}")}
-    return replace(
-        one, least=min(lows, default=None), most=max(highs, default=None), outside=a.outside + b.outside,
-        infinite=a.infinite + b.infinite, **found,
-    )  # fmt: skip
+    pairs = [(_present(each) - each.infinite, each.mean, each.spread) for each in able]
+    measured = [(size, mean, spread) for size, mean, spread in pairs if mean is not None and spread is not None]
+    if not able or len(measured) < len(able):
+        return one
+    total = sum(size for size, _, _ in measured)
+    around = sum(size / total * mean for size, mean, _ in measured)
+    square = sum(
+        (size - 1) / (total - 1) * spread**2 + size / (total - 1) * (mean - around) ** 2
+        for size, mean, spread in measured
+    )
+    return replace(one, mean=float(f"{around:.12g}"), spread=float(f"{square**0.5:.12g}"))
 
 
 # -- knots -------------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class Column:
     outside: int = 0
     infinite: int = 0  # values that are; mean and spread leave them out
     mean: float | None = None
-    spread: float | None = None  # standard deviation
+    spread: float | None = None  # standard deviation, n - 1
     values: Mapping[str, int] = field(default_factory=dict)
     kept: tuple[str, ...] = ()  # those of the values that have a bin of their own
     other: tuple[int, int] = (0, 0)

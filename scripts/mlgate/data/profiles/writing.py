@@ -169,7 +169,7 @@ _COLUMN = (
 def _read_column(value: Any, name: str) -> Column:
     named = _keys(value, name, _COLUMN, optional=_COLUMN)
     kind, of = named.get("kind"), named.get("of")
-    if kind not in _KINDS or of not in _KINDS[kind]:
+    if not isinstance(kind, str) or kind not in _KINDS or of not in _KINDS[kind]:
         raise _Wrong(f"{name} is of no kind that there is")
     rows, missing = _count(named.get("rows"), f"{name}.rows"), _count(named.get("missing"), f"{name}.missing")
     if missing > rows:
