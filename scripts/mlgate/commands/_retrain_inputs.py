@@ -42,9 +42,8 @@ def unchanged(run: Run, configs: Sequence[Config], pipeline: Pipeline) -> str:
 
 
 def _always(stage: Stage) -> bool:
-    """Whether DVC runs a stage each time: it says so, or depends on nothing."""
-    defined = stage.defined or {}
-    return bool(defined.get("always_changed")) or (not stage.deps and not stage.params and not defined.get("frozen"))
+    """Whether DVC runs a stage each time: it says so, or it reads and makes nothing."""
+    return bool((stage.defined or {}).get("always_changed")) or not (stage.deps or stage.params or stage.outs)
 
 
 def new_data(pipeline: Pipeline, stages: Sequence[Stage]) -> dict[str, str]:

@@ -384,16 +384,18 @@ class Retrainer:
             for value in order.reason.values:
                 one.facts.setdefault("measured", value)
             if order.unchanged and decision.start:
-                reason = f"Nothing is started, because {order.unchanged}. Asked by {_asker(order)}."
+                reason = f"Nothing is started, because {order.unchanged}. Asked for {_asker(order)}."
                 one.add("decision", "Retraining", Verdict.PASS, reason)
             elif not decision.start:
                 held = decision.held[:1].upper() + decision.held[1:]
                 verdict = Verdict.PASS if decision.known else Verdict.WARN
-                one.add("decision", "Retraining", verdict, f"Held back. {held}. Asked by {_asker(order)}.")
+                one.add("decision", "Retraining", verdict, f"Held back. {held}. Asked for {_asker(order)}.")
             elif self.asked.plan:
-                one.add("decision", "Retraining", Verdict.PASS, f"Would be started{together}: {_asker(order)}.")
+                one.add(
+                    "decision", "Retraining", Verdict.PASS, f"Would be started{together}, asked for {_asker(order)}."
+                )
             else:
-                one.add("decision", "Retraining", Verdict.PASS, f"Started{together}: {_asker(order)}.")
+                one.add("decision", "Retraining", Verdict.PASS, f"Started{together}, asked for {_asker(order)}.")
             if order.started is not None and order.started.url:
                 one.links["training"] = order.started.url
             one.not_run += order.started.said if order.started else ()
@@ -432,8 +434,10 @@ def _asker(order: Wanted) -> str:
     if reason.rule == retraining.MANUAL:
         return f"by hand ({reason.said})"
     if reason.rule in (retraining.NEW_DATA, retraining.SCHEDULE):
-        return f"{reason.rule} ({'; '.join(reason.values[:3])})"
-    return f"the rule {reason.rule}{' (' + '; '.join(reason.values[:3]) + ')' if reason.values else ''}"
+        return (
+            f"by {'the ' if reason.rule == retraining.SCHEDULE else ''}{reason.rule} ({'; '.join(reason.values[:3])})"
+        )
+    return f"by the rule {reason.rule}{' (' + '; '.join(reason.values[:3]) + ')' if reason.values else ''}"
 
 
 def _evidence(told: Told) -> Evidence:
