@@ -78,7 +78,7 @@ def test_what_cannot_be_defined_is_left_out() -> None:
 def test_it_is_shown_with_what_it_assumes_and_never_blocks() -> None:
     score, _ = binary(2, 500)
     section = estimated.section(read({"prediction": (score >= 0.5).astype(int), "score": score}))
-    assert section.state == "ok"
+    assert (section.kind, section.state) == ("estimated", "ok")
     assert {one.name for one in section.measures} == {f"estimated_{name}" for name in estimated.METRICS}
     assert all(one.state == "ok" and one.limit is None and one.rows == 500 for one in section.measures)
     assert all(one.verdict is Verdict.PASS and "not measured" in one.reason for one in section.checks)

@@ -221,7 +221,7 @@ def test_the_class_is_decided_as_on_the_evaluation_set(con: DuckDBPyConnection) 
     asked = settings({"accuracy": {"threshold": 0.5}})
     said = 1 - label  # always wrong
     columns = {"prediction": said, "score": score}
-    cut = BINARY.model_copy(update={"predictions": BINARY.predictions.model_copy(update={"cut_off": 0.3})})  # type: ignore[union-attr]
+    cut = BINARY.model_copy(update={"predictions": BINARY.predictions.model_copy(update={"cut_off": 0.3})})
     rows, one = read(con, columns, label.tolist(), asked, cut)
     value = measure(performance.section(rows, one, asked, Setting()), "accuracy").value
     assert value == oracle.accuracy_score(label, score >= 0.3)
@@ -323,6 +323,17 @@ def test_what_is_known_so_far_is_shown_and_is_no_reading(con: DuckDBPyConnection
     assert list(shown) == ["roc_auc so far"]
     assert shown["roc_auc so far"].startswith(f"{oracle.roc_auc_score(label, score):.4g} (")
     assert shown["roc_auc so far"].endswith(", 300 rows")
+
+
+def test_predictions_of_another_version_are_said(con: DuckDBPyConnection) -> None:
+    score, label = binary(17, 400)
+    asked = settings({"roc_auc": {"threshold": 0.1}})
+    versions = ["v1.1.0"] * 100 + ["v1.2.0"] * 300
+    rows, one = read(con, {"prediction": label, "score": score, "version": versions}, label.tolist(), asked)
+    told = check(performance.section(rows, one, asked, Setting(version="v1.2.0")), "watch.performance.versions")
+    assert told.verdict is Verdict.WARN
+    assert told.reason == "Other versions answered, too (v1.1.0: 100 rows): the committed metrics are of v1.2.0."
+    assert not [c for c in performance.section(rows, one, asked, Setting()).checks if c.id.endswith("versions")]
 
 
 def test_a_metric_of_another_task_is_unknown(con: DuckDBPyConnection) -> None:

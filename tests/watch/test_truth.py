@@ -197,6 +197,14 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(con: DuckDBPyCo
     assert "Its columns are `request`, `outcome`." in str(caught.value)
 
 
+def test_failed_requests_predicted_nothing(con: DuckDBPyConnection) -> None:
+    """What has no prediction and did not fail stays: it would be measured as if it were not there."""
+    log = log_of(con, 4, {"prediction": [1, None, None, None], "status": [200, 503, 200, None]})
+    one = joined(con, log, truth_of(con, [1, 1, 1, 1]))
+    assert said(one) == {KNOWN: 3, STRANGE: 1}
+    assert con.execute(f"SELECT count(*) FROM {joining.served(log.relation)}").fetchall() == [(3,)]
+
+
 def test_no_predictions_are_no_share(con: DuckDBPyConnection) -> None:
     log = log_of(con, 1, {"prediction": [0]})
     con.execute(f"DELETE FROM {log.relation}")

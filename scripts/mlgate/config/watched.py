@@ -119,7 +119,7 @@ def _source(at: Path, source: Source) -> Iterator[Finding]:
 def _drift(config: Config, drift: Drift) -> Iterator[Finding]:
     at: Path = (*_AT, "drift")
     features = _limits(drift) or [word for one in drift.columns.values() for word in _limits(one)]
-    if not (features or _limits(drift.prediction) or drift.classifier is not None):
+    if not (features or _limits(drift.prediction) or drift.classifier is not None or drift.share is not None):
         fix = "Add `psi: 0.2`, or another limit; none has a default."
         yield at, "has no limit, so it would check nothing.", fix
     if drift.share is not None and not features:
@@ -167,7 +167,7 @@ def _never(at: Path, limits: Limits) -> Iterator[Finding]:
     for word in _UP_TO_ONE:
         value = getattr(limits, word)
         if value is not None and value >= 1:
-            yield (*at, word), f"is {value:f}, which nothing would exceed.", "Write a number below 1."
+            yield (*at, word), f"is {value.normalize():f}, which nothing would exceed.", "Write a number below 1."
 
 
 def _logged(config: Config, at: Path, name: str) -> Iterator[Finding]:

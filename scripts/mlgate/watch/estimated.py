@@ -43,10 +43,10 @@ def section(answered: Answered) -> Section:
         elif score.min() < 0 or score.max() > 1:
             why = f"the scores are no probabilities ({float(score.min()):.4g} to {float(score.max()):.4g})"
     if rows is None or why or score is None:
-        return Section("performance", "ok", not_run=(f"Performance was not estimated without truth: {why}.",))
+        return Section("estimated", "ok", not_run=(f"Performance was not estimated without truth: {why}.",))
     values = estimate(score, rows.challenger.decided)
     measures = tuple(
-        Measure("performance", f"estimated_{name}", "ok", value, rows=rows.count) for name, value in values.items()
+        Measure("estimated", f"estimated_{name}", "ok", value, rows=rows.count) for name, value in values.items()
     )
     checks = tuple(
         Check(
@@ -61,7 +61,7 @@ def section(answered: Answered) -> Section:
         )
         for name, value in values.items()
     )
-    return Section("performance", "ok", measures, checks, facts={"estimated performance": ASSUMED})
+    return Section("estimated", "ok", measures, checks, facts={"estimated performance": ASSUMED})
 
 
 def estimate(score: Floats, decided: Codes | None) -> dict[str, float]:

@@ -38,14 +38,16 @@ def _nowhere(_: str) -> Location | None:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is known besides the rows. `baseline`: committed metrics of the model that answered; `said` names them.
+    """What is known besides the rows. `baseline`: committed metrics of one version of the model; `said` names them.
 
-    `locate` takes a rule's key to its line of mlgate.yaml.
+    `version`: whose they are, where that is known; predictions of other versions are then said. `locate` takes a rule's
+    key to its line of mlgate.yaml.
     """
 
     baseline: Mapping[str, Any] = field(default_factory=dict)
     confidence: float = 0.95
     said: str = CHAMPION
+    version: str = ""
     locate: Callable[[str], Location | None] = _nowhere
 
 
@@ -61,7 +63,7 @@ def section(answered: Answered, joined: Joined, settings: Performance, setting: 
         settled = _settled(found, 1 - setting.confidence)
         measures += [one.measure(made) for one, made in zip(found, settled, strict=True)]
         checks = [check for made in settled for check in made]
-    checks += arrival(joined)
+    checks += [*_others(joined, setting), *arrival(joined)]
     return Section("performance", state_of(tuple(measures)), tuple(measures), tuple(checks), facts=facts)
 
 
@@ -102,6 +104,26 @@ def _share(joined: Joined) -> Measure:
     if share is None:
         return Measure("performance", "truth_share", "unknown", rows=0, reason="There are no predictions.")
     return Measure("performance", "truth_share", "ok", share, rows=joined.predictions)
+
+
+def _others(joined: Joined, setting: Setting) -> list[Check]:
+    """A warning where other versions answered than the one whose numbers these are held against."""
+    others = {name: rows for name, rows in joined.versions.items() if name != setting.version}
+    if not setting.version or not others:
+        return []
+    listed = ", ".join(f"{name}: {rows:,} rows" for name, rows in others.items())
+    return [
+        Check(
+            id="watch.performance.versions",
+            group="watch",
+            title=f"{setting.version} answered",
+            verdict=Verdict.WARN,
+            reason=f"Other versions answered, too ({listed}): {setting.said} are of {setting.version}.",
+            observed=float(sum(others.values())),
+            expected="0 rows of other versions",
+            rows=joined.known,
+        )
+    ]
 
 
 def arrival(joined: Joined) -> list[Check]:

@@ -8,6 +8,7 @@ Nothing is dropped without a number: every prediction of the window is in exactl
 - Truth that became known later than `truth.within` after the prediction is missing for good. So a window that is read
   again gives the same numbers, whatever came in the meantime.
 - A label that is null or NaN is no truth.
+- A request that failed (an HTTP status of 500 or more, without a prediction) predicted nothing, and is not among these.
 """
 
 # ruff: noqa: S608 -- every name is quoted by `sql`
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -52,8 +53,8 @@ _MILLISECONDS = 100_000_000_000  # a greater number of seconds would be after th
 
 
 class Predictions(Protocol):
-    """What a log of predictions gives: `relation` is a table of DuckDB with the columns `time`, `request_id`, `row` and
-    `version`; the others are SQL expressions over it."""
+    """What a log of predictions gives: `relation` is a table of DuckDB with the columns `time`, `request_id`, `row`,
+    `version` and `status`, as far as the log has the last three; the others are SQL expressions over it."""
 
     @property
     def relation(self) -> str: ...
@@ -132,6 +133,14 @@ def join(
     return _Join(con, predictions, truth, settings).made(window, now, features)
 
 
+def served(relation: str, columns: Container[str] = frozenset({"status"})) -> str:
+    """What stands after FROM: all rows but those of requests that failed. A row that lacks a prediction and did not
+    fail stays, so that it is counted where predictions are looked at."""
+    if "status" not in columns:
+        return relation
+    return f"(SELECT * FROM {relation} WHERE prediction IS NOT NULL OR coalesce(TRY_CAST(status AS INTEGER), 0) < 500)"
+
+
 class _Join:
     def __init__(self, con: DuckDBPyConnection, predictions: Predictions, truth: str, settings: Truth) -> None:
         self.con, self.log, self.truth, self.settings = con, predictions, truth, settings
@@ -175,7 +184,7 @@ class _Join:
             f"CREATE TEMP TABLE {self.asked} AS SELECT row_number() OVER () AS place, "
             f"CAST(request_id AS VARCHAR) AS request, {row} AS part, epoch_us(time) AS moment, "
             f"{self.log.prediction} AS prediction, {score} AS score, {version} AS version{more} "
-            f"FROM {self.log.relation}"
+            f"FROM {served(self.log.relation, types)}"
         )
 
     def _tell(self) -> dict[str, int]:
