@@ -6,6 +6,7 @@ flat.py       names and values as MLflow takes them
 signature.py  a model's signature and input example, from columns, without loading the model
 bundle.py     what is uploaded, under which name
 words.py      what went wrong, in a sentence without secrets
+watched.py    a window of production as a run of its own
 run.py        starts the worker, waits for it, and reads what it did
 worker.py     the only module that touches MLflow; a process of its own
 """

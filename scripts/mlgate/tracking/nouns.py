@@ -62,11 +62,12 @@ class Training:
     artifact: Path | None = None  # the model: a file, or a folder (an MLflow model has a file MLmodel)
     example: Example | None = None
     artifacts: tuple[Path, ...] = ()  # metrics files, plots, reports: files and folders
+    once: str = ""  # what it is one of, such as a window that was read. Default: this CI run
 
     @property
     def key(self) -> str:
         """The same for the same model, commit and CI run: what keeps a second call from making a second run."""
-        what = "\0".join((self.model, self.model_digest, self.commit, self.run_url))
+        what = "\0".join((self.model, self.model_digest, self.commit, self.once or self.run_url))
         return hashlib.sha256(what.encode()).hexdigest()[:32]
 
     @property
