@@ -226,37 +226,42 @@ class _Join:
         within, seconds = round(float(self.settings.within) * 1e6), now.timestamp()
         part = "AND a.part = t.part" if self.settings.row else ""
         # Without a column for the row, a request of several rows has one truth, and nobody knows of which row.
-        several = "false" if self.settings.row else "count(*) OVER (PARTITION BY request) > 1"
+        several = f"SELECT request FROM {self.asked} GROUP BY request HAVING count(*) > 1"
+        several = "SELECT NULL::VARCHAR AS request WHERE false" if self.settings.row else several
+        # Few predictions have truth that contradicts itself: only these are sorted by time.
         self.con.execute(
             f"""CREATE TEMP TABLE {self.found} AS
-            WITH asked AS (SELECT place, request, part, moment, {several} AS several FROM {self.asked}),
-            pairs AS (
+            WITH pairs AS MATERIALIZED (
                 SELECT a.place, t.label, coalesce(t.moment, -9e18::BIGINT) AS told,
-                       t.moment IS NOT NULL AND t.moment > a.moment + {within} AS late, t.moment < a.moment AS early
-                FROM asked a JOIN {self.told} t ON a.request = t.request {part}),
-            timely AS (SELECT *, max(told) OVER (PARTITION BY place) AS latest FROM pairs WHERE NOT late),
-            said AS (
-                SELECT place, count(*) AS times, count(DISTINCT label) AS kinds,
-                       count(DISTINCT label) FILTER (WHERE told = latest) AS last_kinds,
-                       any_value(label) FILTER (WHERE told = latest) AS label,
-                       count(*) FILTER (WHERE early) AS early
-                FROM timely GROUP BY place),
-            late AS (SELECT DISTINCT place FROM pairs WHERE late)
-            SELECT a.place, s.label, coalesce(s.times, 0) AS times, coalesce(s.kinds, 0) AS kinds,
-                   coalesce(s.early, 0) AS early,
+                       coalesce(t.moment > a.moment + {within}, false) AS late, t.moment < a.moment AS early
+                FROM {self.asked} a JOIN {self.told} t ON a.request = t.request {part}),
+            said AS MATERIALIZED (
+                SELECT place, count(*) FILTER (WHERE NOT late) AS times, min(label) FILTER (WHERE NOT late) AS least,
+                       max(label) FILTER (WHERE NOT late) AS most, count(*) FILTER (WHERE early AND NOT late) AS early
+                FROM pairs GROUP BY place),
+            timely AS (
+                SELECT *, max(told) OVER (PARTITION BY place) AS latest FROM pairs
+                WHERE NOT late AND place IN (SELECT place FROM said WHERE least <> most)),
+            settled AS (
+                SELECT place, min(label) AS least, max(label) AS most FROM timely WHERE told = latest GROUP BY place),
+            several AS ({several})
+            SELECT a.place, coalesce(l.most, s.most) AS label, coalesce(s.times, 0) AS times,
+                   l.place IS NOT NULL AS differently, coalesce(s.early, 0) AS early,
                    CASE WHEN a.request IS NULL THEN {sql.text(NAMELESS)}
-                        WHEN s.place IS NOT NULL AND a.several THEN {sql.text(AMBIGUOUS)}
-                        WHEN s.last_kinds > 1 THEN {sql.text(CONTRADICTED)}
-                        WHEN s.place IS NOT NULL THEN {sql.text(KNOWN)}
-                        WHEN l.place IS NOT NULL THEN {sql.text(TOO_LATE)}
+                        WHEN s.times > 0 AND v.request IS NOT NULL THEN {sql.text(AMBIGUOUS)}
+                        WHEN l.least <> l.most THEN {sql.text(CONTRADICTED)}
+                        WHEN s.times > 0 THEN {sql.text(KNOWN)}
+                        WHEN s.place IS NOT NULL THEN {sql.text(TOO_LATE)}
                         WHEN a.moment + {within} > {round(seconds * 1e6)} THEN {sql.text(PENDING)}
                         ELSE {sql.text(MISSING)} END AS fate
-            FROM asked a LEFT JOIN said s USING (place) LEFT JOIN late l USING (place)"""
+            FROM {self.asked} a LEFT JOIN said s USING (place) LEFT JOIN settled l USING (place)
+            LEFT JOIN several v ON a.request = v.request"""
         )
         fates = dict(self._rows(f"SELECT fate, count(*) FROM {self.found} GROUP BY fate"))
         again, settled, early = self._rows(
-            f"SELECT coalesce(sum(times - 1) FILTER (WHERE kinds = 1), 0), count(*) FILTER (WHERE kinds > 1 AND fate = "
-            f"{sql.text(KNOWN)}), count(*) FILTER (WHERE early > 0) FROM {self.found} WHERE times > 0"
+            "SELECT coalesce(sum(times - 1) FILTER (WHERE NOT differently), 0), "
+            f"count(*) FILTER (WHERE differently AND fate = {sql.text(KNOWN)}), "
+            f"count(*) FILTER (WHERE early > 0) FROM {self.found} WHERE times > 0"
         )[0]
         [(strange,)] = self._rows(
             f"SELECT count(*) FROM {self.told} t WHERE NOT EXISTS "
