@@ -11,12 +11,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 import sqlalchemy
+from sqlalchemy.dialects.postgresql import JSONB
 
 from mlgate.config.watching import Logs, Source
 from mlgate.data.reading import connect
@@ -59,8 +61,6 @@ def filled(engine: sqlalchemy.Engine, time: Any, features: Any) -> None:
     )
     several = rows()
     if time is not text:
-        from datetime import datetime
-
         several = [{**row, "time": datetime.fromisoformat(row["time"])} for row in several]
     if features is not text:
         several = [{**row, "features": json.loads(row["features"])} for row in several]
@@ -76,7 +76,8 @@ def right(con: Any, logged: Logged, lines: int = 100) -> None:
     assert adds_up(logged)
     age, income = logged.features["age"], logged.features["income"]
     found = con.execute(
-        f"SELECT count(*), sum({age}), round(sum({income}), 3), sum({logged.prediction}), min(epoch(time)) FROM {logged.relation}"
+        f"SELECT count(*), sum({age}), round(sum({income}), 3), sum({logged.prediction}), min(epoch(time)) "
+        f"FROM {logged.relation}"
     ).fetchall()
     assert found == [(100, 4450, 707.143, 50, DAY.since.timestamp())]
 
@@ -97,9 +98,9 @@ def test_a_duckdb_file_which_is_only_read(tmp_path: Path, form: str) -> None:
     with duckdb.connect(str(path)) as con:
         con.execute(
             "CREATE TABLE log AS SELECT * REPLACE (CAST(time AS TIMESTAMPTZ) AS time) FROM "
-            "(SELECT unnest(from_json($1, '[{\"time\":\"VARCHAR\",\"request_id\":\"VARCHAR\",\"row\":\"BIGINT\","
+            '(SELECT unnest(from_json($1, \'[{"time":"VARCHAR","request_id":"VARCHAR","row":"BIGINT",'
             '"model":"VARCHAR","version":"VARCHAR","environment":"VARCHAR","prediction":"BIGINT","score":"DOUBLE",'
-            "\"latency_ms\":\"DOUBLE\",\"features\":\"VARCHAR\"}]'), recursive := true))",
+            '"latency_ms":"DOUBLE","features":"VARCHAR"}]\'), recursive := true))',
             [json.dumps(several)],
         )
     before = path.read_bytes()
@@ -151,14 +152,18 @@ def postgres() -> Iterator[str]:
 
 def test_postgresql(postgres: str, tmp_path: Path) -> None:
     """Times with a zone, JSON that the database knows as such, and a session of another zone."""
-    from sqlalchemy.dialects.postgresql import JSONB
-
-    engine = sqlalchemy.create_engine(postgres.replace("postgresql:", "postgresql+psycopg:"))
+    engine = sqlalchemy.create_engine(
+        postgres.replace("postgresql:", "postgresql+psycopg:"), connect_args={"client_encoding": "utf8"}
+    )
     filled(engine, sqlalchemy.DateTime(timezone=True), JSONB)
     right(*asked(tmp_path, postgres))
-    with pytest.raises(MlgateError, match=r"failed \(.*read-only transaction") as error:
-        asked(tmp_path, postgres, "INSERT INTO log (row) VALUES (1) RETURNING *")
-    assert SECRET not in str(error.value)
+    for writing in ("INSERT INTO log (row) VALUES (1) RETURNING *", "SELECT 1 FROM setval('s', 9)"):
+        with engine.begin() as con:
+            con.execute(sqlalchemy.text("CREATE SEQUENCE IF NOT EXISTS s"))
+        with pytest.raises(MlgateError, match=r"the query to LOGS_DB:? failed") as error:
+            asked(tmp_path, postgres, writing)
+        assert SECRET not in str(error.value)
+    engine.dispose()
     with pytest.raises(MlgateError, match=r"failed \(relation \"nowhere\" does not exist") as error:
         asked(tmp_path, postgres, "SELECT * FROM nowhere")
     assert SECRET not in str(error.value)

@@ -71,7 +71,9 @@ def test_a_folder_a_glob_and_dates(bucket: Any, tmp_path: Path) -> None:
     con, logged = opened(tmp_path, f"{place}/dt={{date}}", say=said.append)
     assert logged.counts["rows"] == 110
     assert logged.counts["corrupt"] == 1
-    assert logged.where.files == tuple(f"{place}/dt=2026-11-20/{name}" for name in ("00.jsonl", "13.jsonl", "14.jsonl.gz"))
+    assert logged.where.files == tuple(
+        f"{place}/dt=2026-11-20/{name}" for name in ("00.jsonl", "13.jsonl", "14.jsonl.gz")
+    )
     assert con.execute(f"SELECT count(*) FROM {logged.relation}").fetchall() == [(110,)]
     assert said == [f"fetching 3 files, 0.0 MB, from s3://{bucket.name}"]
     assert opened(tmp_path, place)[1].counts["rows"] == 120
@@ -83,12 +85,14 @@ def test_a_folder_a_glob_and_dates(bucket: Any, tmp_path: Path) -> None:
 
 def test_nothing_there_is_empty_and_a_missing_bucket_is_an_error(bucket: Any, tmp_path: Path) -> None:
     assert opened(tmp_path, f"s3://{bucket.name}/{{date}}")[1].empty
-    with pytest.raises(MlgateError, match="s3://no-such-bucket-of-ours/x: cannot be read|cannot be read") as error:
+    with pytest.raises(MlgateError, match=r"s3://no-such-bucket-of-ours/x:? cannot be read") as error:
         opened(tmp_path, "s3://no-such-bucket-of-ours/x")
     assert "Check the address" in str(error.value)
 
 
-def test_a_server_that_is_away_is_an_error_without_secrets(bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_away_is_an_error_without_secrets(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
@@ -128,7 +132,5 @@ def test_too_little_room_is_said_before_anything_is_fetched(
 ) -> None:
     put(bucket, "p.jsonl", written([line(1)]))
     monkeypatch.setattr(storage.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10})())
-    with pytest.raises(MlgateError, match="and 0.0 GB are free"):
+    with pytest.raises(MlgateError, match=r"and 0\.0 GB are free"):
         opened(tmp_path, f"s3://{bucket.name}/p.jsonl")
-
-

@@ -104,7 +104,7 @@ def _duckdb(address: str, query: str, window: Window, path: Path, *, root: Path,
 def _sqlalchemy(address: str, query: str, window: Window, path: Path, *, shown: str, key: str) -> None:
     extras.use("sql")
     import sqlalchemy  # noqa: PLC0415
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError  # noqa: PLC0415
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError  # noqa: PLC0415
 
     try:
         url = sqlalchemy.make_url(address)
@@ -143,20 +143,23 @@ def _sqlalchemy(address: str, query: str, window: Window, path: Path, *, shown: 
                     json.dumps(dict(zip(names, row, strict=True)), default=_plain, separators=(",", ":")) + "\n"
                     for row in several
                 )
-    except SQLAlchemyError as error:
-        raise _wrong(getattr(error, "orig", None) or error, shown, key) from error
+    except MlgateError:
+        raise
     except ImportError as error:
         raise MlgateError(
             f"the driver {error.name} for this database is not installed.", key=f"{key}.database"
         ) from error
+    except Exception as error:  # drivers have errors of their own
+        raise _wrong(getattr(error, "orig", None) or error, shown, key) from error
     finally:
         engine.dispose()
 
 
 def _patience(backend: str) -> dict[str, Any]:
-    if backend in {"postgresql", "mysql", "mariadb"}:
-        return {"connect_args": {"connect_timeout": 15}}
-    return {}
+    """How long a connection is waited for; and texts as texts, also from a database that knows no encoding."""
+    if backend == "postgresql":
+        return {"connect_args": {"connect_timeout": 15, "client_encoding": "utf8"}}
+    return {"connect_args": {"connect_timeout": 15}} if backend in {"mysql", "mariadb"} else {}
 
 
 def _plain(value: Any) -> Any:

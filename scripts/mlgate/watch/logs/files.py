@@ -15,7 +15,7 @@ _FORMATS: dict[str, Format] = {
     **dict.fromkeys(("jsonl", "ndjson", "json", "log"), "jsonl"),
     **dict.fromkeys(("parquet", "pq"), "parquet"),
     **dict.fromkeys(("csv", "tsv"), "csv"),
-}  # type: ignore[assignment]
+}
 # An ending may be followed by what rotation and compression add: `.1`, `-20261120`, `.2026-11-20.gz`.
 _ENDING = re.compile(r"\.(jsonl|ndjson|json|log|parquet|pq|csv|tsv)(?=$|[.\-_])", re.IGNORECASE)
 _ROTATED = re.compile(r"[.\-_]?[0-9][0-9.\-_T]*(\.(gz|zst))?\Z")

@@ -21,6 +21,7 @@ class Gathered:
     files: tuple[File, ...]
     format: Format
     notes: tuple[str, ...]
+    key: str  # of mlgate.yaml
 
     @property
     def where(self) -> Where:
@@ -38,7 +39,7 @@ def gather(
 ) -> Gathered:
     """Raises MlgateError for places that are not there or cannot be reached, and for files of several formats."""
     if source.query is not None:
-        return Gathered(*database.rows(source, window, root=root, environ=environ, key=key, say=say))
+        return Gathered(*database.rows(source, window, root=root, environ=environ, key=key, say=say), key)
     if not source.path:
         raise MlgateError(
             "says neither where the rows are nor how to query them.", key=key, fix="Give `path`, or `query`."
@@ -78,7 +79,7 @@ def gather(
             key=key,
             fix="Set `format` to jsonl, parquet or csv.",
         )
-    return Gathered(tuple(kept), next(iter(formats), source.format or "jsonl"), tuple(notes))
+    return Gathered(tuple(kept), next(iter(formats), source.format or "jsonl"), tuple(notes), key)
 
 
 def _local(root: Path, path: str, several: list[str], key: str) -> tuple[list[File], int]:

@@ -60,7 +60,7 @@ def open_logs(
     import duckdb  # noqa: PLC0415 -- the connection has it
 
     try:
-        scan = _scan(con, gathered, settings.fields, wanted, name, key)
+        scan = _scan(con, gathered, settings.fields, wanted, name)
         made = rows(con, scan, asked, name, float(settings.max_corrupt))
         bad = quarantine.bad_lines(con, gathered.files) if gathered.format == "jsonl" and made.counts["corrupt"] else []
     except duckdb.Error as error:
@@ -69,8 +69,7 @@ def open_logs(
     kept = None
     if bad or scan.rejected:
         kept = quarantine.write(root, f"{model}-{window.since:%Y%m%dT%H%M%SZ}", bad, scan.rejected)
-    limit = float(settings.max_corrupt)
-    _check(counts["corrupt"], counts["no_time"], counts["lines"], limit, gathered, kept, root, key)
+    _check(counts, float(settings.max_corrupt), gathered, None if kept is None else kept.relative_to(root))
     return Logged(
         relation=made.relation,
         features=made.features,
@@ -117,50 +116,53 @@ def open_source(
 
     bad: list[quarantine.Bad] = []
     rejected: tuple[tuple[str, int, str], ...] = ()
+    blank = unfinished = half = 0
     try:
         if gathered.format == "parquet":
             relation = f"(SELECT * FROM {scans.parquet_relation(gathered)})"
             types = scans.parquet_types(con, gathered, relation)
-            _all_there(wanted, types, gathered, key)
+            _all_there(wanted, types, gathered)
         elif gathered.format == "csv":
-            text = delimited.read(con, gathered, f"{table}_text")
-            types, rejected = text.types, text.rejected
-            _all_there(wanted, types, gathered, key)
-            typed = ", ".join(delimited.cast(column, types[column]) for column in wanted)
-            relation = f"(SELECT {typed} FROM {table}_text)"
+            text = delimited.read(con, gathered, f"{table}_lines")
+            _all_there(wanted, text.types, gathered)
+            types = {column: text.types[column] for column in wanted}
+            rejected, unfinished = text.rejected, text.unfinished
+            relation = _settled_lines(con, types, f"{table}_lines")
         else:
             seen = sample.look(con, gathered.files, "")
             if seen.objects:
-                _all_there(wanted, seen.top, gathered, key)
+                _all_there(wanted, seen.top, gathered)
             types = {column: sample.type_of(seen.top.get(column, "")) for column in wanted}
             lines = scans.json_relation(gathered.files, dict.fromkeys(wanted, "VARCHAR"))
-            relation = _settled_lines(con, lines, types, table)
-            blank = " AND ".join(f"{sql.name(column)} IS NULL" for column in wanted)
-            if con.execute(f"SELECT count(*) FROM {table}_lines WHERE {blank}").fetchall()[0][0]:
+            half = scans.tiny(gathered.files)
+            nothing = " AND ".join(f"{sql.name(column)} IS NULL" for column in wanted)
+            con.execute(f"CREATE TEMP TABLE {table}_lines AS SELECT * FROM {lines}")
+            blank = int(con.execute(f"SELECT count(*) FROM {table}_lines WHERE {nothing}").fetchall()[0][0])
+            if blank:  # no object, or one that says nothing of what is wanted
+                con.execute(f"DELETE FROM {table}_lines WHERE {nothing}")
                 bad = quarantine.bad_lines(con, gathered.files)
+                unfinished = sum(one.unfinished for one in bad)
+            relation = _settled_lines(con, types, f"{table}_lines")
         many = int(con.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0])
     except duckdb.Error as error:
         raise _unreadable(error, gathered) from error
-    unfinished = sum(one.unfinished for one in bad)
-    corrupt = sum(len(one.lines) for one in bad) - unfinished + len(rejected)
-    in_table = sum(len(one.lines) for one in bad)
-    counts = {"lines": many + len(rejected), "rows": many - in_table, "corrupt": corrupt, "unfinished": unfinished}
-    if in_table:  # a line that says nothing of these columns is a row all the same; one that says nothing is none
-        relation = f"(SELECT * FROM {relation} WHERE NOT ({blank}))"
-        counts["rows"] = int(con.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0])
-        counts["corrupt"] = counts["lines"] - counts["rows"] - unfinished
+    unfinished += half
+    left = blank + half + len(rejected)
+    counts = {"lines": many + left, "rows": many, "corrupt": left - unfinished, "unfinished": unfinished}
     kept = quarantine.write(root, f"{name}-{window.since:%Y%m%dT%H%M%SZ}", bad, rejected) if bad or rejected else None
-    _check(counts["corrupt"], 0, counts["lines"], max_corrupt, gathered, kept, root, key)
+    _check(counts, max_corrupt, gathered, None if kept is None else kept.relative_to(root))
     return Opened(relation, types, counts, gathered.where, kept, gathered.notes)
 
 
-def _settled_lines(con: DuckDBPyConnection, lines: str, types: dict[str, str], table: str) -> str:
-    """SQL for FROM: the lines, read once; a column with a value that is not of the sampled type is text."""
-    con.execute(f"CREATE TEMP TABLE {table}_lines AS SELECT * FROM {lines}")
+def _settled_lines(con: DuckDBPyConnection, types: dict[str, str], table: str) -> str:
+    """SQL for FROM: a table of texts in their types; a column with a value that does not fit the sampled type is text.
+
+    `types` are put right.
+    """
     asks = ", ".join(
         f"count({sql.name(column)}) = count(TRY_CAST({sql.name(column)} AS {type_}))" for column, type_ in types.items()
     )
-    fits = con.execute(f"SELECT {asks} FROM {table}_lines").fetchall()[0]
+    fits = con.execute(f"SELECT {asks} FROM {table}").fetchall()[0]
     types |= {column: "VARCHAR" for column, fit in zip(types, fits, strict=True) if not fit}
     whole = {
         column
@@ -168,7 +170,7 @@ def _settled_lines(con: DuckDBPyConnection, lines: str, types: dict[str, str], t
         if type_ == "DOUBLE"
         and con.execute(
             f"SELECT bool_and(v = trunc(v) AND abs(v) < 9007199254740992 AND isfinite(v)) FROM "
-            f"(SELECT TRY_CAST({sql.name(column)} AS DOUBLE) AS v FROM {table}_lines)"
+            f"(SELECT TRY_CAST({sql.name(column)} AS DOUBLE) AS v FROM {table})"
         ).fetchall()[0][0]
     }
     types |= dict.fromkeys(whole, "BIGINT")
@@ -177,18 +179,18 @@ def _settled_lines(con: DuckDBPyConnection, lines: str, types: dict[str, str], t
         f"AS {sql.name(column)}"
         for column, type_ in types.items()
     )
-    return f"(SELECT {typed} FROM {table}_lines)"
+    return f"(SELECT {typed} FROM {table})"
 
 
 def _scan(
-    con: DuckDBPyConnection, gathered: Gathered, fields: Fields, wanted: Collection[str], name: str, key: str
+    con: DuckDBPyConnection, gathered: Gathered, fields: Fields, wanted: Collection[str], name: str
 ) -> scans.Scan:
     if gathered.format == "parquet":
-        return scans.parquet(con, gathered, fields, key)
+        return scans.parquet(con, gathered, fields)
     if gathered.format == "csv":
         text = delimited.read(con, gathered, f"{name}_text")
-        return scans.of_text(con, f"{name}_text", text, fields, gathered, key)
-    return scans.json_lines(con, gathered, fields, wanted, key)
+        return scans.of_text(con, f"{name}_text", text, fields, gathered)
+    return scans.json_lines(con, gathered, fields, wanted)
 
 
 def _told_apart(counts: Mapping[str, int], bad: list[quarantine.Bad], rejected: int, half: int) -> dict[str, int]:
@@ -202,20 +204,22 @@ def _told_apart(counts: Mapping[str, int], bad: list[quarantine.Bad], rejected: 
     return told
 
 
-def _check(
-    corrupt: int, no_time: int, lines: int, limit: float, gathered: Gathered, kept: Path | None, root: Path, key: str
-) -> None:
+def _check(counts: Mapping[str, int], limit: float, gathered: Gathered, kept: Path | None) -> None:
+    """Raises MlgateError for more lines that cannot be read than may be."""
+    corrupt, no_time, lines = counts["corrupt"], counts.get("no_time", 0), counts["lines"]
     unreadable = corrupt + no_time
     if unreadable <= limit * lines:
         return
     what = [f"{corrupt:,} cannot be read"] if corrupt else []
     what += [f"{no_time:,} have no time that can be read"] if no_time else []
-    seen = f" They are in {kept.relative_to(root)}." if kept else ""
+    seen = f" They are in {kept}." if kept else ""
     raise MlgateError(
         f"of {lines:,} lines {' and '.join(what)}: {unreadable / lines:.2%}, and `max_corrupt` is {limit:.2%}.{seen}",
         file=gathered.shown,
-        key=key,
-        fix=f"Mend what writes the log, or raise `{key}.max_corrupt`.",
+        key=gathered.key,
+        fix=f"Mend what writes the log, or raise `{gathered.key}.max_corrupt`."
+        if "no_time" in counts
+        else "Mend what writes it.",
     )
 
 
@@ -254,15 +258,15 @@ def _nothing(gathered: Gathered) -> Logged:
     return Logged(_EMPTY, {}, "prediction", None, counts, {}, {}, {}, gathered.where, notes=gathered.notes)
 
 
-def _all_there(wanted: Collection[str], columns: Collection[str], gathered: Gathered, key: str) -> None:
+def _all_there(wanted: Collection[str], columns: Collection[str], gathered: Gathered) -> None:
     for column in wanted:
         if column not in columns:
             seen = ", ".join(sorted(columns)[:15]) + (", ..." if len(columns) > 15 else "")
             raise MlgateError(
                 f"has no column {column!r}; it has {seen}.",
                 file=gathered.shown,
-                key=key,
-                fix=f"Say under `{key}` what it is called there.",
+                key=gathered.key,
+                fix=f"Say under `{gathered.key}` what it is called there.",
             )
 
 

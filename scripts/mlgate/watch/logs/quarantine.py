@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FOLDER = ".mlgate/quarantine"
 _MOST = 10_000  # lines that are kept; the logs themselves have them all
-_LONG = 2**16  # bytes kept of one line
+_LONG = 2**16  # characters kept of one line
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ def write(root: Path, name: str, several: Sequence[Bad], more: Iterable[tuple[st
                 for number, (file, at, line) in enumerate(chain(_texts(several), more)):
                     if number == _MOST:
                         break
-                    text = line if isinstance(line, str) else line[:_LONG].decode("utf-8", "backslashreplace")
-                    stream.write(json.dumps({"file": file, "line": at, "text": text}) + "\n")
+                    text = line.decode("utf-8", "backslashreplace") if isinstance(line, bytes) else line
+                    stream.write(json.dumps({"file": file, "line": at, "text": text[:_LONG]}) + "\n")
             os.replace(tmp, path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -100,7 +100,7 @@ def write(root: Path, name: str, several: Sequence[Bad], more: Iterable[tuple[st
     return path
 
 
-def _texts(several: Sequence[Bad]) -> Iterator[tuple[str, int, bytes]]:
+def _texts(several: Sequence[Bad]) -> Iterator[tuple[str, int, str | bytes]]:
     for bad in several:
         wanted = iter(bad.lines)
         nth, seen = next(wanted, None), 0

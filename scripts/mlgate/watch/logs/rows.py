@@ -148,9 +148,7 @@ def _as_text(scan: Scan, columns: Collection[str]) -> Scan:
         name: replace(value, type=value.raw) if f"f:{name}" in columns else value
         for name, value in scan.features.items()
     }
-    fields = {
-        name: replace(value, type=value.raw) if name in columns else value for name, value in scan.fields.items()
-    }
+    fields = {name: replace(value, type=value.raw) if name in columns else value for name, value in scan.fields.items()}
     return replace(scan, features=features, fields=fields)
 
 

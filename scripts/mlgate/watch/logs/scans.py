@@ -51,11 +51,11 @@ class Scan:
     rejected: tuple[tuple[str, int, str], ...] = ()  # such lines: file, number, text
 
 
-def json_lines(con: DuckDBPyConnection, gathered: Gathered, fields: Fields, wanted: Collection[str], key: str) -> Scan:
+def json_lines(con: DuckDBPyConnection, gathered: Gathered, fields: Fields, wanted: Collection[str]) -> Scan:
     """Raises MlgateError where no line has a field that has to be there."""
     seen = sample.look(con, gathered.files, fields.features)
     flat = fields.features == "."
-    there = _there(fields, set(seen.top), gathered, key, told=seen.objects > 0)
+    there = _there(fields, set(seen.top), gathered, told=seen.objects > 0)
     kinds = seen.features
     if flat:
         kinds = {name: kind for name, kind in seen.top.items() if name not in there.values()}
@@ -82,7 +82,12 @@ def json_lines(con: DuckDBPyConnection, gathered: Gathered, fields: Fields, want
         for name, kind in kinds.items()
     }
     blank = " AND ".join(f"{sql.name(column)} IS NULL" for column in columns)
-    return Scan(relation, read, features, blank=f"({blank})")
+    return Scan(relation, read, features, blank=f"({blank})", unfinished=tiny(gathered.files))
+
+
+def tiny(files: Sequence[File]) -> int:
+    """How many files are one byte of a line: DuckDB takes them for empty."""
+    return sum(one.size == 1 and one.path.read_bytes().strip() != b"" for one in files)
 
 
 def json_relation(files: Sequence[File], columns: Mapping[str, str]) -> str:
@@ -101,11 +106,11 @@ def json_relation(files: Sequence[File], columns: Mapping[str, str]) -> str:
     )
 
 
-def parquet(con: DuckDBPyConnection, gathered: Gathered, fields: Fields, key: str) -> Scan:
+def parquet(con: DuckDBPyConnection, gathered: Gathered, fields: Fields) -> Scan:
     """Nothing is copied: the relation stays a scan. Raises MlgateError for files that are no Parquet."""
     relation = parquet_relation(gathered, "file_row_number = true, filename = 'mlgate_file'")
     types = parquet_types(con, gathered, parquet_relation(gathered))
-    return of_columns(con, relation, types, fields, gathered, key, at=("mlgate_file", "file_row_number"))
+    return of_columns(con, relation, types, fields, gathered, at=("mlgate_file", "file_row_number"))
 
 
 def parquet_relation(gathered: Gathered, more: str = "") -> str:
@@ -135,10 +140,10 @@ def parquet_types(con: DuckDBPyConnection, gathered: Gathered, relation: str) ->
     return {name: str(type_) for name, type_, *_ in described if name not in ("mlgate_file", "file_row_number")}
 
 
-def of_text(con: DuckDBPyConnection, table: str, text: Delimited, fields: Fields, gathered: Gathered, key: str) -> Scan:
+def of_text(con: DuckDBPyConnection, table: str, text: Delimited, fields: Fields, gathered: Gathered) -> Scan:
     """CSV lines that were read as text."""
     types = dict.fromkeys(text.types, "VARCHAR")
-    scan = of_columns(con, table, types, fields, gathered, key, texts=text.types)
+    scan = of_columns(con, table, types, fields, gathered, texts=text.types)
     corrupt = len(text.rejected) - text.unfinished
     return replace(scan, corrupt=corrupt, unfinished=text.unfinished, rejected=text.rejected)
 
@@ -149,13 +154,12 @@ def of_columns(
     types: Mapping[str, str],
     fields: Fields,
     gathered: Gathered,
-    key: str,
     *,
     at: tuple[str, ...] = (),
     texts: Mapping[str, str] | None = None,
 ) -> Scan:
     """A relation of columns that have types. `texts`: what the text columns of a CSV file are to be read as."""
-    there = _there(fields, set(types), gathered, key)
+    there = _there(fields, set(types), gathered)
     if fields.features == ".":
         features = {
             name: Value(sql.name(name), type_, (texts or {}).get(name, type_))
@@ -163,7 +167,7 @@ def of_columns(
             if name not in there.values()
         }
     else:
-        relation, features = _nested(con, relation, fields.features, types[fields.features], gathered, key)
+        relation, features = _nested(con, relation, fields.features, types[fields.features], gathered)
     read = {}
     for name, column in there.items():
         as_ = "VARCHAR" if name == "time" and texts else (texts or types).get(column, types[column])
@@ -172,7 +176,7 @@ def of_columns(
 
 
 def _nested(
-    con: DuckDBPyConnection, relation: str, name: str, type_: str, gathered: Gathered, key: str
+    con: DuckDBPyConnection, relation: str, name: str, type_: str, gathered: Gathered
 ) -> tuple[str, dict[str, Value]]:
     """Features in one column: a struct, a map, or a text that holds JSON."""
     column = sql.name(name)
@@ -200,7 +204,7 @@ def _nested(
     raise MlgateError(
         f"has the column {name!r} of type {type_}, which holds no features.",
         file=gathered.shown,
-        key=f"{key}.fields.features",
+        key=f"{gathered.key}.fields.features",
         fix="Name the column with the object of features, or `.` where features are columns of their own.",
     )
 
@@ -244,7 +248,7 @@ def _read_as(name: str, kind: str) -> str:
 _REQUIRED = ("time", "prediction", "features")
 
 
-def _there(fields: Fields, keys: Collection[str], gathered: Gathered, key: str, *, told: bool = True) -> dict[str, str]:
+def _there(fields: Fields, keys: Collection[str], gathered: Gathered, *, told: bool = True) -> dict[str, str]:
     """Field -> column, of those that the log has. Raises MlgateError for one that is missing and has to be there.
 
     Those are time, prediction and features, and whatever the configuration itself names.
@@ -262,8 +266,8 @@ def _there(fields: Fields, keys: Collection[str], gathered: Gathered, key: str, 
             raise MlgateError(
                 f"has no field {column!r}; it has {seen}.",
                 file=gathered.shown,
-                key=f"{key}.fields.{name}",
-                fix=f"Say in `{key}.fields.{name}` what it is called there"
+                key=f"{gathered.key}.fields.{name}",
+                fix=f"Say in `{gathered.key}.fields.{name}` what it is called there"
                 + (", or `.` where features are fields of their own." if name == "features" else "."),
             )
     return found
