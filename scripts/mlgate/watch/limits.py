@@ -25,9 +25,7 @@ def measures(one: Compared, limits: Mapping[str, float], evidence: Evidence, alp
         limit, value = limits.get(name), value_of(one, name)
         if limit is None and (value is None or not fits(one, name)):
             continue
-        state, reason = _judged(
-            one, name, value=value, limit=limit, evidence=evidence, alpha=alpha, few=few
-        )
+        state, reason = _judged(one, name, value=value, limit=limit, evidence=evidence, alpha=alpha, few=few)
         found.append(
             Measure("drift", f"{name}.{one.name}", state, None if state == "unknown" and few else value, limit,
                     one.rows, reason)

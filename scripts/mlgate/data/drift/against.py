@@ -13,6 +13,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from mlgate.data.drift import frozen
 from mlgate.data.drift.compared import Compared, Role, compared, lacking
 from mlgate.data.engine.values import nearest
 from mlgate.data.profiles.nouns import FLOOR, Column, Profile
@@ -91,6 +92,28 @@ def of_profile(profile: Profile) -> list[tuple[str, Role, Column]]:
     return first + [(name, "feature", column) for name, column in profile.columns.items()]
 
 
+def placed(con: DuckDBPyConnection, relation: str, expression: str, name: str, column: Column) -> str | None:
+    """SQL for the place of a value among its column's frozen bins; None for what cannot be compared."""
+    asked = _asked(name, "feature", column, expression, _types(con, relation, {name: expression})[name])
+    if isinstance(asked, str) or column.kind == "hidden":
+        return None
+    frame = frozen.bins(column)
+    last, code = len(frame.before) - 1, asked.code
+    if frame.categories and column.kind == "number":
+        known = [f"WHEN {float(one)!r}::DOUBLE THEN {at}" for at, one in enumerate(frame.kept)]
+        inner = f"CASE {code} {' '.join(known)} ELSE {last - 1} END"
+    elif frame.categories:
+        order = list(column.values)
+        known = [f"WHEN {order.index(one)} THEN {at}" for at, one in enumerate(frame.kept)]
+        inner = f"CASE CAST({code} AS BIGINT) {' '.join(known)} ELSE {last - 1} END" if known else str(last - 1)
+    else:
+        known = [f"WHEN {code} <= {edge!r}::DOUBLE THEN {at}" for at, edge in enumerate(frame.edges)]
+        inner = f"CASE {' '.join(known)} ELSE {last - 1} END" if known else str(last - 1)
+    if asked.sentinel:  # NaN is missing there, and NULL what is no number: one far out
+        return f"CASE WHEN {code} IS NULL THEN {last - 1} WHEN isnan({code}) THEN {last} ELSE {inner} END"
+    return f"CASE WHEN {code} IS NULL OR isnan({code}) THEN {last} ELSE {inner} END"
+
+
 def _types(con: DuckDBPyConnection, relation: str, columns: Mapping[str, str]) -> dict[str, Typed]:
     if not columns:
         return {}
@@ -134,7 +157,7 @@ def _number(x: str, kind: str, of: str) -> str | None:
     """SQL for a DOUBLE. Text is taken as what it says; then NaN stands for missing, and NULL for what is no number."""
     if of == "moment":
         if kind in {"date", "timestamp"}:
-            return f"epoch({x})::DOUBLE"
+            return f"CASE WHEN isfinite({x}) THEN epoch({x}) END::DOUBLE"
         written = f"epoch(TRY_CAST({x} AS TIMESTAMPTZ))::DOUBLE"
         return _or_unfit(x, written) if kind == "text" else None
     if kind in {"integer", "number"}:

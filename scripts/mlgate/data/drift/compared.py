@@ -235,9 +235,13 @@ def _numbers(counts: Numbers | Names, column: Column) -> dict[str, object]:
     import numpy as np  # noqa: PLC0415
 
     before, now = np.asarray(column.below) / n, counts.below / m
-    found["ks"] = max(0.0, float(np.abs(before - now).max()) - column.error)
+    # The ends of the range are places to compare at, too: of what is beyond them, the reference has `outside` at most.
+    beyond = max(counts.under, counts.over) / m - column.outside / n if "outside" in found else 0.0
+    found["ks"] = max(0.0, float(np.abs(before - now).max()) - column.error, beyond)
     found["quantiles"] = tuple(
-        (of, quantile(counts.knots, before, of), quantile(counts.knots, now, of)) for of in QUANTILES
+        (of, quantile(counts.knots, before, of), quantile(counts.knots, now, of))
+        for of in QUANTILES
+        if now[0] <= of <= now[-1]  # beyond the outer knots nothing says where it is
     )
     unit = quantile(counts.knots, before, 0.75) - quantile(counts.knots, before, 0.25)
     if not unit > 0:
