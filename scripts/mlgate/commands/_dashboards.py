@@ -20,12 +20,7 @@ def write(run: Run, folder: Path) -> int:
     """Both files. Raises MlgateError where no model is watched, or a configuration cannot be read."""
     from mlgate.render.dashboards import alerting, grafana  # noqa: PLC0415
 
-    configs = []
-    for file in run.config_files():
-        loaded = run.load(file)
-        if isinstance(loaded, Unloadable):
-            raise loaded.error
-        configs.append(loaded)
+    configs = loaded(run)
     if not configs:
         raise run.no_config()
     found = list(watching(configs))
@@ -40,6 +35,17 @@ def write(run: Run, folder: Path) -> int:
         write_text(folder / name, text)
         say(run.forge, f"written: {relative(folder / name)}\n")
     return 0
+
+
+def loaded(run: Run) -> list[Config]:
+    """Every configuration. Raises MlgateError for one that cannot be read: its model would be missing unseen."""
+    configs = []
+    for file in run.config_files():
+        found = run.load(file)
+        if isinstance(found, Unloadable):
+            raise found.error
+        configs.append(found)
+    return configs
 
 
 def watching(configs: Iterable[Config]) -> Iterator[Watching]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgate import __version__
-from mlgate.commands._dashboards import watching
+from mlgate.commands._dashboards import loaded, watching
 from mlgate.commands._ledger import open_ledger
 from mlgate.commands._run import Run, say, write_text
 from mlgate.errors import MlgateError
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 def write(run: Run, file: Path) -> int:
     """Every model that a ledger of these configurations has readings of, and those that are to be watched and have
     none. Raises MlgateError where there is neither, or a ledger cannot be read."""
-    from mlgate.config import Config  # noqa: PLC0415 -- typed settings are the slowest import of a verb
     from mlgate.ledger.chain import EVENTS, READINGS  # noqa: PLC0415
     from mlgate.render import overview  # noqa: PLC0415
 
     now = datetime.now(UTC)
-    configs = [loaded for loaded in map(run.load, run.config_files()) if isinstance(loaded, Config)]
+    configs = loaded(run)
     ledgers: dict[str, Ledger | None] = {one.ledger.model_dump_json(): one.ledger for one in configs}
     expected = {(one.model, one.environment): one.monitor for one in watching(configs)}
     longest = max((float(one.history) for one in expected.values()), default=90 * 86_400.0)
