@@ -84,6 +84,15 @@ def test_it_is_shown_with_what_it_assumes_and_never_blocks() -> None:
     assert all(one.verdict is Verdict.PASS and "not measured" in one.reason for one in section.checks)
 
 
+def test_only_what_is_asked_for_is_shown() -> None:
+    score, _ = binary(2, 500)
+    found = read({"prediction": (score >= 0.5).astype(int), "score": score})
+    assert [one.name for one in estimated.section(found, ["auc", "mcc", "f1_score"]).measures] == [
+        "estimated_f1",
+        "estimated_roc_auc",
+    ]
+
+
 @pytest.mark.parametrize(
     ("columns", "way", "why"),
     [

@@ -267,4 +267,5 @@ def test_a_section_is_no_worse_than_what_its_rules_came_to() -> None:
     assert verdicts(checks, drift={"severity": "warn"}) == ["warn", "pass", "warn", "error"]
     assert verdicts(checks, drift={"severity": "info"}) == ["pass", "pass", "pass", "error"]
     assert verdicts(checks, drift={"severity": "info"}, age={"when": "psi.age > 0.3"})[0] == "fail"
+    assert verdicts((seen("warn"),), drift={"when": "psi.age > 0.9"}) == ["warn"]  # beyond its limit without proof
     assert verdicts(checks, other={"when": "auc < 0.7"})[0] == "fail"  # no rule speaks of it: as it is

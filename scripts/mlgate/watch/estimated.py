@@ -14,8 +14,10 @@ The first five are NannyML's CBPE (confidence-based performance estimation).
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from mlgate import estimators
 from mlgate.model import Check, Verdict
 from mlgate.watch.nouns import Measure, Section
 
@@ -27,9 +29,11 @@ ASSUMED = "Expected, not measured: if the scores are true probabilities, and wha
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier_score")
 
 
-def section(answered: Answered) -> Section:
+def section(answered: Answered, asked: Collection[str] = METRICS) -> Section:
     """Of the rows of a window, with or without truth; measures `estimated_<metric>`, never breached.
 
+    `asked`: which metrics, by the names of estimators or their aliases; of those that cannot be estimated nothing is
+    said.
     What cannot be estimated is said in `not_run` and is no measure, so that it makes nothing inconclusive.
     """
     rows = answered.rows
@@ -44,7 +48,8 @@ def section(answered: Answered) -> Section:
             why = f"the scores are no probabilities ({float(score.min()):.4g} to {float(score.max()):.4g})"
     if rows is None or why or score is None:
         return Section("estimated", "ok", not_run=(f"Performance was not estimated without truth: {why}.",))
-    values = estimate(score, rows.challenger.decided)
+    names = {estimators.canonical(name) for name in asked}
+    values = {name: value for name, value in estimate(score, rows.challenger.decided).items() if name in names}
     measures = tuple(
         Measure("estimated", f"estimated_{name}", "ok", value, rows=rows.count) for name, value in values.items()
     )

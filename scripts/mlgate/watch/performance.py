@@ -270,21 +270,22 @@ def _settled(found: list[_Rule], alpha: float) -> list[list[Check]]:
     asked = [(one, at, p) for one in found for at, p in one.claims()]
     adjusted = discovery.holm([p for _, _, p in asked])
     proven = {(id(one), at): p <= alpha for (one, at, _), p in zip(asked, adjusted, strict=True)}
+    together = f" ({len(asked)} limits are asked at once)" if len(asked) > 1 else ""
     settled = []
     for one in found:
         if one.unknown:
             settled.append([_unknown(one.key, one.unknown, one.setting, rows=one.answered.count)])
             continue
-        settled.append([_proven(check, proven.get((id(one), at))) for at, check in enumerate(one.checks)])
+        settled.append([_proven(check, proven.get((id(one), at)), together) for at, check in enumerate(one.checks)])
     return settled
 
 
-def _proven(check: Check, proven: bool | None) -> Check:
+def _proven(check: Check, proven: bool | None, together: str) -> Check:
     if proven is None or (check.verdict is not Verdict.FAIL and not proven):
         return check
     if proven:
         return check.model_copy(update={"verdict": Verdict.FAIL, "outcome": "worse"})
-    reason = f"{check.reason} {check.rows or 0:,} rows do not prove it."
+    reason = f"{check.reason} {check.rows or 0:,} rows do not prove it{together}."
     return check.model_copy(update={"verdict": Verdict.WARN, "outcome": "inconclusive", "reason": reason})
 
 

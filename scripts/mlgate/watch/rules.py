@@ -132,7 +132,7 @@ def shown(sections: Iterable[Section], judged: Judged) -> list[Check]:
     """The checks of the sections, none worse than what the rules about its section came to.
 
     A column that crossed its limit does not fail a run whose rule asks for three windows of it, or is `info`. What
-    could not be read at all (`error`) stays that.
+    could not be read at all (`error`) stays that, and so does what a section only warns of: no limit was crossed.
     """
     found = []
     for section in sections:
@@ -144,7 +144,7 @@ def shown(sections: Iterable[Section], judged: Judged) -> list[Check]:
 
 
 def _softer(check: Check, most: Verdict) -> Check:
-    if check.verdict is Verdict.ERROR or check.verdict.rank <= most.rank:
+    if check.verdict in {Verdict.ERROR, Verdict.WARN} or check.verdict.rank <= most.rank:
         return check
     return check.model_copy(update={"verdict": most})
 
