@@ -51,19 +51,19 @@ def _rules(one: Watching) -> Iterator[dict[str, Any]]:
     unknown = matched("mlgate_monitor_alert", place, 'mlgate_monitor_alert="unknown"')
     yield _rule(
         "MlgateUnknown", f"{unknown} == 1", {"severity": "warn", **place},
-        f"{one.model}: the rule {{{{ $labels.rule }}}} could not be answered",
+        f"{literal(one.model)}: the rule {{{{ $labels.rule }}}} could not be answered",
         "Too few rows, or something that could not be read: the report of `mlgate monitor` says what.",
     )  # fmt: skip
     end = matched("mlgate_monitor_window_end_seconds", place)
     late = float(one.monitor.lag + (1 + _MISSED) * one.monitor.window)
     yield _rule(
         "MlgateStale", f"time() - {end} > {late:.0f}", {"severity": worst, **place},
-        f"{one.model}: nothing was read of {literal(one.environment)} for {seconds(late)}",
+        f"{literal(one.model)}: nothing was read of {literal(one.environment)} for {seconds(late)}",
         "`mlgate monitor` has not run, or could not read the logs: nobody watches this model.",
     )  # fmt: skip
     yield _rule(
         "MlgateMissing", f"absent({end})", {"severity": worst, **place},
-        f"{one.model}: there are no readings of {literal(one.environment)}",
+        f"{literal(one.model)}: there are no readings of {literal(one.environment)}",
         "`metrics.txt` of `mlgate monitor` does not reach this Prometheus.",
         lasting="1h",
     )  # fmt: skip
@@ -76,7 +76,7 @@ def _fires(name: str, rule: AlarmRule, place: Mapping[str, str]) -> dict[str, An
     then = [f"Asked: {asked}.", rule.message or "", "A successor is proposed." if rule.retrain else ""]
     return _rule(
         f"Mlgate{camel(name)}", f"{firing} == 1", {"severity": rule.severity, **place, "rule": name},
-        f"{place['model']}: {literal(name)} fires in {literal(place['environment'])}",
+        f"{literal(place['model'])}: {literal(name)} fires in {literal(place['environment'])}",
         literal(" ".join(part for part in then if part)),
     )  # fmt: skip
 
@@ -94,7 +94,7 @@ def _objectives(one: Watching, place: Mapping[str, str]) -> Iterator[dict[str, A
                 f"MlgateService{camel(alarm.reading)}",
                 f"{asked} {_OPPOSITE[alarm.operator]} {alarm.number.normalize():f}",
                 {"severity": rule.severity, **place, "rule": "slo"},
-                f"{one.model}: {literal(alarm.text)} does not hold now",
+                f"{literal(one.model)}: {literal(alarm.text)} does not hold now",
                 "As the server says, over the last 5 minutes; it is {{ $value | humanize }}. "
                 "`mlgate monitor` judges whole windows of the log.",
                 lasting=_FOR,
@@ -134,7 +134,7 @@ def said(when: When) -> str:
     if isinstance(when, Alarms):
         word = " and " if when.how == "all" else " or "
         return word.join(f"({said(one)})" if isinstance(one, Alarms) else said(one) for one in when.of)
-    return when.text
+    return when.text if when.operator else f"{when.reading} beyond its own limits"
 
 
 def camel(name: str) -> str:
