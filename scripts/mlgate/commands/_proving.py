@@ -176,9 +176,10 @@ class Prover:
         return True
 
     def _profile(self, project: Project, made: Pipeline, shown: Shown) -> bool:
-        """The reference profile of a model that was made anew; where nothing was, the committed one stays.
+        """The reference profile of a model that was made anew: whether the file is another one now.
 
-        Whether the file is another one now.
+        Where data, model and predictions are those of the commit, its profile stays as it is, whatever it is: a run
+        that changed nothing must not leave anything to be committed.
         """
         own = project.own
         fell = any(check.verdict in (Verdict.FAIL, Verdict.ERROR) for check in shown.checks)
@@ -190,10 +191,18 @@ class Prover:
         def fetch(paths: Sequence[str]) -> None:
             project.pull(self.run.git.root, self.run.head, paths)
 
-        want = profiled.wanted(own, made, WorkTree(self.run.git).read)
-        text = _profiling.Maker(self.run, own, made, project.connect(), fetch).make(want)
-        wrote = _profiling.write(self.run, want.file, text)
-        shown.facts["profile"] = f"{want.file}{'' if wrote else ' (as it was)'}"
+        try:
+            read = WorkTree(self.run.git).read
+            want = profiled.wanted(own, made, read)
+            if want.made_of == profiled.wanted(own, self.now, read).made_of:
+                return False
+            text = _profiling.Maker(self.run, own, made, project.connect(), fetch).make(want)
+            wrote = _profiling.write(self.run, want.file, text)
+        except MlgateError as error:
+            reason = f"The reference profile cannot be made: {error}"
+            shown.check("profile", "reference profile", Verdict.ERROR, reason, fix=error.fix, file=error.file)
+            return False
+        shown.facts["profile"] = want.file
         return wrote
 
     def _push(self, project: Project, made: Pipeline, before: reproduce.Before, shown: Shown) -> None:
