@@ -50,7 +50,7 @@ def written(lines: Iterable[Mapping[str, Any] | str | bytes]) -> bytes:
 
 def opened(root: Path, path: str | Sequence[str] = "logs", **more: Any) -> tuple[Any, Logged]:
     """A connection, and the logs below `root`."""
-    con = connect()
+    con = more.pop("con", None) or connect()
     asked = {"window": DAY, "model": "visits", "environment": "production", "digest": None, "now": NOW}
     asked |= {key: more.pop(key) for key in (*asked, "wanted", "environ", "say") if key in more}
     settings = Logs(path=[path] if isinstance(path, str) else list(path), **more)

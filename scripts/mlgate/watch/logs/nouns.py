@@ -19,6 +19,7 @@ REASONS = (
     "after",  # after the window
     "other_model",
     "other_environment",
+    "own",  # requests that mlgate itself made: load tests, shadows
     "other_version",  # another model file (digest) than the one that is watched
     "duplicates",  # the same request and row again
 )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _CODE = {reason: code for code, reason in enumerate(REASONS, 1)}
+_OWN = "mlgate-"  # what the request ids of mlgate's own requests begin with
 _META = ("request_id", "row", "version", "digest", "prediction", "score", "latency_ms", "status")
 _TYPE = {"row": "BIGINT", "score": "DOUBLE", "latency_ms": "DOUBLE", "status": "INTEGER"}
 
@@ -155,6 +156,7 @@ def _as_text(scan: Scan, columns: Collection[str]) -> Scan:
 def _classified(scan: Scan, asked: Asked) -> str:
     """SQL for FROM: the scan of `_named`, with `reason`, `zone` and `time`, an instant."""
     value = scan.fields.get("time")
+    said = scan.fields.get("request_id")
     moment, zone = (value and times.typed(value.sql, value.raw)) or ("CAST(NULL AS TIMESTAMPTZ)", "0")
     window = (asked.window.since, asked.window.until, asked.latest)
     since, until, latest = (f"TIMESTAMPTZ {sql.text(one.isoformat())}" for one in window)
@@ -163,10 +165,10 @@ def _classified(scan: Scan, asked: Asked) -> str:
         found = scan.fields.get(name)
         if found is None or not wanted:
             return "false"
-        said = f"nullif(CAST({found.sql} AS VARCHAR), '')"
+        text = f"nullif(CAST({found.sql} AS VARCHAR), '')"
         if name == "digest":
-            said, wanted = f"replace({said}, 'sha256:', '')", wanted.removeprefix("sha256:")
-        return f"{said} <> {sql.text(wanted)}"
+            text, wanted = f"replace({text}, 'sha256:', '')", wanted.removeprefix("sha256:")
+        return f"{text} <> {sql.text(wanted)}"
 
     cases = {
         "corrupt": scan.blank,
@@ -176,6 +178,7 @@ def _classified(scan: Scan, asked: Asked) -> str:
         "after": f"time >= {until}",
         "other_model": other("model", asked.model),
         "other_environment": other("environment", asked.environment),
+        "own": f"starts_with(CAST({said.sql} AS VARCHAR), {sql.text(_OWN)})" if said else "false",
         "other_version": other("digest", asked.digest),
     }
     reason = " ".join(f"WHEN {test} THEN {_CODE[name]}" for name, test in cases.items() if test != "false")
