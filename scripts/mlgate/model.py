@@ -281,6 +281,7 @@ class Watched(_Plain):
     versions: dict[str, int] = Field(default_factory=dict)  # rows by version
     columns: tuple[ColumnSeen, ...] = ()
     alerts: tuple[AlertSeen, ...] = ()
+    signs: tuple[str, ...] = ()  # what it reads as, a sentence or two each: data drift, concept drift, a code change
     history: tuple[Past, ...] = ()
 
 

@@ -19,7 +19,8 @@ from mlgate.errors import MlgateError
 from mlgate.ledger.chain import CHAINS, Record
 from mlgate.ledger.kinds import TIME, Reading
 from mlgate.model import AlertSeen, Check, ColumnSeen, Evidence, Location, Named, Past, Verdict, Watched, worst
-from mlgate.watch import history, readings, rules
+from mlgate.watch import changed, controls, history, readings, rules
+from mlgate.watch.changed import Release
 from mlgate.watch.history import History
 from mlgate.watch.nouns import Window
 from mlgate.watch.rules import Judged
@@ -122,7 +123,18 @@ class Watching:
             seen, judged, there, earlier, made = self._windows(last, name, records, asked, con)
         if ledger is not None:
             self._remember(ledger, made)
-        return self._made(seen, judged, there, earlier)
+        released = _watching_model.release(
+            self.run, config, there, records, on=last.until.strftime(TIME)
+        )  # fmt: skip
+        evidence = self._made(seen, judged, there, earlier)
+        return self._signed(evidence, seen, released).model_copy(update={"controls": controls.controls(asked)})
+
+    def _signed(self, made: Evidence, seen: Seen, released: Release | None) -> Evidence:
+        """With what the window reads as: data, concept, labels or code."""
+        assert made.watched is not None  # noqa: S101 -- it was just made
+        found = changed.signs(seen.sections, made.watched.columns, seen.window, release=released)
+        watched = made.watched.model_copy(update={"signs": tuple(one.said for one in found)})
+        return made.model_copy(update={"watched": watched})
 
     # -- the windows, oldest first -----------------------------------------------------------------------------------
 

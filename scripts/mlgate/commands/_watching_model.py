@@ -12,9 +12,11 @@ from mlgate.config import Config, EvaluationSet
 from mlgate.errors import MlgateError
 from mlgate.ledger import query
 from mlgate.ledger.chain import Record
-from mlgate.model import Named
-from mlgate.repo import metrics
+from mlgate.model import Change, Named
+from mlgate.repo import changes, metrics
+from mlgate.repo.dvc import Pipeline
 from mlgate.repo.git import Snapshot
+from mlgate.watch.changed import Release
 
 if TYPE_CHECKING:
     from mlgate.data.profiles import Profile
@@ -68,6 +70,21 @@ def _decided(records: Sequence[Record], model: str, subject: dict[str, str]) -> 
     """The commit at which the model was judged: a deployment may have run at a later one."""
     found = query.decision(records, model, subject)
     return found.entry.commit if found else ""
+
+
+def release(run: Run, config: Config, found: There, records: Sequence[Record], *, on: str) -> Release | None:
+    """When the model came, and what its commit changed against that of the model before it."""
+    if not found.since:
+        return None
+    before = query.previous(records, config.model, found.environment, on=on)
+    commit = before and (_decided(records, config.model, before.entry.subject) or before.entry.commit)
+    resolved = run.git.resolve(commit) if commit else ""
+    changed: tuple[Change, ...] = ()
+    if resolved and config.artifact is not None:
+        then, now = (Pipeline(snapshot, lenient=True) for snapshot in (run.git.at(resolved), found.snapshot))
+        data = [config.path(entry.path) for entry in config.data]
+        changed = tuple(changes.between(then, now, produced=[config.path(config.artifact)], data=data))
+    return Release(found.since, found.version, found.snapshot.commit, changed)
 
 
 def profile(run: Run, config: Config, found: There) -> tuple[Profile, Named, str]:

@@ -114,7 +114,9 @@ class Reader:
             return None
         counts = logged.counts
         seen.rows, seen.versions = counts["rows"], dict(logged.versions)
-        seen.counts = {name: many for name, many in {**counts, **logged.facts}.items() if many and name != "rows"}
+        seen.counts = {
+            name: many for name, many in {**counts, **logged.facts}.items() if many and name not in ("rows", "lines")
+        }
         seen.notes += logged.notes
         seen.facts["log files"] = len(logged.where.files)
         if logged.quarantine is not None:
@@ -135,14 +137,14 @@ class Reader:
     # -- drift and data ----------------------------------------------------------------------------------------------
 
     def _drift(self, window: Window, logged: Logged | None) -> Section:
-        from mlgate.data.drift import against  # noqa: PLC0415 -- numpy
+        from mlgate.data import drift  # noqa: PLC0415 -- numpy
         from mlgate.watch import drifted  # noqa: PLC0415 -- numpy
 
         settings, profile = self.monitor.drift, self.profile
         assert settings is not None  # noqa: S101 -- asked before
         if profile is None or logged is None or logged.empty:
             return _unread("drift", "There are no rows." if logged is not None else "The logs could not be read.")
-        compared = against.against(self.con, logged.answered, _columns(logged), profile, private=self._private)
+        compared = drift.against(self.con, logged.answered, _columns(logged), profile, private=self._private)
         return drifted.section(
             compared, settings, profile, rows=logged.counts["rows"], min_rows=self.monitor.min_rows,
             length=window.until - window.since,
