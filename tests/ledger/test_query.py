@@ -147,3 +147,26 @@ def test_current_is_the_last_that_was_put_there(steps: list[tuple[str, int]]) ->
     now, before = there(entries)
     assert now == (steps[-1][1] if steps else None)
     assert before is None or before != now
+
+
+def test_questions_to_what_was_ordered_once_have_the_same_answers() -> None:
+    found = records(
+        promotion(1, at="2026-09-03T00:00:00Z"), promotion(2, at="2026-09-01T00:00:00Z"), promotion(9, model="other"),
+        deployment(3), back(1), reading(1, "breached"), promotion(4, model="third"),
+    )  # fmt: skip
+    known = query.Ordered(found)
+    assert list(known) == query.in_order(found) == query.in_order(known)
+    for model in ("visits", "other", "third", "none", ""):
+        assert query.history(known, model=model) == query.history(found, model=model)
+        assert query.current(known, model, "production") == query.current(found, model, "production")
+        assert query.previous(known, model, "production") == query.previous(found, model, "production")
+
+
+def test_a_retraining_of_several_models_is_that_of_each() -> None:
+    together = Trigger(model="visits", models=("visits", "stays"), rule="drift", outcome="started")
+    found = records(together)
+    assert [query.last_trigger(found, model) is not None for model in ("visits", "stays", "other")] == [
+        True,
+        True,
+        False,
+    ]

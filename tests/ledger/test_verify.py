@@ -334,3 +334,24 @@ def test_no_damage_goes_unseen(appends: list[list[Entry]], data: st.DataObject) 
         damages = examine(damaged).damages
         assert damages
         assert all(each.kind and each.said and (each.file or each.kind == "truncated") for each in damages)
+
+
+_TEXTS = st.text(max_size=12) | st.sampled_from(
+    ['","hash":"', ',"hash":"0"', "\\", '"', '\\","hash":"x', '{"hash":"a"}']
+)
+_VALUES = st.recursive(
+    _TEXTS | st.integers() | st.none(),
+    lambda inner: st.dictionaries(_TEXTS | st.just("hash"), inner) | st.lists(inner),
+    max_leaves=6,
+)
+
+
+@given(
+    _VALUES,
+    st.dictionaries(
+        st.sampled_from(["beside", "chain", "ledger", "previous", "seq", "waited"]), _TEXTS | st.integers()
+    ),
+)
+def test_a_line_s_hash_is_that_of_its_bytes_without_it(entry: Any, more: dict[str, Any]) -> None:
+    line = {**more, "chain": "readings", "entry": entry, "hash": "0" * 64, "ledger": "1" * 32}
+    assert chain.digest_of(chain.canonical(line)) == chain.digest(line)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import uuid
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
@@ -28,6 +28,7 @@ def _printable(value: str) -> str:
     return value
 
 
+@lru_cache(maxsize=4096)  # the readings of a window all have the same
 def _moment(value: str) -> str:
     datetime.strptime(value, TIME)  # raises for what is no moment
     return value

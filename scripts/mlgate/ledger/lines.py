@@ -100,7 +100,7 @@ def _line(segment: Segment, number: int, raw: bytes) -> Found:
         same = False
     if not same:
         return bad("changed", "its bytes are not as mlgate writes them.")
-    if chain.digest(value) != value["hash"]:
+    if chain.digest_of(raw) != value["hash"]:
         return bad("changed", f"entry {value['seq']} does not have the hash that it states.")
     beside = (value["beside"]["seq"], value["beside"]["hash"]) if "beside" in value else None
     link = Link(value["seq"], value["previous"], value["hash"], value["ledger"], beside)

@@ -9,15 +9,37 @@ counts from when it happened, because it was written later than entries that it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from mlgate.ledger.chain import Record
 from mlgate.ledger.kinds import TIME, Comparison, Decision, Deployment, Promotion, Reading, Reset, Rollback, Trigger
 
 
+class Ordered:
+    """Records in the order in which things happened, and those of each model: found out once, for many questions.
+
+    known = Ordered(records)
+    for model in models: current(known, model, "production")
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self.all = in_order(records)
+        self._of: dict[str, list[Record]] = {}
+        for record in self.all:
+            self._of.setdefault(record.entry.model, []).append(record)
+
+    def of(self, model: str) -> list[Record]:
+        return self._of.get(model, []) if model else self.all
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.all)
+
+
 def in_order(records: Iterable[Record]) -> list[Record]:
     """Records in the order in which things happened."""
+    if isinstance(records, Ordered):
+        return records.all
     found: list[tuple[str, int, Record]] = []
     latest: dict[str, str] = {}
     for record in sorted(records, key=lambda each: (each.chain, each.seq)):
@@ -44,7 +66,7 @@ def history(
     first, last = _moment(since, end=False), _moment(until, end=True)
     return [
         record
-        for record in in_order(records)
+        for record in (records.of(model) if isinstance(records, Ordered) else in_order(records))
         if (not model or record.entry.model == model)
         and (not environment or record.entry.environment == environment)
         and (not wanted or record.entry.kind in wanted)
@@ -146,10 +168,13 @@ def days(run: Iterable[Record]) -> int:
 
 
 def last_trigger(records: Iterable[Record], model: str, *, rule: str = "") -> Record | None:
-    """The last retraining that was started, by any rule or by one. Those that were held back do not count."""
-    for record in reversed(history(records, model=model, kinds=("trigger",))):
+    """The last retraining of a model that was started, by any rule or by one, alone or together with others. Those
+    that were held back do not count."""
+    for record in reversed(history(records, kinds=("trigger",))):
         entry = record.entry
-        if isinstance(entry, Trigger) and entry.outcome == "started" and rule in ("", entry.rule):
+        if not isinstance(entry, Trigger) or model not in (entry.model, *entry.models):
+            continue
+        if entry.outcome == "started" and rule in ("", entry.rule):
             return record
     return None
 
