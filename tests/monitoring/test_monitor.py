@@ -316,3 +316,10 @@ def test_without_a_deployment_every_version_is_read_and_that_is_said(tmp_path: P
     evidence = production.monitor(0, "--environment", "staging", code=0)
     assert checks(evidence)["watch.against"] == "warn"
     assert "The ledger has no visits in staging" in production.said
+
+
+def test_logs_older_than_the_ledger_are_held_against_what_is_there_now(production: Production) -> None:
+    production.day(-20)
+    evidence = production.monitor(-20, code=0)
+    assert evidence["subject"]["digest"] == {"sha256": production.digest}
+    assert "came to production on 2026-09-21, after this window" in checks(evidence, "warn")["watch.against"]

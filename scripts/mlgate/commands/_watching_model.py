@@ -51,14 +51,17 @@ def environment(config: Config, asked: str) -> str:
 
 
 def there(run: Run, config: Config, name: str, records: Sequence[Record], *, on: str) -> There:
-    """What was in an environment at a moment, by the ledger."""
+    """What was in an environment at a moment, by the ledger. Logs may be older than the ledger: where it knows of
+    nothing then, they are held against what is there now."""
     found = query.current(records, config.model, name, on=on)
+    said = ""
+    if found is None and (found := query.current(records, config.model, name)) is not None:
+        said = f"By the ledger, {config.model} came to {name} on {found.entry.at[:10]}, after this window."
     if found is None:
         why = f"The ledger has no {config.model} in {name}: predictions of every version are taken together."
         return There(name, run.git.at(run.head), said=why)
     entry = found.entry
     commit = run.git.resolve(_decided(records, config.model, entry.subject) or entry.commit)
-    said = ""
     if not commit:
         said = f"This clone lacks the commit of {config.model} in {name}: its profile is taken from {run.head[:7]}."
     return There(
