@@ -134,7 +134,7 @@ class Production:
         seed: int = 0,
     ) -> list[dict[str, Any]]:
         """The log of a day after FIRST, evenly through it. `edit` changes lines, or leaves them out."""
-        rng = np.random.default_rng((number, seed))
+        rng = np.random.default_rng((number + 1_000, seed))
         made, lines = draw(rng, rows, older=older), []
         for at in range(rows):
             moment = FIRST + number * DAY + at * DAY / rows
