@@ -204,9 +204,13 @@ def test_an_alert_of_a_rule_that_was_taken_out_ends(ready: Place, service: Recei
 # -- steps that end badly ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["validate-data", "compare", "deploy", "rollback", "retrain"])
 @pytest.mark.parametrize(
-    ("verdict", "word"), [(Verdict.FAIL, "critical"), (Verdict.ERROR, "critical"), (Verdict.INCONCLUSIVE, "warn")]
+    ("kind", "verdict", "word"),
+    [
+        ("validate-data", Verdict.FAIL, "critical"),
+        ("compare", Verdict.INCONCLUSIVE, "warn"),
+        ("deploy", Verdict.ERROR, "critical"),
+    ],
 )
 def test_a_step_that_ends_badly_is_told_and_so_is_its_mending(
     ready: Place, service: Receiver, kind: str, verdict: Verdict, word: str
@@ -375,7 +379,7 @@ def test_an_issue_is_opened_kept_and_closed(place: Place, github: IssueGitHub) -
         place.leave(monitor(alert(state, said=f"psi.age 0.3{number} > 0.2"), verdict=verdict))
         assert place.notify().returncode == 0
         if number == 1:
-            assert "psi.age 0.31" in text(github.issues[0])
+            assert "psi.age 0.31" in html.unescape(text(github.issues[0]))
     [issue] = github.issues
     assert (issue["title"], is_open(issue)) == ("visits in production: drift", False)
     assert [number for number, _ in github.said] == [100]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,11 +15,12 @@ from mlgate.commands._collect import collect
 from mlgate.commands._notify_channels import Channels, Reached
 from mlgate.commands._notify_matters import Shown
 from mlgate.commands._notify_memory import Memory
-from mlgate.commands._run import STATE, Run, Unloadable, failed, file_name, off, unloadable
+from mlgate.commands._run import STATE, Run, Unloadable, failed, file_name, off, say, unloadable
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.ledger.chain import Record
 from mlgate.model import Check, Evidence, Verdict, worst
+from mlgate.render import escape
 from mlgate.watch import alerts
 from mlgate.watch.alerts import Matter, News
 
@@ -90,8 +91,10 @@ def _all(run: Run, asked: Asked) -> tuple[list[Evidence], dict[str, str]]:
     for group in memory.groups(models):
         memory.decide(group, write=not asked.plan)
     if asked.plan:
+        _show(run, models, lambda news: list(news.channels))
         return [*said, *(_planned(one) for one in models)], _outputs(models, None)
     reached = channels.tell([(one.config, news) for one in models for news in one.news])
+    _show(run, models, lambda news: reached.of(news)[0])
     for group in memory.groups(models):
         memory.remember(group, reached)
     return [*said, *(_told(one, reached) for one in models)], _outputs(models, reached)
@@ -161,6 +164,20 @@ def _owner(model: str, models: Sequence[Model]) -> Model:
 
 
 # -- what is said ------------------------------------------------------------------------------------------------------
+
+
+def _show(run: Run, models: Iterable[Model], who: Callable[[News], list[str]]) -> None:
+    """A line for each matter that there is something to say of."""
+    for model in models:
+        for news in model.news:
+            if not news.remembered:
+                continue
+            matter = news.matter
+            where = f" in {matter.environment}" if matter.environment else ""
+            why = f" ({news.reason})" if news.reason else ""
+            told = ", ".join(who(news)) or "nobody"
+            line = f"{matter.model}{where}: {_title(news)} ({matter.severity}): {news.state}, to {told}{why}"
+            say(run.forge, f"{escape.plain(line)}\n")
 
 
 def _planned(model: Model) -> Evidence:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlgate.errors import MlgateError
 from mlgate.ledger.kinds import (
+    Alert,
     Comparison,
     Decision,
     Deployment,
@@ -80,6 +81,10 @@ def told(entry: Entry) -> str:
         value = "" if entry.value is None else f" {entry.value:g}"
         limit = "" if entry.limit is None else f" (limit {entry.limit:g})"
         return f"{entry.name}{value}{limit}: {entry.state}"
+    if isinstance(entry, Alert):
+        reached = f" to {', '.join(entry.sent)}" if entry.sent else ""
+        missed = f", not to {', '.join(entry.failed)}" if entry.failed else ""
+        return f"{entry.key} ({entry.severity}): {entry.state}{reached}{missed}"
     if isinstance(entry, Trigger):
         return f"{entry.rule}: {entry.outcome}"
     if isinstance(entry, Reset):
