@@ -101,7 +101,7 @@ def test_every_surface_says_what_crossed_what_since_when_and_by_how_much() -> No
         plain = text.replace(THIN, " ").replace("->", "→").replace("&gt;", ">")
         for said in ("drift_share 32 % > 30 %", "14 November", "mean 41.2 → 46.8", "noise 0.011", "PSI 0.42",
                      "12,034", "corrupt lines: 3", "since 12 November" if text.startswith("doctor") else "12 November",
-                     "every value is missing"):  # fmt: skip
+                     "every value is missing", "Reads as data drift"):  # fmt: skip
             assert said in plain, said
         assert "in the future" not in plain  # there were none
 
@@ -126,6 +126,20 @@ def test_a_check_of_what_no_table_has_is_shown_as_it_is() -> None:
         assert "lost is so" in text
         assert "psi.gone" in text
         assert "drift cannot be asked" in text
+
+
+def test_what_is_only_estimated_is_one_sentence_and_no_row() -> None:
+    evidence = watches.moved()
+    for text in (words(page(evidence)).words, markdown.comment([evidence]), shown(evidence)):
+        plain = " ".join(text.split())
+        assert "Expected without truth, from the scores alone, and shown only: accuracy 0.687." in plain
+        assert "accuracy, expected without truth" not in plain.partition('"checks"')[0]
+
+
+def test_a_window_that_ended_at_midnight_is_one_of_the_day_before() -> None:
+    drawn = past.draw(watches.past("psi.age", [0.1] * 10, 0.2))
+    assert drawn is not None
+    assert [tick.text for tick in drawn.across] == ["11 Nov", "16 Nov", "20 Nov"]
 
 
 def test_many_columns_that_are_unknown_for_one_reason_share_a_line() -> None:

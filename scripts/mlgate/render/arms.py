@@ -19,7 +19,7 @@ KINDS = ("deploy", "rollback")  # verbs whose evidence has a timeline
 _OUTCOMES = ("deploy.outcome", "rollback.outcome")
 _SHARES = re.compile(r"(rollout\.(error_rate|split|load\.errors|shadow\.(agreement|errors))|rollback\.traffic)(\.|$)")
 _PERCENT = re.compile(r"(error_rate|availability|\w*_share|nulls|unseen|out_of_range)(\..+)?$", re.DOTALL)
-_TIMES = re.compile(r"latency_p\d+$")  # in seconds
+_TIMES = re.compile(r"latency_p\d+(\..+)?$", re.DOTALL)  # in seconds
 _AT = {"<=": "at most", "<": "below", ">=": "at least", ">": "above"}
 _RULE = re.compile(r"(<=|>=|<|>)\s*(\S.*)")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Literal, NamedTuple
 
@@ -233,9 +233,10 @@ def _dots(few: Sequence[Point], x: _Across, y: _Y, *, each: bool) -> Iterator[Do
 
 
 def _days(first: datetime, last: datetime, x: _Across) -> Iterator[Tick]:
-    """The ends, and what lies halfway where there is room."""
+    """The ends, and what lies halfway. A window that ended at midnight is one of the day before."""
     hours = (last - first).total_seconds() < 3 * 86_400
     form = "%H:%M" if hours and first.date() == last.date() else "{day} %b %H:%M" if hours else "{day} %b"
     form += "" if first.year == last.year else " %Y"
     for at, anchor in ((first, "start"), (first + (last - first) / 2, "middle"), (last, "end")):
-        yield Tick(x(at), at.strftime(form).replace("{day}", str(at.day)), anchor)
+        day = at if hours else at - timedelta(seconds=1)
+        yield Tick(x(at), day.strftime(form).replace("{day}", str(day.day)), anchor)

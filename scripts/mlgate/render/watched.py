@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ WORDS = {"breached": "moved", "unknown": "unknown", "ok": "steady"}  # of column
 _STANDS = ("firing", "unknown", "pending", "recovered", "quiet")
 _SEVERITIES = ("critical", "warn", "info")
 _ELSEWHERE = re.compile(r"(?:watch\.)?(drift|rules)\.(.+)", re.DOTALL)
+_ESTIMATED = "watch.estimated."
 _DAY = timedelta(days=1)
 _LONG = 80  # characters of a time that cannot be read
 
@@ -122,12 +123,14 @@ def of(evidence: Evidence) -> Seen | None:
         else "",
         alerts=tuple(_alert(one, watched.until) for one in alerts),
         columns=tuple(sorted(columns, key=_order)),
-        past=tuple(one for one in watched.history if not (_of_column(one.name) and _column_name(one.name) in names)),
+        past=tuple(sorted((one for one in watched.history if _alone(one, names)), key=_telling)),
     )
 
 
 def elsewhere(check: Check, evidence: Evidence) -> bool:
     """Whether a check is that of a column or of a rule that the tables of these say all about."""
+    if _estimated(check, evidence):
+        return True
     found = _ELSEWHERE.fullmatch(check.id) if evidence.watched is not None and check.group == "watch" else None
     if found is None or evidence.watched is None or check.fix or check.verdict is Verdict.ERROR:
         return False
@@ -136,6 +139,20 @@ def elsewhere(check: Check, evidence: Evidence) -> bool:
     measure, _, column = found[2].partition(".")
     names = {one.name for one in evidence.watched.columns}
     return found[2] in names or (measure in MEASURES and column in names)
+
+
+def expected(evidence: Evidence) -> str:
+    """`Expected without truth, shown only: accuracy 0.687, auc 0.666.`; "" where nothing was estimated."""
+    found = [
+        f"{one.id.removeprefix(_ESTIMATED)} {short(one.observed)}"
+        for one in evidence.checks
+        if _estimated(one, evidence) and isinstance(one.observed, float)
+    ]
+    return f"Expected without truth, from the scores alone, and shown only: {', '.join(found)}." if found else ""
+
+
+def _estimated(check: Check, evidence: Evidence) -> bool:
+    return evidence.watched is not None and check.id.startswith(_ESTIMATED) and check.verdict is Verdict.PASS
 
 
 def facts(evidence: Evidence) -> list[tuple[str, str, str]]:
@@ -226,7 +243,7 @@ def _column(seen: ColumnSeen, bad: Verdict, drawn: dict[tuple[str, str], Past], 
     strange = [
         f"{numbers.percent(share)} {what}"
         for share, what in ((seen.unseen, "unseen"), (seen.out_of_range, "out of range"))
-        if share
+        if share and what not in seen.reason  # the sentence about what moved may say it already
     ]
     return Column(
         seen=seen,
@@ -235,7 +252,9 @@ def _column(seen: ColumnSeen, bad: Verdict, drawn: dict[tuple[str, str], Past], 
         tone=tone,
         told=arrows(seen.reason),
         measures=tuple(_measures(seen)),
-        missing="" if max(before, now) == 0 else f"{numbers.percent(before)} → {numbers.percent(now)}",
+        missing=""
+        if max(before, now) == 0 or "missing" in seen.reason
+        else f"{numbers.percent(before)} → {numbers.percent(now)}",
         strange=", ".join(strange),
         since=since(seen.since, until) if seen.since else "",
         past=past,
@@ -268,12 +287,15 @@ def chance(p: float) -> str:
     return "<0.001" if p < 1e-3 else numbers.show(float(f"{p:.2g}"))
 
 
-def _of_column(name: str) -> bool:
-    return name.partition(".")[0] in MEASURES and bool(name.partition(".")[2])
+def _alone(past: Past, columns: Container[str]) -> bool:
+    """Whether a reading is of no column, and a number: a yes or no is told by its rule."""
+    measure, _, column = past.name.partition(".")
+    return not (measure in MEASURES and column in columns) and measure not in ("prediction_drift", "drifted_columns")
 
 
-def _column_name(name: str) -> str:
-    return name.partition(".")[2]
+def _telling(past: Past) -> tuple[bool, bool, bool]:
+    """What crossed its limit first, then what has one; what is only estimated last."""
+    return "breached" not in past.states, past.limit is None, past.name.startswith("estimated_")
 
 
 def newest(past: Sequence[Past]) -> Past | None:

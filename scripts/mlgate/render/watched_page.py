@@ -42,6 +42,7 @@ class Page(NamedTuple):
     folded: bool
     has: dict[str, bool]
     tally: str  # `3 of 25 moved, 1 unknown`
+    expected: str  # one sentence, or ""
 
 
 def page(evidence: Evidence) -> Page | None:
@@ -69,6 +70,7 @@ def page(evidence: Evidence) -> Page | None:
             "since": any(one.column.since for one in lines),
         },
         tally=tally(seen),
+        expected=watched.expected(evidence),
     )
 
 

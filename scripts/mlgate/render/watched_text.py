@@ -24,7 +24,10 @@ def opened(evidence: Evidence) -> list[str]:
     seen = watched.of(evidence)
     if seen is None:
         return []
-    return [_about(seen), *_alerts(seen), *_columns(seen), *_sparks(seen)]
+    signs = [escape.prose(one) for one in seen.watched.signs[:_ROWS]]
+    only = watched.expected(evidence)
+    expected = [escape.prose(only)] if only else []
+    return [_about(seen), *_alerts(seen), *signs, *_columns(seen), *_sparks(seen), *expected]
 
 
 def folded(evidence: Evidence) -> tuple[str, str] | None:
@@ -164,6 +167,8 @@ def rest(evidence: Evidence) -> list[str]:
     more = max(0, len(seen.moved) + len(_apart(seen.unknown)[0]) - _LINES) + max(0, len(seen.speaking) - _LINES)
     quiet = len(seen.alerts) - len(seen.speaking)
     said = [
+        *seen.watched.signs[:_LINES],
+        watched.expected(evidence),
         f"{more:,} more, all in the report" if more else "",
         f"columns: {watched_page.tally(seen)}" if seen.columns else "",
         f"{numbers.count(quiet, 'rule')} quiet" if quiet else "",
