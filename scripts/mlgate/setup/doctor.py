@@ -28,6 +28,7 @@ from mlgate.setup import (
     gitlab_pipeline,
     ground,
     profiled,
+    retraining,
     storage,
 )
 
@@ -358,6 +359,8 @@ class Doctor:
             callers = [p for p in self.files.files if _is_workflow(p)]
             read = [github_workflows.read(p, self._text(p)) for p in callers]
             found.add(*github_workflows.findings([w for w in read if w], branch))
+            texts = {p: self._text(p) for p in callers}
+            found.add(*retraining.github(configs, texts, [w for w in read if w], branch))
             enforced = branch.code_owner_review
             callers = [w.file for w in read if w and w.gates] or [github_workflows.STARTER]
         elif self._shown_forge == "gitlab":
@@ -365,11 +368,13 @@ class Doctor:
             if "@" in settings.ci_file or "://" in settings.ci_file:
                 found.skip(f"The pipeline: it is not in this project but {redact(settings.ci_file)}.")
                 found.add(gitlab_pipeline.token(settings))
+                found.add(*retraining.gitlab(configs, settings, asked=self.forge.name == "gitlab"))
                 return found
             file = settings.ci_file if settings.ci_file in self.files.files else gitlab_pipeline.FILE
             data = self._text(file)
             pipeline = gitlab_pipeline.read(file, data) if data else None
             found.add(*gitlab_pipeline.findings(pipeline, settings), gitlab_pipeline.token(settings))
+            found.add(*retraining.gitlab(configs, settings, asked=self.forge.name == "gitlab"))
             callers = [file]
         if callers and self._shown_forge == "gitlab" and not codeowners.place("gitlab", self.files.files):
             # Approval by owners is Premium: without it, a missing file is no fault.
