@@ -46,6 +46,10 @@ RULES = {
 SETTINGS = Retrain.model_validate({"at_once": 3, "per_day": 20})
 
 
+def digest(model: int) -> dict[str, str]:
+    return {"sha256": f"{model:064x}"}
+
+
 def sections(model: int, back: int) -> list[Section]:
     """Every fifth model drifts, on most days."""
     moved = model % 5 == 0 and (model + back) % 4 != 0
@@ -71,9 +75,7 @@ def stored(models: int, windows: int) -> dict[str, bytes]:
             found = sections(model, back)
             given = {"model": f"m{model}", "environment": "production"}
             judged = rules.judge(RULES, found, [], window, **given)
-            entries: list[Entry] = list(
-                readings.entries(found, judged, window, subject={"sha256": f"{model:064x}"}, who={}, **given)
-            )
+            entries: list[Entry] = list(readings.entries(found, judged, window, subject=digest(model), who={}, **given))
             built = building.build(ends, entries, repository="forge.example/models", now=window.until.timestamp())
             files |= built.files
             ends = built.ends
@@ -101,9 +103,9 @@ def main(models: int = 500, windows: int = 7) -> bool:
         history = History(report.records)
     with timed("judge the rules of each model", took):
         judged = [
-            rules.judge(RULES, each, history, LAST, model=f"m{n}", environment="production", subject={"sha256": f"{n:064x}"})
+            rules.judge(RULES, each, history, LAST, model=f"m{n}", environment="production", subject=digest(n))
             for n, each in enumerate(measured)
-        ]  # fmt: skip
+        ]
     begun: list[Trigger] = []
     now = LAST.until + timedelta(hours=1)
     with timed("decide on retraining, one by one", took):
@@ -119,10 +121,8 @@ def main(models: int = 500, windows: int = 7) -> bool:
     decided = sum(took.values()) - took["verify the ledger's files"]
     print(f"{count:,} readings of {models} models ({size:.0f} MB); {firing} ask for a successor, {len(begun)} start")
     held = decided < CLAIM
-    whole = sum(took.values())
-    print(
-        f"{'ok  ' if held else 'MISS'}  decisions {decided:.2f} s (with verification {whole:.2f} s)   claim: under {CLAIM:g} s"
-    )
+    print(f"{'ok  ' if held else 'MISS'}  decisions {decided:.2f} s, claim: under {CLAIM:g} s", flush=True)
+    print(f"      with verification {sum(took.values()):.2f} s")
     return held
 
 

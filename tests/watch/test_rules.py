@@ -176,13 +176,12 @@ def test_what_is_said() -> None:
     alert, check = found.alerts[0], found.checks[0]
     assert (alert.said, alert.held, alert.since) == (
         "psi.age 0.31 > 0.2",
-        "3 of 3 in the last 5 windows, 1 of them unknown",
+        "in 3 of the last 5 windows, 1 unknown",
         "2026-11-16T00:00:00Z",
     )
     assert (alert.rule, alert.retrain, alert.message) == ("age", True, "Call the surgery.")
     assert check.reason == (
-        "psi.age 0.31 > 0.2 (3 of 3 in the last 5 windows, 1 of them unknown), since 2026-11-16 00:00 UTC. "
-        "Call the surgery."
+        "psi.age 0.31 > 0.2, in 3 of the last 5 windows, 1 unknown, since 2026-11-16 00:00 UTC. Call the surgery."
     )
     assert (check.id, check.group, check.observed, check.limit) == ("watch.rules.age", "watch", 0.31, 0.2)
     assert check.expected == "not: psi.age > 0.2 in 3 of 5 windows"

@@ -152,8 +152,9 @@ def _softer(check: Check, most: Verdict) -> Check:
 def _held(asked: Persistence, stood: Stood) -> str:
     if asked.n == 1:
         return ""
-    unknown = f", {stood.unknown} of them unknown" if stood.unknown else ""
-    return f"{stood.breached} of {asked.k} in the last {asked.n} windows{unknown}"
+    needed = f", {asked.k} needed" if stood.breached < asked.k else ""
+    unknown = f", {stood.unknown} unknown" if stood.unknown else ""
+    return f"in {stood.breached} of the last {asked.n} windows{needed}{unknown}"
 
 
 _GRAVE: Mapping[str, Mapping[Standing, Verdict]] = {
@@ -183,9 +184,9 @@ def _reason(alert: AlertSeen) -> str:
     if alert.state == "quiet":
         return ""
     since = f", since {alert.since[:16].replace('T', ' ')} UTC" if alert.since else ""
-    held = f" ({alert.held})" if alert.held else ""
+    held = f", {alert.held}" if alert.held else ""
     if alert.state == "recovered":
-        return f"It is over{held}: {alert.said}. It began {alert.since[:16].replace('T', ' ')} UTC."
+        return f"It is over: {alert.said}. It began {alert.since[:16].replace('T', ' ')} UTC."
     what = {"firing": "", "pending": "not for long enough yet: ", "unknown": "it cannot be told: "}[alert.state]
     message = f" {alert.message.rstrip('.')}." if alert.message and alert.state == "firing" else ""
     said = f"{what}{alert.said}{held}{since}"
