@@ -106,7 +106,19 @@ def test_a_sentence_holds_or_not(sentence: str, value: float, state: str) -> Non
     assert (found.state, one.state, one.kind, one.name, one.value) == (state, state, "slo", name, value)
     assert check.verdict is (Verdict.PASS if state == "ok" else Verdict.FAIL)
     assert check.title == sentence
+    assert (check.observed, check.limit) == (value, one.limit) or sentence.startswith("latency")
     assert bool(one.reason) == (state == "breached")
+
+
+def test_times_are_shown_in_their_unit() -> None:
+    found = objectives.section(
+        ["latency_p95 <= 100 ms", "latency_p99 <= 2 s"], known(latency_p95=0.01, latency_p99=3.5)
+    )
+    assert [(check.observed, check.expected, check.limit) for check in found.checks] == [
+        ("10 ms", "at most 100 ms", None),
+        ("3.5 s", "at most 2 s", None),
+    ]
+    assert [(one.value, one.limit) for one in found.measures] == [(0.01, 0.1), (3.5, 2.0)]
 
 
 def test_what_is_unknown_is_never_met() -> None:

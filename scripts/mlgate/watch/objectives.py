@@ -160,6 +160,7 @@ def shown(value: float, alarm: Alarm) -> str:
 
 def _check(alarm: Alarm, held: Measure, budget: float | None, location: Location | None) -> Check:
     reason = held.reason
+    time = alarm.unit in {"ms", "s"}  # a number of seconds would need its unit
     if budget is not None:
         reason = f"{reason} {budget:.0%} of the error budget of this window is used.".strip()
     return Check(
@@ -168,9 +169,9 @@ def _check(alarm: Alarm, held: Measure, budget: float | None, location: Location
         title=alarm.text,
         verdict=_VERDICTS[held.state],
         reason=reason,
-        observed=held.value if held.value is not None else "not measured",
+        observed="not measured" if held.value is None else shown(held.value, alarm) if time else held.value,
         expected=f"{_WORDS[alarm.operator or '']} {shown(float(alarm.number or 0), alarm)}",
-        limit=float(alarm.number or 0),
+        limit=None if time else float(alarm.number or 0),
         greater_is_better=_BETTER[alarm.operator or ""],
         rows=held.rows,
         location=location,
