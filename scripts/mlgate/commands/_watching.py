@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def every(run: Run, asked: Asked) -> int:
     if not files:
         raise run.no_config()
     now = datetime.now(UTC)
-    found = [_one(run, run.load(file), asked, now) for file in files]
+    found = [_logged(run, _one(run, run.load(file), asked, now), asked) for file in files]
     return run.finish(VERB, found, _outputs(found))
 
 
@@ -68,6 +69,22 @@ def _one(run: Run, own: Config | Unloadable, asked: Asked, now: datetime) -> Evi
         return Watching(run, own, asked, now).evidence()
     except MlgateError as error:
         return failed(VERB, own.model, error).model_copy(update={"mode": own.mode, "fail_on": own.fail_on})
+
+
+def _logged(run: Run, made: Evidence, asked: Asked) -> Evidence:
+    """With the address of its MLflow run, where readings are logged as one. It decides nothing."""
+    if not asked.tracking_uri or made.watched is None:
+        return made
+    from mlgate.tracking import watched  # noqa: PLC0415 -- rarely asked for
+    from mlgate.tracking.store import Store  # noqa: PLC0415
+
+    store = Store.of(os.environ, asked.tracking_uri)
+    if store is None:
+        return made
+    done = watched.log(made.model_copy(update={"source": run.source()}), store, folder=run.git.root)
+    if done.problem:
+        return made.model_copy(update={"not_run": [*made.not_run, f"Nothing was logged to MLflow: {done.problem}"]})
+    return made.model_copy(update={"links": {**made.links, "MLflow run": done.url}} if done.url else {})
 
 
 def window(config: Config, until: str, now: datetime) -> Window:
