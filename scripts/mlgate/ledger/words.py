@@ -77,6 +77,14 @@ def told(entry: Entry) -> str:
         return entry.version or _short(entry.subject)
     if isinstance(entry, Rollback):
         return f"to {entry.version or _short(entry.subject)}: {entry.reason}"
+    if isinstance(entry, Reading | Alert | Trigger):
+        return _watched(entry)
+    if isinstance(entry, Reset):
+        return f"anchor at {entry.anchor[:7]}, approved by {', '.join(entry.approved_by)}: {entry.reason}"
+    return ""
+
+
+def _watched(entry: Reading | Alert | Trigger) -> str:
     if isinstance(entry, Reading):
         value = "" if entry.value is None else f" {entry.value:g}"
         limit = "" if entry.limit is None else f" (limit {entry.limit:g})"
@@ -85,11 +93,7 @@ def told(entry: Entry) -> str:
         reached = f" to {', '.join(entry.sent)}" if entry.sent else ""
         missed = f", not to {', '.join(entry.failed)}" if entry.failed else ""
         return f"{entry.key} ({entry.severity}): {entry.state}{reached}{missed}"
-    if isinstance(entry, Trigger):
-        return f"{entry.rule}: {entry.outcome}"
-    if isinstance(entry, Reset):
-        return f"anchor at {entry.anchor[:7]}, approved by {', '.join(entry.approved_by)}: {entry.reason}"
-    return ""
+    return f"{entry.rule}: {entry.outcome}"
 
 
 def _short(digest: Mapping[str, str]) -> str:
