@@ -17,11 +17,7 @@ from mlgate.data.reading import Table, sql
 from mlgate.errors import MlgateError
 
 if TYPE_CHECKING:
-    import numpy as np
     from duckdb import DuckDBPyConnection
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 DAYS = 92  # of the newest days: a quarter of a year
 LEAST = 100  # rows of a day; fewer say nothing of how days differ
@@ -202,69 +198,14 @@ def _there(value: Value, of: str) -> str:
 def _number(rows: _Rows, value: Value, of: Of, count: int, like: Column | None) -> Column:
     import numpy as np  # noqa: PLC0415
 
-    from mlgate.data.profiles import knots  # noqa: PLC0415 -- numpy
+    from mlgate.data.profiles import numbers  # noqa: PLC0415 -- numpy
 
-    number = f"CAST({_there(value, of)} AS DOUBLE)"
+    number = f"CAST({_there(value, of) if of == 'moment' else value.sql} AS DOUBLE)"
     found: Any = rows.con.execute(
         f"SELECT v FROM (SELECT {number} AS v FROM {rows.relation}) WHERE v IS NOT NULL"
     ).fetchnumpy()["v"]
-    values: Floats = np.array(getattr(found, "data", found), dtype=np.float64)  # none is masked: missing ones are out
-    values += 0.0  # no negative zero, which would be another text
-    values.sort()
-    one = Column("number", count, count - len(values), of=of)
-    if not len(values):
-        return one if like is None else replace(one, knots=like.knots, below=(0,) * len(like.knots), edges=like.edges)
-    starts = np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
-    one = replace(one, distinct=len(starts), **_moments(values))
-    if like is not None:
-        below = np.searchsorted(values, np.array(like.knots, dtype=np.float64), side="right")
-        one = replace(one, knots=like.knots, below=tuple(below.tolist()), edges=like.edges)
-    else:
-        places, counts = knots.knots(values)
-        one = replace(one, knots=places, below=counts, edges=knots.edges(places, counts, len(values)))
-    few = len(starts) <= categories.FEW if like is None else bool(like.values)
-    if few:
-        each = np.diff(np.append(starts, len(values))).tolist()
-        pairs = list(zip(map(written, values[starts].tolist()), each, strict=True))
-        seen = categories.counted(pairs, (0, 0), count, only=None if like is None else like.values)
-        kept = seen.kept if like is None else like.kept
-        one = replace(one, values=seen.values, kept=kept, other=seen.other, once=sum(n == 1 for n in each))
-        if not seen.values:  # nothing may be said of single values, so this is no column of categories
-            one = replace(one, kept=(), other=(0, 0), once=0)
-    return one
-
-
-def written(value: float) -> str:
-    """A number as the name of a category: 3, not 3.0."""
-    return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-
-
-def _moments(values: Floats) -> dict[str, Any]:
-    """Of sorted values: range, mean and standard deviation, of enough of them."""
-    import numpy as np  # noqa: PLC0415
-
-    from mlgate.data.profiles import knots  # noqa: PLC0415
-
-    finite = values[np.isfinite(values)]
-    infinite = len(values) - len(finite)
-    around = knots.ends(values)
-    if around is None:
-        return {"infinite": infinite}
-    low, high = around
-    outside = int(np.count_nonzero((finite < low) | (finite > high)))
-    # Scaled, so that no square is beyond what a double holds.
-    size = float(np.abs(finite[[0, -1]]).max()) or 1.0
-    scaled = finite / size
-    mean, spread = float(scaled.mean()) * size, float(scaled.std(ddof=1)) * size
-    return {
-        "least": low, "most": high, "outside": outside, "infinite": infinite,
-        "mean": _short(mean), "spread": _short(spread),
-    }  # fmt: skip
-
-
-def _short(value: float) -> float:
-    """Twelve digits: what adding up in another order leaves the same."""
-    return float(f"{value:.12g}") + 0.0
+    values = np.array(getattr(found, "data", found), dtype=np.float64)  # none is masked: missing ones are out
+    return numbers.described(values, count, of, like)
 
 
 def _category(rows: _Rows, value: Value, of: Of, count: int, like: Column | None) -> Column:

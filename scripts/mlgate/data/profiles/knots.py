@@ -24,8 +24,15 @@ BINS = 1024  # at most; between two knots lies a thousandth of the values
 _PLAY = 0.1  # of a bin: how far from its quantile a knot may be, to be short
 
 
-def knots(values: Floats, *, floor: int = FLOOR) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    """Knots of sorted values without NaN, and how many of the values are at most each of them.
+def starts(values: Floats) -> Counts:
+    """Where each different value begins among the sorted ones."""
+    return (
+        np.concatenate(([0], np.flatnonzero(values[1:] != values[:-1]) + 1)) if len(values) else np.zeros(0, np.int64)
+    )
+
+
+def knots(values: Floats, begin: Counts, *, floor: int = FLOOR) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Knots of sorted values without NaN, and how many of the values are at most each. `begin`: their `starts`.
 
     Between two knots, before the first and after the last one are at least `floor` values.
     """
@@ -33,8 +40,7 @@ def knots(values: Floats, *, floor: int = FLOOR) -> tuple[tuple[float, ...], tup
     bins = min(BINS, int(size * (1 - 2 * _PLAY)) // floor)  # so that even the shortest bin has enough
     if bins < 2:
         return (), ()
-    starts = np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))  # of each different value
-    different, until = values[starts], np.append(starts[1:], size)  # how many values are at most that
+    different, until = values[begin], np.append(begin[1:], size)  # how many values are at most that
     width = size / bins
     targets = np.arange(1, bins) * width
     firsts = np.searchsorted(until, np.ceil(targets - width * _PLAY).astype(np.int64))
@@ -112,11 +118,10 @@ def edges(knots: tuple[float, ...], below: tuple[int, ...], size: int, *, many: 
 
 
 def ends(values: Floats, *, floor: int = FLOOR) -> tuple[float, float] | None:
-    """A range that holds all of the sorted values but fewer than `floor` on each side; round, so nobody's own."""
-    finite = values[np.isfinite(values)]
-    if len(finite) < 2 * floor:
+    """A range that holds all of the sorted, finite values but fewer than `floor` on each side; it is round."""
+    if len(values) < 2 * floor:
         return None
-    low, high = float(finite[floor - 1]), float(finite[-floor])
+    low, high = float(values[floor - 1]), float(values[-floor])
     around = max(high / 2 - low / 2, max(abs(low), abs(high)) / 2)
     inner = high / 2 - low / 2
     # A hundredth of the range, as a power of ten; of a constant, of its size.
