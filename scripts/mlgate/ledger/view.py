@@ -6,6 +6,7 @@ belongs to another repository, and one whose end cannot be read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from mlgate.ledger.chain import CHAINS, INDEX, Head, Segment
 from mlgate.ledger.kinds import Entry
 from mlgate.ledger.place import Home, same
 from mlgate.ledger.store import Store, Tip
+
+_ID = re.compile(rb'"id":"([0-9a-f]{32})"')
 
 
 @dataclass(frozen=True)
@@ -196,9 +199,9 @@ def _places(segments: Sequence[Segment], entry: Entry, since: Mapping[str, int] 
 
 
 def _there(wanted: Collection[str], found: Mapping[Segment, bytes]) -> dict[str, Head]:
-    there = {}
+    there, ids = {}, {entry_id.encode() for entry_id in wanted}
     for segment, data in found.items():
-        if any(f'"id":"{entry_id}"'.encode() in data for entry_id in wanted):
+        if not ids.isdisjoint(_ID.findall(data)):  # one pass, however many are wanted
             for line in lines.read(segment, data):
                 if line.record and line.record.entry.id in wanted:
                     there[line.record.entry.id] = line.record.head
