@@ -220,6 +220,13 @@ def test_the_limit_is_on_the_chart_and_what_crossed_it_is_marked() -> None:
     assert 16 <= far.limit <= 108
 
 
+def test_what_never_changes_has_an_axis_that_makes_sense() -> None:
+    for value, ends in ((1.0, ["0\u202f%", "100\u202f%"]), (0.0, ["0\u202f%", "50\u202f%"])):
+        drawn = past.draw(watches.past("truth_share", [value] * 5, None))
+        assert drawn is not None
+        assert [drawn.upward[0].text, drawn.upward[-1].text] == ends
+
+
 @pytest.mark.parametrize("values", [[], [0.1], [None, None, 0.1], [None] * 5])
 def test_nothing_is_drawn_of_less_than_two_numbers(values: list[float | None]) -> None:
     line = watches.past("psi.age", values, 0.2)

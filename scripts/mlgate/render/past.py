@@ -192,6 +192,8 @@ def _upward(values: Sequence[float], limit: float | None) -> tuple[float, float,
     """The lowest and the highest of the axis, and its round numbers. It begins at 0 unless all lies far above."""
     every = [*values, *([] if limit is None else [limit])]
     low, high = min(every), max(every)
+    if low == high:
+        low, high = min(low, 0.0), max(high, 0.0)
     if low >= 0 and low < high * 0.6:
         low = 0.0
     span = high - low or abs(high) or 1.0
