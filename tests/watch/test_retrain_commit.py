@@ -208,6 +208,6 @@ def test_the_cause_in_words() -> None:
     assert "| Report | sha256 `" in text
     assert why.title(entry(rule="manual")) == "Retrain visits (by hand)"
     assert why.title(entry(rule="schedule", group="health", models=("a", "b"))) == "Retrain health (schedule)"
-    hand = why.body(entry(rule="manual", actor="mona", reason="https://x/1 | New questions | <b>"))
+    hand = why.body(entry(rule="manual", actor="mona", reason="New questions <b>"))
     assert "mona, by hand: New questions" in hand
     assert "<b>" not in hand

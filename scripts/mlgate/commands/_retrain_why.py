@@ -52,8 +52,7 @@ def body(entry: Trigger) -> str:
 
 def _by(entry: Trigger) -> str:
     if entry.rule == MANUAL:
-        said = f": {escape.text(entry.reason.partition(' | ')[2])}" if " | " in entry.reason else ""
-        return f"{escape.text(entry.actor or 'somebody')}, by hand{said}"
+        return f"{escape.text(entry.actor or 'somebody')}, by hand: {escape.text(entry.reason)}"
     if entry.rule in (NEW_DATA, SCHEDULE):
         return entry.rule
     return f"the rule {escape.code(entry.rule)}"

@@ -285,8 +285,7 @@ class Retrainer:
             return () if same in triggers.ids else (self._entry(order, same, "unchanged", order.unchanged),)
         if not decision.start:
             return (self._entry(order, retraining.held_id(decision.id), "held back", decision.held),)
-        reason = f"{told.cause} | {told.said}" if told.said else told.cause
-        return (self._entry(order, decision.id, "started", reason),)
+        return (self._entry(order, decision.id, "started", told.said or told.cause),)
 
     def _entry(self, order: Wanted, own: str, outcome: str, reason: str) -> Trigger:
         told = order.reason
