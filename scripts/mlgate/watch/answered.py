@@ -44,9 +44,10 @@ _CALLED = {
 
 @dataclass(frozen=True)
 class How:
-    """How answers are read. `task` is None where nothing says what is predicted: then the labels tell."""
+    """How answers are read. `task` is None where nothing says what is predicted: then the labels tell, of `tasks`."""
 
     task: Task | None = None
+    tasks: frozenset[Task] = frozenset({"binary", "multiclass", "regression"})
     positive: Scalar | None = None
     cut_off: float | None = None
     probabilities: bool = False  # a rule needs them
@@ -81,6 +82,7 @@ def how(evaluation: EvaluationSet, truth: Truth | None, rules: Mapping[str, Rule
     positive = truth.positive if truth is not None and truth.positive is not None else evaluation.columns.positive
     return How(
         task="binary" if only is None and (positive is not None or cut is not None) else only,
+        tasks=left,
         positive=positive,
         cut_off=None if cut is None else float(cut),
         probabilities="probability" in needs,
@@ -152,8 +154,8 @@ class _Reading:
         return tuple(self.con.execute(f"SELECT {expressions} FROM {self.relation}").fetchall()[0])
 
     def _task(self) -> Task | None:
-        """Numbers of more than two kinds are no classes; where nothing else says so."""
-        if not self.truthful:
+        """Numbers of more than two kinds are no classes, where nothing says that they are."""
+        if not self.truthful or "regression" not in self.way.tasks:
             return None
         number = plain_number(self.con, self.relation, self.label)
         numbers, kinds, labels = self._one(f"count({number}), count(DISTINCT {number}), count({self.label})")

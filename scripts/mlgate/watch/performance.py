@@ -205,13 +205,18 @@ class _Rule:
         except UndefinedError as error:
             self.unknown = f"{self.key} cannot be measured: {error}."
             return
-        if self.bounds is not None and self.bounds.too_little:
-            self.unknown = f"{self.key} is {self.value:.4g}, of too little to decide on: {self.bounds.too_little}."
-            return
         where = rules.Where(self.key, f"watch.performance.{self.key}", self.key, self.setting.said)
         committed = self.setting.baseline.get(self.key, MISSING)
         found = rules.check(self.rule, rules.Values(self.value, champion=committed), Policy(), where)
+        if self.bounds is not None and self.bounds.too_little:
+            # A score that is the same for everybody does not vary, and misses its threshold all the same.
+            found = [check for check in found if _missed(check) and self.bounds.se == 0]
+            if not found:
+                self.unknown = f"{self.key} is {self.value:.4g}, of too little to decide on: {self.bounds.too_little}."
+                return
         self.checks = [self._shaped(check) for check in found]
+        if not self.checks:
+            self.unknown = f"{self.key} is {self.value:.4g}, and no limit says what that means."
 
     def _shaped(self, check: Check) -> Check:
         update: dict[str, Any] = {"group": "watch", "location": self.setting.locate(self.key)}
@@ -263,6 +268,10 @@ class _Rule:
             return Measure("performance", self.key, state, rows=self.answered.count, reason=told.reason if told else "")
         reason = told.reason if told is not None else ""
         return Measure("performance", self.key, state, self.value, limit, self.answered.count, reason)
+
+
+def _missed(check: Check) -> bool:
+    return check.id.endswith(".threshold") and check.verdict is Verdict.FAIL
 
 
 def _settled(found: list[_Rule], alpha: float) -> list[list[Check]]:
