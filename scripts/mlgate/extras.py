@@ -31,6 +31,7 @@ class _Extra:
 
 # The versions are those of pyproject.toml; a test holds the two together.
 _EXTRAS = {
+    "classifier": _Extra("to tell production from the reference data", {"sklearn": ("scikit-learn", (1, 6))}),
     "data": _Extra("to read data files", {"duckdb": ("duckdb", (2, 0)), "numpy": ("numpy", (2, 1))}),
     "gx": _Extra(
         "for expectations that DuckDB does not answer",

@@ -44,7 +44,10 @@ def random() -> np.random.Generator:
 
 def table(con: duckdb.DuckDBPyConnection, name: str, **columns: Any) -> str:
     """A table of numpy arrays and lists, None for missing."""
-    lists = {key: [None if v is None or v != v else v for v in np.asarray(c, object)] for key, c in columns.items()}
+    lists = {
+        key: [None if v is None or (isinstance(v, float) and math.isnan(v)) else v for v in np.asarray(c, object)]
+        for key, c in columns.items()
+    }
     con.execute(
         f"CREATE OR REPLACE TABLE {name} AS SELECT {', '.join(f'unnest(?) AS {k}' for k in lists)}", [*lists.values()]
     )

@@ -13,7 +13,6 @@ from mlgate.config.watching import Drift
 from mlgate.data.drift import counted
 from mlgate.data.drift.compared import Compared, compared
 from mlgate.data.profiles import categories, frozen, knots
-from mlgate.data.profiles.building import written
 from mlgate.data.profiles.nouns import Column, Day, Profile
 from mlgate.watch import drifted
 from mlgate.watch.nouns import Section
@@ -61,6 +60,11 @@ COLUMNS: dict[str, Draw] = {
     "one_value": lambda r, n: _names(np.zeros(n)),
 }
 assert len(COLUMNS) == 25
+
+
+def written(value: float) -> str:
+    """A number as the profile names it: 3, not 3.0."""
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def column(values: Any) -> Column:
@@ -185,7 +189,8 @@ def with_days(history: list[Any], *, sub_profiles: bool) -> Profile:
 
 
 def alarms_of_days(
-    runs: int, *, sub_profiles: bool, level: float, weekday: float, rows: int = 1000, seed: int = 0, alpha: float = 0.01,
+    runs: int, *, sub_profiles: bool, level: float, weekday: float, rows: int = 1000,
+    alpha: float = 0.01, seed: int = 0,
     **limits: Any,
 ) -> Alarms:  # fmt: skip
     """Eight weeks of reference, then one more day like any of them."""

@@ -7,7 +7,7 @@ Cramer's V rest on chi-square over bins that are large enough, KS and Wasserstei
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,18 +36,25 @@ class Evidence:
 
 
 def evidence(
-    looked: Mapping[str, Compared], wanted: Mapping[str, Mapping[str, float]], profile: Profile, alpha: float, days: int
+    looked: Mapping[str, Compared],
+    wanted: Mapping[str, Mapping[str, float]],
+    profile: Profile,
+    *,
+    alpha: float,
+    days: int,
+    more: Sequence[float] = (),
 ) -> dict[str, Evidence]:
+    """Of each column. `days`: how long the window is; `more`: p values of what else is tested in this run."""
     tests = {name: _tests(one, wanted[name]) for name, one in looked.items()}
-    many = max(1, sum(map(len, tests.values())))
+    many = max(1, sum(map(len, tests.values())) + len(more))
     keys = [(name, test) for name, of in tests.items() for test in of]
     found: dict[str, Evidence] = {}
     raised: dict[str, floors.Floor] = {}
     for name, one in looked.items():
         level = 1 - alpha / many
         raised[name] = floors.floor(name, one.before, one.rows, profile.days, length=days, level=level)
-    plain = statistics.holm([_p(looked[name], test, 1.0) for name, test in keys])
-    factors = statistics.holm([_p(looked[name], test, raised[name].factor) for name, test in keys])
+    plain = statistics.holm([_p(looked[name], test, 1.0) for name, test in keys] + [*more])
+    factors = statistics.holm([_p(looked[name], test, raised[name].factor) for name, test in keys] + [*more])
     for name in looked:
         of = [i for i, (whose, _) in enumerate(keys) if whose == name]
         found[name] = Evidence(

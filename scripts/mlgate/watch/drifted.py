@@ -25,8 +25,8 @@ from mlgate.watch.measured import hidden, limits_of
 from mlgate.watch.nouns import Measure, Section, State, state_of
 
 if TYPE_CHECKING:
-    from mlgate.data.drift.classifier import Told
     from mlgate.data.profiles.nouns import Profile
+    from mlgate.watch.classifier import Told
 
 
 def section(
@@ -48,7 +48,9 @@ def section(
     looked = {n: one for n, one in compared.items() if one.role != "feature" or n not in set(settings.ignore or ())}
     wanted = {name: limits_of(one, settings) for name, one in looked.items()}
     alpha = float(settings.alpha)
-    chance = evidence(looked, wanted, profile, alpha, max(1, round(length / timedelta(days=1))))
+    more = [] if settings.classifier is None else [told.p if told is not None else 1.0]
+    days = max(1, round(length / timedelta(days=1)))
+    chance = evidence(looked, wanted, profile, alpha=alpha, days=days, more=more)
     measures: list[Measure] = []
     checks: list[Check] = []
     columns: list[ColumnSeen] = []
@@ -70,14 +72,15 @@ def section(
                 slices=(slices or {}).get(name, ()),
             )
         )
-    strange = sorted(set(settings.columns) - set(looked))
+    strange = sorted(set(settings.columns) - set(compared))
     for name in strange:
         measures.append(Measure("drift", f"psi.{name}", "unknown", reason=f"The profile has no column {name}."))
         checks.append(_unknown(f"watch.drift.psi.{name}", name, f"The profile has no column {name}, which has limits."))
     features = {name: state for name, state in states.items() if looked[name].role == "feature"}
     whole = [*_predictions(looked, wanted, states, settings), *_features(features, wanted, settings, few)]
     if told is not None or settings.classifier is not None:
-        whole.append(_classified(told, settings, few))
+        tests = sum(len(one.plain) for one in chance.values()) + len(more)
+        whole.append(_classified(told, settings, few, alpha / max(1, tests)))
     checks += [_whole(one) for one in whole if one.limit is not None or one.name == "prediction_drift"]
     counted = _that_count(measures, whole, features, settings) if not strange else [*whole, *measures]
     return Section(
@@ -162,7 +165,8 @@ def _features(
     ]
 
 
-def _classified(told: Told | None, settings: Drift, few: str) -> Measure:
+def _classified(told: Told | None, settings: Drift, few: str, level: float) -> Measure:
+    """Limit and evidence, as of a column; `level` is its share of alpha."""
     limit = None if settings.classifier is None else float(settings.classifier)
     if told is None or told.auc is None or few:
         why = few or (told.trouble if told is not None else "The classifier was not trained.")
@@ -172,8 +176,8 @@ def _classified(told: Told | None, settings: Drift, few: str) -> Measure:
         said += f"; it tells them apart by {', '.join(told.culprits)}"
     state: State = "ok"
     if limit is not None and told.auc > limit:
-        state = "breached" if told.interval[0] > max(limit, 0.5) else "unknown"
-        said += "" if state == "breached" else f"; the interval holds {limit:g}, and more rows would settle it"
+        state = "breached" if told.p < level else "unknown"
+        said += "" if state == "breached" else "; chance alone may do that, and more rows would settle it"
     return Measure("drift", "classifier_auc", state, told.auc, limit, told.rows, f"{said}.")
 
 
