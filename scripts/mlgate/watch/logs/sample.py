@@ -15,8 +15,8 @@ from mlgate.watch.logs.nouns import File
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_BUDGET = 2**23  # bytes looked at in all
-_PIECE = 2**16
+_BUDGET = 2**20  # bytes looked at in all
+_PIECE = 2**14
 _EXACT = 2**53
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[-+]\d\d(:?\d\d)?)?\Z")
