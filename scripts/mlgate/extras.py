@@ -59,7 +59,14 @@ _EXTRAS = {
         "to sign and verify a model's files",
         {"model_signing": ("model-signing", (1, 1)), "OpenSSL": ("pyopenssl", (24, 0))},
     ),
-    "sql": _Extra("to query databases", {"sqlalchemy": ("sqlalchemy", (2, 0)), "psycopg": ("psycopg", (3, 2))}),
+    "sql": _Extra(
+        "to query databases",
+        {
+            "sqlalchemy": ("sqlalchemy", (2, 0)),
+            "psycopg": ("psycopg", (3, 2)),
+            "psycopg_binary": ("psycopg-binary", (3, 2)),
+        },
+    ),
     "storage": _Extra(
         "to read object storage",
         {
