@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +14,12 @@ import pytest
 import jobs
 from builder import Repo
 from forges.issue_forges import IssueGitHub, is_open, text
+from mlgate import config, extras
+from mlgate.commands._notify_channels import Channels
+from mlgate.errors import MlgateError
+from mlgate.forges.none import NoForge
 from mlgate.model import AlertSeen, Check, Evidence, Source, Verdict, Watched
+from mlgate.watch.sending import Letter
 from receiving import Receiver
 
 SECRET = "TIiajkdnlazkcOXrIdevi7FQ"
@@ -356,6 +362,18 @@ def test_quiet_hours_that_are_none_are_an_error_with_the_key(place: Place) -> No
     done = place.notify()
     assert done.returncode == 2
     assert "Mars/Olympus" in done.stdout
+
+
+def test_packages_that_cannot_be_had_are_a_channel_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(extra: str) -> None:
+        raise MlgateError(f"the packages of {extra!r} could not be installed.", fix="By hand.")
+
+    monkeypatch.setattr(extras, "use", missing)
+    loaded = config.load(CONFIG.format(model="visits", channels="{alerts: ALERTS_URL}").encode(), file="mlgate.yaml",
+                         base=lambda _: None)  # fmt: skip
+    channels = Channels(NoForge(), {"ALERTS_URL": "json://127.0.0.1:9"})
+    sent = channels.send(loaded, "alerts", Letter("t", "t", "t", "info"))
+    assert (sent.ok, sent.said) == (False, "the packages of 'notify' could not be installed.")
 
 
 # -- on GitHub ---------------------------------------------------------------------------------------------------------

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from mlgate import extras
 from mlgate.commands import _notify_letters
 from mlgate.config import Config
+from mlgate.errors import MlgateError
 from mlgate.forges import Forge
 from mlgate.forges.issues import Filed, Issue
 from mlgate.watch import sending
@@ -91,6 +93,10 @@ class Channels:
         address = self._environ.get(variable, "").strip()
         if not address:
             return Sent(ok=False, said=f"the variable {variable} is empty, or was not passed on to this step")
+        try:
+            extras.use("notify")
+        except MlgateError as error:
+            return Sent(ok=False, said=error.message)
         return sending.send(address, letter)
 
     def _file(

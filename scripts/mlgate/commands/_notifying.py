@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -86,7 +87,7 @@ def _all(run: Run, asked: Asked) -> tuple[list[Evidence], dict[str, str]]:
     if asked.test:
         return [*said, *(_tried(one, channels, run) for one in models)], {}
     _read(run, asked, models)
-    _need(models)
+    _zones(models)
     memory = Memory(run, now=now)
     for group in memory.groups(models):
         memory.decide(group, write=not asked.plan)
@@ -100,10 +101,11 @@ def _all(run: Run, asked: Asked) -> tuple[list[Evidence], dict[str, str]]:
     return [*said, *(_told(one, reached) for one in models)], _outputs(models, reached)
 
 
-def _need(models: Iterable[Model]) -> None:
-    """Time zones and apprise are an extra: fetched only where somebody may have to be told."""
-    if any(one.config.notify.quiet or any(c.to for c in one.config.notify.channels.values()) for one in models):
-        extras.use("notify")
+def _zones(models: Iterable[Model]) -> None:
+    """Time zones come with an extra, for machines that have none. Where it cannot be had, quiet hours say so."""
+    if any(one.config.notify.quiet for one in models):
+        with suppress(MlgateError):
+            extras.use("notify")
 
 
 # -- what is read ------------------------------------------------------------------------------------------------------
@@ -191,8 +193,6 @@ def _planned(model: Model) -> Evidence:
 
 def _tried(model: Model, channels: Channels, run: Run) -> Evidence:
     settings = model.config.notify
-    if any(channel.to for channel in settings.channels.values()):
-        extras.use("notify")
     for name, channel in settings.channels.items():
         if channel.issue and not channel.to:
             model.not_run.append(f"{name} is an issue of the forge; no issue is opened for a test.")
