@@ -212,8 +212,9 @@ class Reader:
         rules = self.monitor.performance.rules if self.monitor.performance else {}
         return answered.how(chosen[1], self.monitor.truth, rules)
 
-    def _joined(self, window: Window, seen: Seen) -> tuple[Joined, Answered, Logged]:
-        """The predictions of a window with their truth."""
+    def _joined(self, window: Window, seen: Seen, *, grouped: bool = False) -> tuple[Joined, Answered, Logged]:
+        """The predictions of a window with their truth. `grouped`: with the groups of fairness, of which those with
+        edges leave out rows; performance is of all rows."""
         from mlgate.watch import answered, truth  # noqa: PLC0415
         from mlgate.watch.logs import open_source  # noqa: PLC0415
 
@@ -226,7 +227,7 @@ class Reader:
             self.con, settings, known, root=self.run.git.root / self.config.folder, environ=os.environ,
             wanted=wanted, key="monitor.truth", say=self.say, name="truth",
         )  # fmt: skip
-        by = self._groups
+        by = self._groups if grouped else []
         joined = truth.join(
             self.con, logged, told.relation, settings, window=window, now=self.now,
             features=[name for group in by for name in group],
@@ -257,6 +258,7 @@ class Reader:
             baseline=_watching_model.baseline(self.config, self.there),
             confidence=float(self.config.compare.confidence),
             said=f"the metrics of {self.there.snapshot.commit[:7]}",
+            version=self.there.version,
             locate=lambda key: self._at(f"monitor.performance.rules.{key}"),
         )
         made = performance.section(found, joined, settings, setting)
@@ -268,15 +270,19 @@ class Reader:
         return made
 
     def _estimated(self, logged: Logged | None) -> Section | None:
-        from mlgate.watch import answered, estimated  # noqa: PLC0415
+        from mlgate.watch import answered, estimated, truth  # noqa: PLC0415
 
         if logged is None or logged.empty:
             return None
-        found = answered.read(self.con, logged.answered, self._way, label=None, score=logged.score)
-        return estimated.section(found)
+        found = answered.read(
+            self.con, truth.served(logged.relation), self._way,
+            prediction=logged.prediction, score=logged.score, label=None,
+        )  # fmt: skip
+        rules = self.monitor.performance.rules if self.monitor.performance else {}
+        return estimated.section(found, [rule.is_ or key for key, rule in rules.items()])
 
     def _fairness_of_decisions(self, logged: Logged | None) -> Section | None:
-        from mlgate.watch import answered, fair  # noqa: PLC0415
+        from mlgate.watch import answered, fair, truth  # noqa: PLC0415
 
         assert self.monitor.fairness is not None  # noqa: S101 -- as above
         settings, _ = fair.parts(self.monitor.fairness)
@@ -286,8 +292,8 @@ class Reader:
             return _unread("fairness", "There are no rows." if logged is not None else "The logs could not be read.")
         edges = {key: [float(edge) for edge in some] for key, some in settings.edges.items()}
         found = answered.read(
-            self.con, logged.answered, self._way, label=None, score=logged.score, by=self._groups, edges=edges,
-            features=logged.features,
+            self.con, truth.served(logged.relation), self._way, prediction=logged.prediction, score=logged.score,
+            label=None, by=self._groups, edges=edges, features=logged.features,
         )  # fmt: skip
         return fair.section(found, settings, self._fair())
 
@@ -299,7 +305,7 @@ class Reader:
         if settings is None or self.monitor.truth is None:
             return None
         due = truth.due(window, self.monitor.truth)
-        _, found, _ = self._joined(due, Seen(due))
+        _, found, _ = self._joined(due, Seen(due), grouped=True)
         seen.facts["window of fairness with truth"] = str(due)
         return fair.section(found, settings, self._fair())
 

@@ -21,7 +21,7 @@ from mlgate.judge.statistics import NO_INTERVAL
 from mlgate.model import Check, Location, Verdict
 from mlgate.watch.answered import Answered
 from mlgate.watch.nouns import Measure, Section, State, state_of
-from mlgate.watch.truth import Joined
+from mlgate.watch.truth import UNKNOWN, Joined
 
 CHAMPION = "the committed metrics"
 UNEVEN = 0.1  # between tenths of the scores: the difference of the shares with truth that is worth a warning
@@ -108,7 +108,7 @@ def _share(joined: Joined) -> Measure:
 
 def _others(joined: Joined, setting: Setting) -> list[Check]:
     """A warning where other versions answered than the one whose numbers these are held against."""
-    others = {name: rows for name, rows in joined.versions.items() if name != setting.version}
+    others = {name: rows for name, rows in joined.versions.items() if name not in {setting.version, UNKNOWN}}
     if not setting.version or not others:
         return []
     listed = ", ".join(f"{name}: {rows:,} rows" for name, rows in others.items())

@@ -47,6 +47,7 @@ UNNAMED = "truth without a request id"
 TIMELESS = "truth without a time that can be read"
 EARLY = "truth that is older than its prediction"
 
+UNKNOWN = "unknown"  # the version of rows of which the log does not say it
 _TIMES = ("TIMESTAMP", "DATE")
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "UINTEGER", "UBIGINT")
 _MILLISECONDS = 100_000_000_000  # a greater number of seconds would be after the year 5000
@@ -164,7 +165,7 @@ class _Join:
                 relation=relation,
                 window=window,
                 counts=counts,
-                versions={str(name or "unknown"): int(rows) for name, rows in versions},
+                versions={str(name or UNKNOWN): int(rows) for name, rows in versions},
                 features={name: sql.name(column) for name, column in columns.items()},
                 tenths=self._tenths(),
                 examples=() if counts[KNOWN] else self._examples(),
