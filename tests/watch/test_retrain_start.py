@@ -359,6 +359,18 @@ def test_models_of_a_group_are_trained_together(place: Watching) -> None:
 
 
 @only_github
+def test_configurations_are_named_as_the_next_job_in_that_folder_takes_them(place: Watching) -> None:
+    for model in ("one", "two"):
+        place.people.model(folder=f"models/{model}", config=None)
+        place.configure("{group: health}", f"models/{model}/mlgate.yaml", model)
+    told = place.retrain("--working-directory", "models/one", "--reason", "all", "--force", "--dispatch", "false")
+    assert told.outputs["config"] == "mlgate.yaml\n../two/mlgate.yaml", told.text
+    config = told.outputs["config"]
+    again = place.retrain("--working-directory", "models/one", "--config", config, "--trigger", told.trigger)
+    assert (again.code, again.outputs["config"]) == (0, config), again.text
+
+
+@only_github
 def test_a_storm_starts_no_more_than_at_once(place: Watching) -> None:
     for model in ("a", "b", "c"):
         place.people.model(folder=f"models/{model}", config=None)

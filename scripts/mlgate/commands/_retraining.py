@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -336,7 +337,7 @@ class Retrainer:
         settings = order.by.retrain.dispatch
         if not self.asked.dispatch or settings.by == "none":
             return Started()
-        given = {"trigger": decision.id, "config": _files(order)}
+        given = {"trigger": decision.id, "config": _files(self.run, order.configs)}
         if settings.by == "command":
             return self._command(order, given)
         event = self.run.forge.event
@@ -405,12 +406,16 @@ class Retrainer:
         if self.asked.plan:
             going = []
         listed = [
-            {"trigger": one.decision.id if one.decision else "", "models": list(one.models), "config": _files(one)}
+            {
+                "trigger": one.decision.id if one.decision else "",
+                "models": list(one.models),
+                "config": _files(self.run, one.configs),
+            }
             for one in going
         ]
         if self.taken is not None and not self.asked.finish:
-            files = [config.file for config in self.configs if config.model in self.taken.models]
-            listed = [{"trigger": self.taken.id, "models": list(self.taken.models), "config": "\n".join(files)}]
+            files = _files(self.run, [config for config in self.configs if config.model in self.taken.models])
+            listed = [{"trigger": self.taken.id, "models": list(self.taken.models), "config": files}]
         first = listed[0] if listed else {"trigger": "", "models": [], "config": ""}
         url = next((one.started.url for one in going if one.started and one.started.url), "")
         return {
@@ -424,8 +429,9 @@ class Retrainer:
         }
 
 
-def _files(order: Wanted) -> str:
-    return "\n".join(config.file for config in order.configs)
+def _files(run: Run, configs: Sequence[Config]) -> str:
+    """Configurations as --config takes them: relative to the folder that this run works in."""
+    return "\n".join(posixpath.relpath(config.file, run.prefix or ".") for config in configs)
 
 
 def _asker(order: Wanted) -> str:
