@@ -274,7 +274,7 @@ class TestAgainst:
 
     def test_rows_come_in_pieces(self, con: Any) -> None:
         query = "SELECT CASE WHEN i % 3 = 0 THEN NULL ELSE i END::DOUBLE AS x FROM range(1000000) t(i)"
-        pieces = list(doubles(con, query))
+        pieces = [list(chunk) for chunk in doubles(con, query)]
         assert len(pieces) > 4
         assert sum(missing for ((_, missing),) in pieces) == 333_334
         assert sum(float(values.sum()) for ((values, _),) in pieces) == sum(i for i in range(1_000_000) if i % 3)

@@ -12,7 +12,7 @@ import numpy as np
 from mlgate.config.watching import Drift
 from mlgate.data.drift import counted
 from mlgate.data.drift.compared import Compared, compared
-from mlgate.data.profiles import categories, frozen, knots
+from mlgate.data.profiles import categories, frozen, numbers
 from mlgate.data.profiles.nouns import Column, Day, Profile
 from mlgate.watch import drifted
 from mlgate.watch.nouns import Section
@@ -62,11 +62,6 @@ COLUMNS: dict[str, Draw] = {
 assert len(COLUMNS) == 25
 
 
-def written(value: float) -> str:
-    """A number as the profile names it: 3, not 3.0."""
-    return str(int(value)) if value.is_integer() else repr(value)
-
-
 def column(values: Any) -> Column:
     """As the profile's builder makes it of a column in a file."""
     rows = len(values)
@@ -85,27 +80,15 @@ def column(values: Any) -> Column:
             kept=seen.kept,
             other=seen.other,
         )
-    there = np.sort(values[~np.isnan(values)])
-    places, below = knots.knots(there)
-    least, most = knots.ends(there) or (None, None)
-    one = Column(
-        "number", rows, rows - len(there), knots=places, below=below, least=least, most=most,
-        edges=knots.edges(places, below, len(there)), mean=float(there.mean()), spread=float(there.std()),
-        outside=0 if least is None else int(((there < least) | (there > most)).sum()),
-    )  # fmt: skip
-    different, counts = np.unique(there, return_counts=True)
-    if len(different) > categories.FEW:
-        return one
-    seen = categories.counted(list(zip(map(written, different.tolist()), counts.tolist(), strict=True)), (0, 0), rows)
-    return replace(one, values=seen.values, kept=seen.kept, other=seen.other) if seen.values else one
+    return numbers.described(values.copy(), rows, "number")
 
 
 def compare(name: str, of: Column, values: Any, role: Any = "feature") -> Compared:
     """A window's values beside a profile's column, as the stream of rows would count them."""
     if of.kind == "number":
-        numbers = counted.Numbers(of)
-        numbers.add(np.array(values, dtype=np.float64), 0)
-        return compared(name, role, numbers)
+        found = counted.Numbers(of)
+        found.add(np.array(values, dtype=np.float64), 0)
+        return compared(name, role, found)
     places = {value: place for place, value in enumerate(of.values)}
     codes = np.array([places.get(str(v), -1) for v in values.tolist() if v is not None], dtype=np.float64)
     names = counted.Names(of)

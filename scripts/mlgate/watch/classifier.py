@@ -81,7 +81,7 @@ def tell(
     if not columns:
         return Told(trouble="No feature is in both the logs and the reference data.")
     table, categorical = _joined([side[0] for side in sides], columns)
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 -- of scikit-learn
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 -- of scikit-learn
 
     # One thread: on a busy machine several only wait for each other, and the sums would depend on how many there are.
     with threadpool_limits(1):
@@ -143,7 +143,7 @@ def _joined(sides: list[dict[str, Any]], columns: list[str]) -> tuple[Floats, li
 def _cross_validated(table: Floats, categorical: list[bool], sizes: list[int]) -> tuple[float, float, list[float]]:
     """AUC, its standard error, and by how much it falls when one feature is shuffled."""
     import numpy as np  # noqa: PLC0415
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
+    from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]  # noqa: PLC0415
 
     is_now = np.repeat([False, True], sizes)
     random = np.random.default_rng(0)

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 -- every name and constant is escaped by `sql`
-"""A window of production against a profile: every column in one pass, some rows at a time.
+"""A window of production against a profile: every row is read once, some rows at a time.
 
 Numbers are counted at the profile's knots, chunk by chunk, sorted: the work is that of reading the file, and memory is
 that of a chunk, however many rows there are. Categories come from DuckDB as their place in the profile. What the
@@ -9,6 +9,7 @@ type is in `trouble`, never quietly unequal.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = 5  # unseen values that are shown of one column
 _COLUMNS = 5  # columns of which they are looked up: each is a pass of its own
+_TOGETHER = 4  # columns that are read at once, where each is stored by itself: memory is theirs
 _WORDS = {"number": "numbers", "moment": "times", "boolean": "true and false", "text": "text"}
 
 
@@ -199,14 +201,30 @@ def _counted(con: DuckDBPyConnection, relation: str, asked: list[_Asked]) -> lis
     ]
     if not asked:
         return counts
-    query = f"SELECT {', '.join(f'{one.code} AS c{i}' for i, one in enumerate(asked))} FROM {relation}"
-    for chunk in doubles(con, query):
-        for one, found, (values, lacking_) in zip(asked, counts, chunk, strict=True):
-            if one.sentinel:
-                found.add(values, 0, lacking_)
-            else:
-                found.add(values, lacking_)
+    pairs = list(zip(asked, counts, strict=True))
+    size = _TOGETHER if _columnar(con, relation) else len(pairs)
+    for at in range(0, len(pairs), size):
+        some = pairs[at : at + size]
+        query = f"SELECT {', '.join(f'{one.code} AS c{i}' for i, (one, _) in enumerate(some))} FROM {relation}"
+        for chunk in doubles(con, query):
+            for (one, found), (values, lacking_) in zip(some, chunk, strict=True):
+                if one.sentinel:
+                    found.add(values, 0, lacking_)
+                else:
+                    found.add(values, lacking_)
     return counts
+
+
+def _columnar(con: DuckDBPyConnection, relation: str) -> bool:
+    """Whether columns can be read some at a time for the cost of all at once: Parquet or a table, only filtered."""
+    plan = json.loads(con.execute(f"EXPLAIN (FORMAT json) SELECT * FROM {relation}").fetchall()[0][1])
+    operators: set[str] = set()
+    left = list(plan)
+    while left:
+        one = left.pop()
+        operators.add(str(one["name"]).strip().upper())
+        left += one.get("children", [])
+    return operators <= {"PROJECTION", "FILTER", "READ_PARQUET", "PARQUET_SCAN", "SEQ_SCAN", "UNION"}
 
 
 def _with_examples(

@@ -49,10 +49,11 @@ _Stream._fields_ = [
 _RELEASE = c.CFUNCTYPE(None, c.POINTER(_Array))
 
 
-def doubles(con: DuckDBPyConnection, query: str) -> Iterator[list[tuple[Floats, int]]]:
+def doubles(con: DuckDBPyConnection, query: str) -> Iterator[Iterator[tuple[Floats, int]]]:
     """For some rows at a time (131,072 at most): each column's values that are there, and how many are missing.
 
-    Every column of the query must be a DOUBLE. Arrays are copies, the caller's own. Raises duckdb.Error.
+    Every column of the query must be a DOUBLE. Arrays are copies, the caller's own; those of some rows have to be
+    taken before the next rows are. Raises duckdb.Error.
     """
     import duckdb  # noqa: PLC0415
 
@@ -67,7 +68,7 @@ def doubles(con: DuckDBPyConnection, query: str) -> Iterator[list[tuple[Floats, 
         if not found.release:
             return
         try:
-            yield [_values(found.children[i].contents) for i in range(found.n_children)]
+            yield (_values(found.children[i].contents) for i in range(found.n_children))
         finally:
             _RELEASE(found.release)(c.byref(found))
 
