@@ -56,8 +56,11 @@ def test_there_is_something_to_look_at() -> None:
         "deploy",
         "doctor",
         "init",
+        "monitor",
+        "notify",
         "register",
         "report",
+        "retrain",
         "rollback",
         "setup",
         "train",
@@ -65,7 +68,7 @@ def test_there_is_something_to_look_at() -> None:
     ]
     assert {p.name for p in REUSABLE} >= {"model-gate.yml", "model-gate-fork-report.yml", "train.yml"}
     assert {p.name for p in OURS} == {".ci.yml", ".release.yml"}
-    assert len(STARTERS) == 9
+    assert len(STARTERS) == 11
 
 
 # -- valid for those who read them
@@ -281,7 +284,7 @@ _FIXED = {
     "model-gate.yml": {
         *("env", "github-token"),  # a secret, and the token of the job
         *("data", "contract", "optional", "verify"),  # what is checked, and how far, is said by mlgate.yaml
-        *("smoke", "push", "proposal", "commit", "commit-branch"),  # a gate makes no model to be committed
+        *("smoke", "push", "proposal", "commit", "commit-branch", "trigger", "gate-workflow"),  # it makes no model
         *("handed", "inputs", "quarantine"),  # folders of its own
         "prepare",  # that is what one job is for, and the other not
     },
@@ -307,10 +310,27 @@ _FIXED = {
         *("env", "github-token"),
         *("verify", "smoke"),  # what is committed is made from all the data, and proven by that
         "proposal",  # a folder of its own
+        *("trigger", "gate-workflow"),  # of model-retrain.yml
+    },
+    "model-monitor.yml": {
+        *("env", "github-token"),
+        *("pull", "python"),  # nothing of the project is executed
+        "ledger",  # without it no rule could look back
+        *("from", "run-result", "test", "plan"),  # of what this very job found
+        *("reason", "rule", "trigger", "finish", "request-url", "force", "dispatch"),
+    },
+    "model-retrain.yml": {
+        *("env", "github-token"),
+        *("verify", "smoke", "proposal", "commit", "commit-branch", "push", "rerun"),  # as train.yml has them
+        *("from", "rule", "finish", "request-url", "plan", "dispatch"),  # what is decided is trained by the jobs after
+        *("run-result", "test"),
     },
 }
 # What this workflow is for, the verb leaves to who asks for it.
-_WANTED = {"train.yml": {"push": True, "commit": "pull-request"}}
+_WANTED = {
+    "train.yml": {"push": True, "commit": "pull-request"},
+    "model-retrain.yml": {"gate-workflow": "model-gate.yml"},
+}
 
 
 @pytest.mark.parametrize(
@@ -321,6 +341,8 @@ _WANTED = {"train.yml": {"push": True, "commit": "pull-request"}}
         ("model-build.yml", ("build-image", "register", "audit")),
         ("model-deploy.yml", ("deploy",)),
         ("model-rollback.yml", ("rollback",)),
+        ("model-monitor.yml", ("monitor", "notify", "retrain")),
+        ("model-retrain.yml", ("retrain", "train", "notify")),
     ],
 )
 def test_options_of_a_workflow_are_those_of_its_verbs(workflow: str, verbs: tuple[str, ...]) -> None:
@@ -360,6 +382,12 @@ def test_a_step_is_given_every_option_that_the_workflow_has(path: Path) -> None:
                 known = {key: body for key, body in known.items() if key not in only}
             elif path.name == "train.yml":
                 known = {key: body for key, body in known.items() if key not in {"commit", "commit-branch"}}
+            elif path.name in ("model-retrain.yml", "model-monitor.yml"):  # who ends or asks, and who trains
+                only = (
+                    {"force", "reason", "trigger"} if path.name == "model-monitor.yml" or "finish" in given else set()
+                )
+                only |= {"gate-workflow"} if own["path"] == "actions/train" else set()
+                known = {key: body for key, body in known.items() if key not in only}
             elif path.name == "model-deploy.yml":  # one job gathers, and pushes no image; a drill is only that
                 only = {"image"} if "prepare" in given else {"python"}
                 only |= {"plan", "once", "recover", "abort"} if given.get("drill") == "true" else {"drill"}
@@ -467,6 +495,18 @@ def needs_of_deploy(inputs: dict[str, Any]) -> dict[str, str]:
     return _DEPLOY
 
 
+def needs_of_monitor(inputs: dict[str, Any]) -> dict[str, str]:
+    """The ledger, issues, and, where a successor may be asked for, the run that trains it."""
+    asks = {"actions": "write", "pull-requests": "read"} if inputs.get("retrain", True) else {}
+    return {"contents": "write", "issues": "write", **asks}
+
+
+def needs_of_retrain(inputs: dict[str, Any]) -> dict[str, str]:
+    """The ledger, branch and pull request, the gate where nobody else starts it, and issues."""
+    del inputs
+    return {"contents": "write", "pull-requests": "write", "actions": "write", "issues": "write"}
+
+
 def check_calls(workflow: dict[str, Any]) -> None:
     for job, target in calls(workflow):
         granted = permissions(job, workflow)
@@ -476,7 +516,7 @@ def check_calls(workflow: dict[str, Any]) -> None:
             declared = permissions(callee, target)
             needs = {
                 "Train": needs_of_commit, "Model build": needs_of_build, "Model deploy": needs_of_deploy,
-                "Model rollback": needs_of_deploy,
+                "Model rollback": needs_of_deploy, "Model monitor": needs_of_monitor, "Model retrain": needs_of_retrain,
             }.get(target["name"], needs_of_judge)  # fmt: skip
             needed = needs(job.get("with", {})) if declared is None else declared
             assert lacking(granted, needed) == set(), "it would not start, or not do what it is told to"
@@ -610,7 +650,10 @@ def test_starters_are_short_and_end_in_one_required_job(path: Path) -> None:
         assert workflow["on"].keys() == {"workflow_dispatch"}
         assert "cron:" in path.read_text("utf-8")
         return
-    after = {"model-promote.yml": "push", "model-rollback.yml": "", "model-rollout.yml": "schedule"}
+    after = {
+        "model-promote.yml": "push", "model-rollback.yml": "", "model-rollout.yml": "schedule",
+        "model-monitor.yml": "schedule", "model-retrain.yml": "schedule",
+    }  # fmt: skip
     if path.name in after:  # what happens after a merge, by hand or by itself; no pull request waits for it
         assert workflow["on"].keys() == {*filter(None, [after[path.name]]), "workflow_dispatch"}
         return

@@ -28,7 +28,7 @@ from mlgate.commands.report import ENDED
 )
 @click.option(
     "--test",
-    envvar="MLGATE_NOTIFY_TEST",
+    envvar="MLGATE_TEST",
     type=click.BOOL,
     is_flag=True,
     default=False,
