@@ -36,7 +36,7 @@ tools: $(DEV)/.ready # act, gitlab-ci-local and the parsers of both forges
 lock: $(DEV)/.ready ## Compile requirements/*.txt again: exact versions, hashes, no addresses
 	$(COMPILE) --output-file requirements/base.txt
 	for extra in classifier data gx notify track track-local scan serve sign sign-model sql storage; do $(COMPILE) --extra $$extra --constraint requirements/base.txt --output-file requirements/$$extra.txt; done
-	$(COMPILE) --extra gx --extra notify --extra track-local --extra scan --extra serve --extra sign-model --group test --group lint --constraint requirements/base.txt --output-file requirements/dev.txt
+	$(COMPILE) --extra gx --extra notify --extra sql --extra storage --extra track-local --extra scan --extra serve --extra sign-model --group test --group lint --constraint requirements/base.txt --output-file requirements/dev.txt
 
 $(DEV)/.ready:
 	@echo "Setting up the development environment in $(DEV)"
