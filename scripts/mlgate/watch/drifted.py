@@ -210,12 +210,16 @@ def _whole(one: Measure) -> Check:
         verdict=STATES[one.state],
         group="watch",
         reason=one.reason,
-        observed=one.value,
+        observed=_moved(one) if one.name == "prediction_drift" else one.value,
         expected=expected or "as in the profile",
         limit=one.limit,
         greater_is_better=False,
         rows=one.rows,
     )
+
+
+def _moved(one: Measure) -> str | None:
+    return None if one.value is None else "moved" if one.value else "as before"
 
 
 def _unknown(identity: str, title: str, reason: str) -> Check:
