@@ -306,6 +306,33 @@ def test_slips_of_type_are_missing_and_counted(tmp_path: Path) -> None:
     assert any("income: 1 values are of another type" in note for note in logged.notes)
 
 
+def test_missing_numbers_are_missing_and_no_slips(tmp_path: Path) -> None:
+    lines = [line(n) for n in range(1000)]
+    for n in range(0, 1000, 3):
+        lines[n]["features"]["income"] = None
+        lines[n]["score"] = None
+        del lines[n]["features"]["age"]
+    for n in range(1, 6):
+        lines[n]["features"]["income"] = ["x", {"a": 1}, "", "12 EUR", [1]][n - 1]
+    lines[10]["prediction"] = "none"
+    put(tmp_path, lines)
+    con, logged = opened(tmp_path)
+    assert logged.misfits == {"income": 5, "prediction": 1}
+    income, score, age = logged.features["income"], logged.score, logged.features["age"]
+    counts = f"count({income}), count({score}), count({age}), count({logged.prediction})"
+    found = con.execute(f"SELECT {counts} FROM {logged.relation}").fetchall()
+    assert found == [(1000 - 333 - 5, 666, 666, 999)]
+
+
+def test_a_prediction_that_became_a_text(tmp_path: Path) -> None:
+    put(tmp_path, [line(n, **({"prediction": "yes"} if n > 900 else {})) for n in range(1000)])
+    con, logged = opened(tmp_path)
+    assert logged.types["prediction"] == "VARCHAR"
+    found = con.execute(f"SELECT {logged.prediction}, count(*) FROM {logged.relation} GROUP BY 1 ORDER BY 1").fetchall()
+    assert found == [("0", 451), ("1", 450), ("yes", 99)]
+    assert "prediction: 99 values are of another type than the others, so that it is read as text." in logged.notes
+
+
 def test_a_feature_that_only_some_lines_have(tmp_path: Path) -> None:
     lines = [line(n) for n in range(100)]
     lines[50]["features"]["new"] = 3

@@ -10,11 +10,12 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from mlgate import extras
 from mlgate.config.watching import Source
@@ -90,6 +91,11 @@ def _duckdb(address: str, query: str, window: Window, path: Path, *, root: Path,
             },
         )
         try:
+            # One statement, whatever brackets are in it: a query reads, and does nothing else.
+            if len(told := con.extract_statements(f"SELECT * FROM ({asked})")) != 1:
+                raise MlgateError(
+                    f"is {len(told)} statements.", file=shown, key=f"{key}.query", fix="Write one SELECT.",
+                )  # fmt: skip
             con.execute("SET TimeZone = 'UTC'")
             con.execute("SET enable_progress_bar = false")
             con.execute(f"SET file_search_path = {sql.text(str(root))}")
@@ -111,7 +117,7 @@ def _sqlalchemy(address: str, query: str, window: Window, path: Path, *, shown: 
         if url.drivername in {"postgres", "postgresql"}:
             url = url.set(drivername="postgresql+psycopg")  # the driver that comes along
         engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool, **_patience(url.get_backend_name()))
-    except (ArgumentError, NoSuchModuleError) as error:
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:  # ValueError: of a port that is no number
         raise MlgateError(
             "the database's address is none that SQLAlchemy knows.",
             key=f"{key}.database",
@@ -150,7 +156,7 @@ def _sqlalchemy(address: str, query: str, window: Window, path: Path, *, shown: 
             f"the driver {error.name} for this database is not installed.", key=f"{key}.database"
         ) from error
     except Exception as error:  # drivers have errors of their own
-        raise _wrong(getattr(error, "orig", None) or error, shown, key) from error
+        raise _wrong(getattr(error, "orig", None) or error, shown, key, hidden=_secrets(address)) from error
     finally:
         engine.dispose()
 
@@ -172,10 +178,21 @@ def _plain(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes | memoryview) else str(value)
 
 
-def _wrong(error: BaseException, shown: str, key: str) -> MlgateError:
+def _secrets(address: str) -> list[str]:
+    """What of an address nobody is to see. A password with an `@` or `/` in it that was not encoded is taken apart by
+    whoever reads it, and comes back as the name of a host: so all up to the last `@` counts, also piece by piece."""
+    whole = address.partition("://")[2].rpartition("@")[0].partition(":")[2]
+    pieces = [whole, *re.split(r"[@:/?#]", whole), *re.findall(r"(?i)pass\w*=([^&]+)", address)]
+    return sorted({each for one in pieces if one for each in (one, unquote(one))}, key=len, reverse=True)
+
+
+def _wrong(error: BaseException, shown: str, key: str, hidden: Sequence[str] = ()) -> MlgateError:
     """The database's own first line, without what could be a password."""
     said = " ".join(str(error).split("\n", 1)[0].split()) or type(error).__name__
-    said = re.sub(r"://[^/@\s]+@", "://***@", said)[:200].rstrip(".")
+    said = re.sub(r"://[^/@\s]+@", "://***@", said)
+    for one in hidden:
+        said = re.sub(rf"(?<![\w]){re.escape(one)}(?![\w])", "***", said)
+    said = said[:200].rstrip(".")
     return MlgateError(
         f"failed ({said}).",
         file=shown,

@@ -72,7 +72,15 @@ def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
         for parent, folders, names in os.walk(path):
             folders[:] = sorted(name for name in folders if name[0] not in "._")
-            yield from (Path(parent, name) for name in sorted(names) if name[0] not in "._")
+            there = [Path(parent, name) for name in sorted(names) if name[0] not in "._"]
+            # What is not looked into must not go unsaid, and a pipe would be waited for.
+            for one in (Path(parent, name) for name in folders):
+                if one.is_symlink():
+                    raise OSError(0, f"{one.relative_to(path)} in it is a link to a folder")
+            for one in there:
+                if not one.is_file():
+                    raise OSError(0, f"{one.relative_to(path)} in it is no file")
+            yield from there
     elif path.is_file():
         yield path
         for other in path.parent.iterdir():

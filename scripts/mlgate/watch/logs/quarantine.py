@@ -41,11 +41,11 @@ def bad_lines(con: DuckDBPyConnection, files: Sequence[File]) -> list[Bad]:
     found = []
     for file in files:
         rows = con.execute(
-            "SELECT n FROM (SELECT j, row_number() OVER () - 1 AS n FROM "
+            "SELECT n FROM (SELECT bad, row_number() OVER () - 1 AS n FROM "
+            "(SELECT j IS NULL OR NOT starts_with(ltrim(j, E' \\t\\r\\n'), '{') AS bad FROM "  # what is read is JSON
             f"read_json({sql.paths([file.path])}, format = 'newline_delimited', records = false, auto_detect = false, "
             f"ignore_errors = true, columns = {{j: 'JSON'}}, compression = {sql.text(file.packed)}, "
-            "maximum_object_size = 16777216, hive_partitioning = false)) "
-            "WHERE j IS NULL OR json_type(j) <> 'OBJECT' ORDER BY n"
+            "maximum_object_size = 16777216, hive_partitioning = false))) WHERE bad ORDER BY n"
         ).fetchall()
         if rows:
             found.append(Bad(file, tuple(n for (n,) in rows), _unfinished(file)))

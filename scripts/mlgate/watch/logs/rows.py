@@ -102,14 +102,21 @@ def _copied(con: DuckDBPyConnection, scan: Scan, asked: Asked, name: str, max_mi
         f"{told} {_version(scan)} END AS told, {meta}{more} "
         f"FROM {_classified(scan, asked)}"
     )
-    misfits = {}
+    misfits: dict[str, int] = {}
     if con.execute(f"SELECT coalesce(sum(misfit), 0) FROM {name}_rows").fetchall()[0][0]:
         misfits = _misfits(con, scan, asked)
-        many = sum(con.execute(f"SELECT count(*) FROM {name}_rows WHERE reason = 0").fetchall()[0])
+    if scan.again is not None and (holes := _holes(con, scan, f"{name}_rows")):
+        misfits |= _misfits(con, _named(scan.again(holes, holes)), asked)
+    if misfits:
+        many = con.execute(f"SELECT count(*) FROM {name}_rows WHERE reason = 0").fetchall()[0][0]
         changed = {one for one, count in misfits.items() if count > max_misfit * many} & {*columns, "prediction"}
         if changed:  # no slips: the column is something else now, and is to be seen as what it is
             con.execute(f"DROP TABLE {name}_rows")
-            return _copied(con, _as_text(scan, changed), asked, name, max_misfit)
+            texts = {*changed, *(one for one, value in _all(scan).items() if value.raw == value.type == "VARCHAR")}
+            other = scan if scan.again is None else _named(scan.again(texts, None))
+            found = _copied(con, _as_text(other, texts), asked, name, max_misfit)
+            slips = {one.removeprefix("f:"): count for one, count in misfits.items()}
+            return replace(found, misfits={**slips, **found.misfits})
     counts, facts, versions = _counted(con, f"{name}_rows")
     kept = f"(SELECT * FROM {name}_rows WHERE reason = 0)"
     at = f"(SELECT *, rowid AS mlgate_at FROM {name}_rows WHERE reason = 0)"
@@ -137,11 +144,25 @@ def _copied(con: DuckDBPyConnection, scan: Scan, asked: Asked, name: str, max_mi
     )
 
 
+def _all(scan: Scan) -> dict[str, Value]:
+    """Columns of the rows whose values could get lost by being converted."""
+    told = {name: scan.fields[name] for name in ("prediction", "score", "latency_ms") if name in scan.fields}
+    return told | {f"f:{name}": value for name, value in scan.features.items()}
+
+
 def _typed(scan: Scan) -> dict[str, Value]:
     """Columns of texts that are converted: what does not fit must not get lost unseen."""
-    told = {name: scan.fields[name] for name in ("prediction", "score", "latency_ms") if name in scan.fields}
-    told |= {f"f:{name}": value for name, value in scan.features.items()}
-    return {column: value for column, value in told.items() if value.type != value.raw}
+    return {column: value for column, value in _all(scan).items() if value.type != value.raw}
+
+
+def _holes(con: DuckDBPyConnection, scan: Scan, table: str) -> set[str]:
+    """Columns that the reader made numbers of, and that have missing values: nulls, or something else."""
+    made = [column for column, value in _all(scan).items() if value.raw == "DOUBLE"]
+    if not made:
+        return set()
+    asks = ", ".join(f"count(*) > count({sql.name(column)})" for column in made)
+    found = con.execute(f"SELECT {asks} FROM {table} WHERE reason = 0").fetchall()[0]
+    return {column for column, hole in zip(made, found, strict=True) if hole}
 
 
 def _as_text(scan: Scan, columns: Collection[str]) -> Scan:
@@ -258,7 +279,7 @@ def _misfits(con: DuckDBPyConnection, scan: Scan, asked: Asked) -> dict[str, int
     typed = _typed(scan)
     sums = ", ".join(f"count(*) FILTER ({one.sql} IS NOT NULL AND {one.cast} IS NULL)" for one in typed.values())
     found = con.execute(f"SELECT {sums} FROM {_classified(scan, asked)} WHERE reason = 0").fetchall()[0]
-    return {name: count for name, count in zip(typed, found, strict=True) if count}
+    return {column: count for column, count in zip(typed, found, strict=True) if count}
 
 
 def _settled(con: DuckDBPyConnection, kept: str, columns: Mapping[str, Value]) -> dict[str, tuple[str, str]]:
