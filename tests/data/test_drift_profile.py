@@ -292,6 +292,8 @@ class TestSlices:
         assert len(found["x"]) == 1
         assert found["x"][0].startswith("without health = poor: PSI 0.0")
         assert found["x"][0].endswith("(500 rows)")
+        names = {"x": "x", "health": "health"}
+        assert sliced(con, relation, names, profile, moved=["x"], by=["health"], private={"health"}) == {}
 
 
 class TestFloors:

@@ -8,7 +8,7 @@ drift away is where it sits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mlgate.data.drift import frozen, statistics
@@ -32,10 +32,11 @@ def sliced(
     *,
     moved: Sequence[str],
     by: Iterable[str],
+    private: Container[str] = frozenset(),
 ) -> dict[str, tuple[str, ...]]:
     """For each column that moved (the worst first): `without health = poor: PSI 0.03 of 0.42 (1,204 rows)`.
 
-    `by`: the features whose values are the slices; a column is not sliced by itself. A slice of fewer than 10 rows is
+    `by`: the features whose values are the slices; a column is not sliced by itself, nor by a private one. A slice of fewer than 10 rows is
     not named. Raises duckdb.Error when the rows cannot be read.
     """
     of = {name: column for name, _, column in of_profile(profile)}
@@ -47,7 +48,7 @@ def sliced(
         before = list(frozen.bins(of[name]).before)
         said: list[tuple[float, str]] = []
         for feature in by:
-            if feature != name and feature in columns:
+            if feature != name and feature in columns and feature not in private:
                 said += _by(con, relation, (feature, columns[feature]), place, before)
         if said:
             found[name] = tuple(text for _, text in sorted(said)[:_SHOWN])
