@@ -323,3 +323,13 @@ def test_logs_older_than_the_ledger_are_held_against_what_is_there_now(productio
     evidence = production.monitor(-20, code=0)
     assert evidence["subject"]["digest"] == {"sha256": production.digest}
     assert "came to production on 2026-09-21, after this window" in checks(evidence, "warn")["watch.against"]
+
+
+def test_performance_is_of_the_model_that_answered_then(tmp_path: Path) -> None:
+    production = Production(tmp_path, {"logs": MONITOR["logs"], **PERFORMANCE})
+    lines = [line for day in range(3) for line in production.day(day)]
+    lines += production.day(3, edit=lambda line: {**line, "digest": "d" * 64, "version": "v1.1.0"})
+    production.truth(lines)
+    production.deploy("v1.1.0", FIRST + 3 * DAY, digest="d" * 64)
+    evidence = production.monitor(3, code=0)
+    assert checks(evidence)["watch.performance.auc.threshold"] == "pass", "the day before yesterday, v1.0.0 answered"

@@ -168,7 +168,7 @@ class Watching:
         for back in reversed(range(self.asked.windows)):
             each = last.earlier(back)
             there = _watching_model.there(self.run, self.config, name, records, on=each.until.strftime(TIME))
-            seen = self._reader(there, con, each.until).read(each)
+            seen = self._reader(there, con, each.until, records).read(each)
             judged = rules.judge(
                 asked, seen.sections, earlier, each, model=self.config.model, environment=name, subject=there.subject
             )
@@ -178,7 +178,7 @@ class Watching:
                 earlier.add(new)  # what the last one looks back at
         return seen, judged, there, earlier, made
 
-    def _reader(self, there: There, con: DuckDBPyConnection, until: datetime) -> Reader:
+    def _reader(self, there: There, con: DuckDBPyConnection, until: datetime, records: Sequence[Record]) -> Reader:
         profile = None
         if self.config.monitor.drift is not None:
             profile, named, said = _watching_model.profile(self.run, self.config, there)
@@ -190,6 +190,9 @@ class Watching:
         return Reader(
             self.run, self.config, there, profile, con, now=max(until, self.now), say=_watching_window.tell,
             fetched=self._fetched,
+            then=lambda on: _watching_model.there(
+                self.run, self.config, there.environment, records, on=on.strftime(TIME)
+            ),
         )  # fmt: skip
 
     def _fetched(self, path: str) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlgate.commands._run import Run
 from mlgate.config import Config, EvaluationSet
+from mlgate.config.values import NAME_PATTERN
 from mlgate.errors import MlgateError
 from mlgate.ledger import query
 from mlgate.ledger.chain import Record
@@ -42,6 +45,11 @@ def environment(config: Config, asked: str) -> str:
     """The environment that is watched. Raises MlgateError for a name that mlgate.yaml does not have."""
     known = list(config.deploy.environments)
     name = asked or config.monitor.environment or (known[-1] if known else "production")
+    if not re.fullmatch(NAME_PATTERN, name):  # it is put into commands, queries and the ledger
+        raise MlgateError(
+            f"{name[:60]!a} is no name of an environment.", key="monitor.environment",
+            fix="Names have letters, digits, `.`, `_` and `-`.",
+        )  # fmt: skip
     if known and name not in known:
         raise MlgateError(
             f"there is no environment {name}.", file=config.file, line=config.line("monitor.environment"),
@@ -115,7 +123,18 @@ def profile(run: Run, config: Config, found: There) -> tuple[Profile, Named, str
             f"({found.digest[:12]}...).", file=path, key="digest",
             fix="Write it again with `mlgate profile` at the commit of that model.",
         )  # fmt: skip
+    if made.data and not said:
+        said = _stale(config, found.snapshot, made)
     return made, Named(name=path, digest={"sha256": hashlib.sha256(data).hexdigest()}, role="profile"), said
+
+
+def _stale(config: Config, snapshot: Snapshot, made: Profile) -> str:
+    """Why a profile is not that of its commit; empty where it is, or where the commit cannot tell."""
+    from mlgate.setup import profiled  # noqa: PLC0415 -- contracts
+
+    with suppress(MlgateError):
+        return profiled.why_stale(made, profiled.wanted(config, Pipeline(snapshot, lenient=True), snapshot.read))
+    return ""
 
 
 def evaluation(config: Config) -> tuple[str, EvaluationSet] | None:
