@@ -176,3 +176,21 @@ def test_racing_processes_write_each_model_once_and_number_them_without_a_gap(fo
     assert sorted(version for each in told for version, _ in each if version) == ["v1", "v2", "v3"]
     heads = {record.head.token for record in report.records}
     assert {token for each in told for _, token in each} <= heads
+
+
+def test_another_writers_entry_of_the_same_id_is_not_taken_for_ones_own(forge: Forge) -> None:
+    """Ids can follow from what is said: then the entry of who was first is there, and one's own was not written."""
+    first, second = forge.ledger(forge.clone("first")), forge.ledger(forge.clone("second"))
+    first.append(deployment(0))
+    theirs, ours = promotion(1, actor="ada"), promotion(1, actor="bob")
+    ours = ours.model_copy(update={"id": theirs.id})
+
+    def decide(records: tuple[Record, ...]) -> Sequence[Entry]:
+        if any(record.entry.id == ours.id for record in records):
+            return []
+        first.append_once(lambda _: [theirs])  # comes in between
+        return [ours]
+
+    once = second.append_once(decide)
+    assert once.written == ()
+    assert [record.entry.actor for record in once.records if record.entry.id == ours.id] == ["ada"]

@@ -28,7 +28,7 @@ def fake(request: pytest.FixtureRequest) -> Iterator[FakeForge]:
 @pytest.fixture
 def place(tmp_path: Path, fake: FakeForge, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watching]:
     clean(monkeypatch)
-    with GitHost(tmp_path / "host", write=WRITERS, read=READERS) as host:
+    with GitHost(tmp_path / "host", write=set(WRITERS), read=READERS) as host:
         yield Watching(tmp_path, fake, host)
 
 
@@ -227,7 +227,7 @@ def test_what_would_give_the_same_is_not_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake: FakeForge
 ) -> None:
     clean(monkeypatch)
-    with GitHost(tmp_path / "host", write=WRITERS, read=READERS) as host:
+    with GitHost(tmp_path / "host", write=set(WRITERS), read=READERS) as host:
         place = Watching(tmp_path, fake, host, fresh=True)
         place.seen()
         told = place.retrain()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import posixpath
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -106,6 +107,7 @@ class Retrainer:
         self.run = run
         self.asked = asked
         self.now = datetime.now(UTC)
+        self.writer = uuid.uuid4().hex
         self.orders: list[Wanted] = []
         self.taken: Trigger | None = None
         self.head = ""
@@ -168,6 +170,12 @@ class Retrainer:
         one = self._first(told)
         ledger = self.ledger(one.config, write=not self.asked.plan)
         begun = ends.find(Triggers(ledger.records()), self.asked.trigger, set(told))
+        if not begun.models & set(told):
+            models = ", ".join(sorted(begun.models - {""}))
+            raise MlgateError(
+                f"the retraining {begun.entry.id} is of {models}, and --config names none of them.",
+                fix="Give it the configurations that the retraining was started with.",
+            )
         outcome: str = self.asked.finish
         if self.asked.plan:
             one.add("plan", "What would be done", Verdict.PASS, f"{begun.entry.id} would be ended as `{outcome}`.")
@@ -263,6 +271,8 @@ class Retrainer:
         else:
             once = ledger.append_once(lambda records: self._decide(order, waiting, records))
             self.head = once.head.token if once.head else self.head
+            if order.decision and order.decision.start and not once.written and not order.unchanged:
+                order.decision = replace(order.decision, start=False, held="another run was first", known=True)
         decision = order.decision
         assert decision is not None  # noqa: S101 -- _decide was called
         started = decision.start and not order.unchanged
@@ -293,6 +303,7 @@ class Retrainer:
         return Trigger(
             **who(self.run),
             id=own,
+            writer=self.writer,
             model=order.by.model,
             environment=reasons.environment(order.by),
             rule=clean(told.rule),

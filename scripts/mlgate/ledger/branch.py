@@ -138,14 +138,15 @@ class Ledger:
         be written is then in the branch or nowhere, and the next call tells which.
         """
         deadline, attempt, unreachable = time.monotonic() + limit, 0, 0
-        tried: dict[str, Entry] = {}
+        tried: list[Entry] = []
         with self._home.locked(deadline):
             while True:
                 began, tip = time.monotonic(), ""
                 try:
                     report = self._whole(self._examined((), (EVENTS,), ""))
                     records = report.records if report else ()
-                    if mine := [record for record in records if record.entry.id in tried]:
+                    # Whole entries: where ids follow from what they say, another writer's has the same one.
+                    if mine := [record for record in records if record.entry in tried]:
                         return Once(
                             records, tuple(record.entry for record in mine), mine[-1].head
                         )  # its answer was lost
@@ -156,7 +157,7 @@ class Ledger:
                     tip = state.tip.commit if state.tip else ""
                     there = state.heads.get(EVENTS)
                     if (there.hash if there else "") == (records[-1].hash if records else ""):
-                        tried |= {entry.id: entry for entry in entries}
+                        tried += entries
                         placed = self._write(state, entries)
                         return Once(records, tuple(entries), placed[entries[-1].id])
                 except PushError as error:

@@ -231,6 +231,7 @@ class Trigger(_OfModel):
     rule: Annotated[Text, StringConstraints(min_length=1)]  # a rule's name, or: new data, schedule, manual
     outcome: Literal["started", "held back", "proposed", "unchanged", "failed"]
     started: Id | Literal[""] = ""  # how it ended: the entry that it began with
+    writer: Id | Literal[""] = ""  # of two that would start one thing at once, with one id, tells who did
     group: Text = ""  # the models that are trained together
     models: Texts = ()
     values: Texts = ()  # what was measured, in words: "psi.age 0.31 > 0.2"
