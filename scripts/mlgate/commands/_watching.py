@@ -6,18 +6,18 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mlgate.commands import _ledger, _pull, _watching_model, _watching_window
 from mlgate.commands._run import Run, Unloadable, failed, off, unloadable
+from mlgate.commands._watching_asked import Asked, Memory, window
 from mlgate.commands._watching_model import There
 from mlgate.commands._watching_window import Reader, Seen
 from mlgate.config import Config
 from mlgate.config.watching import AlarmRule
 from mlgate.errors import MlgateError
-from mlgate.ledger.chain import CHAINS, Record
+from mlgate.ledger.chain import Record
 from mlgate.ledger.kinds import TIME, Reading
 from mlgate.model import AlertSeen, Check, ColumnSeen, Evidence, Location, Named, Past, Verdict, Watched, worst
 from mlgate.watch import changed, controls, history, readings, rules
@@ -35,20 +35,6 @@ VERB = "monitor"
 _SERIOUS = ("firing", "unknown", "pending", "recovered", "quiet")
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The options of the verb."""
-
-    environment: str = ""
-    until: str = ""
-    windows: int = 1
-    ledger: bool = True
-    tracking_uri: str = ""
-    memory_limit: str = ""
-    pull: bool = True
-    python: str = ""
-
-
 def every(run: Run, asked: Asked) -> int:
     """All models that --config names; the exit code of the worst."""
     run.forget(VERB)
@@ -56,17 +42,18 @@ def every(run: Run, asked: Asked) -> int:
     if not files:
         raise run.no_config()
     now = datetime.now(UTC)
-    found = [_logged(run, _one(run, run.load(file), asked, now), asked) for file in files]
+    memory = Memory(run, asked)
+    found = [_logged(run, _one(run, run.load(file), asked, now, memory), asked) for file in files]
     return run.finish(VERB, found, _outputs(found))
 
 
-def _one(run: Run, own: Config | Unloadable, asked: Asked, now: datetime) -> Evidence:
+def _one(run: Run, own: Config | Unloadable, asked: Asked, now: datetime, memory: Memory) -> Evidence:
     if isinstance(own, Unloadable):
         return unloadable(VERB, own)
     if own.mode == "off":
         return off(VERB, own)
     try:
-        return Watching(run, own, asked, now).evidence()
+        return Watching(run, own, asked, now, memory).evidence()
     except MlgateError as error:
         return failed(VERB, own.model, error).model_copy(update={"mode": own.mode, "fail_on": own.fail_on})
 
@@ -87,34 +74,11 @@ def _logged(run: Run, made: Evidence, asked: Asked) -> Evidence:
     return made.model_copy(update={"links": {**made.links, "MLflow run": done.url}} if done.url else {})
 
 
-def window(config: Config, until: str, now: datetime) -> Window:
-    """The last whole window that is over, or the one that ends at `until`. Raises MlgateError for no moment."""
-    length, lag = (timedelta(seconds=float(each)) for each in (config.monitor.window, config.monitor.lag))
-    if not until:
-        return Window.before(now - lag, length)
-    try:
-        moment = datetime.fromisoformat(until)
-    except ValueError:
-        raise MlgateError(f"--until {until!r} is no moment.", fix="Write 2026-11-20 or 2026-11-20T06:00:00Z.") from None
-    moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    found = Window.before(moment, length)
-    if found.until != moment:
-        raise MlgateError(
-            f"no window ends at {until}: the one before it ends at {found.until.strftime(TIME)}.",
-            fix=f"Give --until {found.until.strftime(TIME)}.",
-        )
-    if moment > now:
-        raise MlgateError(
-            f"--until {until} is not over yet.", fix="Leave it out: the last window that is over is taken."
-        )
-    return found
-
-
 class Watching:
     """One model. Whatever was found out is in the evidence, also where the ledger cannot be reached."""
 
-    def __init__(self, run: Run, config: Config, asked: Asked, now: datetime) -> None:
-        self.run, self.config, self.asked, self.now = run, config, asked, now
+    def __init__(self, run: Run, config: Config, asked: Asked, now: datetime, memory: Memory) -> None:
+        self.run, self.config, self.asked, self.now, self.memory = run, config, asked, now, memory
         self.checks: list[Check] = []
         self.inputs: list[Named] = []
         self.head = ""
@@ -135,9 +99,10 @@ class Watching:
             )  # fmt: skip
         last = window(config, self.asked.until, self.now)
         name = _watching_model.environment(config, self.asked.environment)
-        ledger, records = self._records()
+        began = last.earlier(self.asked.windows - 1).until - timedelta(seconds=float(monitor.history))
+        ledger, records, earlier = self.memory.of(config, began)
         with closing(_watching_window.connect(self.asked.memory_limit)) as con:
-            seen, judged, there, earlier, made = self._windows(last, name, records, asked, con)
+            seen, judged, there, made = self._windows(last, name, records, earlier=earlier, asked=asked, con=con)
         if ledger is not None:
             self._remember(ledger, made)
         released = _watching_model.release(
@@ -160,11 +125,13 @@ class Watching:
         last: Window,
         name: str,
         records: Sequence[Record],
+        *,
+        earlier: History,
         asked: Mapping[str, AlarmRule],
         con: DuckDBPyConnection,
-    ) -> tuple[Seen, Judged, There, History, list[Reading]]:
-        """What the last one came to, what was known before it, and the readings of all."""
-        earlier, made = History(records), list[Reading]()
+    ) -> tuple[Seen, Judged, There, list[Reading]]:
+        """What the last one came to, and the readings of all. `earlier` learns of those before it."""
+        made: list[Reading] = []
         for back in reversed(range(self.asked.windows)):
             each = last.earlier(back)
             there = _watching_model.there(self.run, self.config, name, records, on=each.until.strftime(TIME))
@@ -176,7 +143,7 @@ class Watching:
             made += new
             if back:
                 earlier.add(new)  # what the last one looks back at
-        return seen, judged, there, earlier, made
+        return seen, judged, there, made
 
     def _reader(self, there: There, con: DuckDBPyConnection, until: datetime, records: Sequence[Record]) -> Reader:
         profile = None
@@ -205,12 +172,6 @@ class Watching:
         return path
 
     # -- the ledger --------------------------------------------------------------------------------------------------
-
-    def _records(self) -> tuple[Ledger | None, tuple[Record, ...]]:
-        """None where nothing is to be written. Raises MlgateError for a ledger that is damaged or out of reach: without
-        it, nobody knows which model is there and what was so before."""
-        ledger = _ledger.open_ledger(self.run, self.config.ledger, write=self.asked.ledger)
-        return ledger if self.asked.ledger else None, ledger.records(CHAINS)
 
     def _entries(self, seen: Seen, judged: Judged, there: There) -> list[Reading]:
         return readings.entries(

@@ -80,8 +80,9 @@ def command(
     """
     run = Run.start(config, working_directory, summary=summary)
     from mlgate.commands import _watching  # noqa: PLC0415 -- typed settings are behind it
+    from mlgate.commands._watching_asked import Asked  # noqa: PLC0415
 
-    asked = _watching.Asked(
+    asked = Asked(
         environment=environment.strip(),
         until=until.strip(),
         windows=windows,
