@@ -37,8 +37,7 @@ def sliced(
     """For each column that moved (the worst first): `without health = poor: PSI 0.03 of 0.42 (1,204 rows)`.
 
     `by`: the features whose values are the slices; a column is not sliced by itself, nor by a private one. A slice of
-    fewer than 10 rows is
-    not named. Raises duckdb.Error when the rows cannot be read.
+    fewer than 10 rows is not named. Raises duckdb.Error when the rows cannot be read.
     """
     of = {name: column for name, _, column in of_profile(profile)}
     found: dict[str, tuple[str, ...]] = {}
