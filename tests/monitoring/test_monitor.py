@@ -333,3 +333,39 @@ def test_performance_is_of_the_model_that_answered_then(tmp_path: Path) -> None:
     production.deploy("v1.1.0", FIRST + 3 * DAY, digest="d" * 64)
     evidence = production.monitor(3, code=0)
     assert checks(evidence)["watch.performance.auc.threshold"] == "pass", "the day before yesterday, v1.0.0 answered"
+
+
+# -- the rest of drift -----------------------------------------------------------------------------------------------
+
+
+def test_it_is_said_in_which_slice_a_drift_sits(tmp_path: Path) -> None:
+    production = Production(tmp_path, with_(drift={**MONITOR["drift"], "by": ["site"]}))
+
+    def only_north(line: dict[str, Any]) -> dict[str, Any]:
+        features = line["features"]
+        older = features["age"] + (40 if features["site"] == "north" else 0)
+        return {**line, "features": {**features, "age": older}}
+
+    production.day(0, edit=only_north)
+    evidence = production.monitor(0, code=1)
+    (age,) = [one for one in evidence["watched"]["columns"] if one["name"] == "age"]
+    assert age["slices"][0].startswith("without site = north:")
+
+
+def test_a_classifier_tells_what_no_single_column_shows(tmp_path: Path) -> None:
+    drift = {"classifier": 0.6, "reference": "data/reference.jsonl"}
+    production = Production(tmp_path, with_(drift=drift))
+    text = (production.folder / "reference.jsonl").read_text("utf-8")
+    production.repo.write("data/reference.jsonl", text)
+    production.configure()
+    production.day(0)
+    assert production.monitor(0, code=0)["verdict"] == "pass", production.said
+
+    def together(line: dict[str, Any]) -> dict[str, Any]:
+        site = "north" if line["features"]["age"] > 48 else "south"
+        return {**line, "features": {**line["features"], "site": site}}
+
+    production.day(1, edit=together)
+    evidence = production.monitor(1, code=1)
+    (auc,) = [c for c in evidence["checks"] if "classifier_auc" in c["id"]]
+    assert auc["verdict"] == "fail", production.said

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from mlgate import extras
@@ -16,6 +16,7 @@ from mlgate.commands._run import Run, relative
 from mlgate.commands._watching_model import There
 from mlgate.commands._watching_outcomes import Outcomes, check, unread
 from mlgate.config import Config
+from mlgate.config.settings import Read
 from mlgate.errors import MlgateError
 from mlgate.model import Check, Location, Named, Verdict
 from mlgate.repo.credentials import without
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from mlgate.data.profiles import Profile
+    from mlgate.watch.classifier import Told
     from mlgate.watch.logs import Logged
 
 
@@ -141,6 +143,7 @@ class Reader:
 
     def _drift(self, window: Window, logged: Logged | None) -> Section:
         from mlgate.data import drift  # noqa: PLC0415 -- numpy
+        from mlgate.data.drift import sliced  # noqa: PLC0415
         from mlgate.watch import drifted, truth  # noqa: PLC0415 -- numpy
 
         settings, profile = self.monitor.drift, self.profile
@@ -148,12 +151,36 @@ class Reader:
         if profile is None or logged is None or logged.empty:
             return unread("drift", "There are no rows." if logged is not None else "The logs could not be read.")
         # A row that lacks a prediction and did not fail is drift of the prediction, and not to be left out.
-        rows = truth.served(logged.relation)
-        compared = drift.against(self.con, rows, _columns(logged), profile, private=self._private)
-        return drifted.section(
-            compared, settings, profile, rows=max((one.rows for one in compared.values()), default=0),
-            min_rows=self.monitor.min_rows,
-            length=window.until - window.since,
+        columns, relation = _columns(logged), truth.served(logged.relation)
+        compared = drift.against(self.con, relation, columns, profile, private=self._private)
+        judged = partial(
+            drifted.section, compared, settings, profile, rows=logged.counts["rows"], min_rows=self.monitor.min_rows,
+            length=window.until - window.since, told=self._told(logged) if settings.classifier is not None else None,
+        )  # fmt: skip
+        found = judged()
+        moved = [one.name for one in found.columns if one.state == "breached"]
+        if not settings.by or not moved:
+            return found
+        return judged(slices=sliced.sliced(
+            self.con, relation, columns, profile, moved=moved, by=settings.by, private=self._private
+        ))  # fmt: skip
+
+    def _told(self, logged: Logged) -> Told:
+        """Whether a classifier tells the window from the reference data."""
+        from mlgate.data import reading  # noqa: PLC0415
+        from mlgate.data.reading import sql  # noqa: PLC0415
+        from mlgate.watch import classifier  # noqa: PLC0415
+
+        path, profile = self._reference(), self.profile
+        read = next((one.read for one in self.config.data if self.config.path(one.path) == path), Read())
+        root = self.run.git.root
+        table = reading.open_table(self.con, reading.resolve(root, path), path, read)
+        known = {column.name: sql.name(column.name) for column in table.columns}
+        ignored = set(self.monitor.drift.ignore or ()) if self.monitor.drift else set()
+        features = [name for name in (profile.columns if profile else ()) if name not in ignored]
+        return classifier.tell(
+            self.con, (logged.answered, logged.features), (table.relation, known), features=features,
+            private=self._private,
         )  # fmt: skip
 
     def _reference(self) -> str:
