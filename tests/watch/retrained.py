@@ -18,6 +18,7 @@ from mlgate.model import AlertSeen, Evidence, Verdict, Watched
 
 SINCE, UNTIL = "2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z"
 SAID = "psi.age 0.31 > 0.2"
+ASKS = "monitor: {metrics: {shift: {run: ./shift.sh}}, rules: {drift: {when: shift > 0.2, retrain: true}}}"
 
 
 class Watching(Place):
@@ -36,7 +37,7 @@ class Watching(Place):
     def configure(self, retrain: str, file: str = "mlgate.yaml", model: str = "visits") -> None:
         """Put `retrain:` into a configuration, and push it."""
         text = MLGATE.replace("model: visits", f"model: {model}")
-        self.person_pushes(file, f"{text}{f'retrain: {retrain}' if retrain else ''}\n")
+        self.person_pushes(file, f"{text}{ASKS}\n{f'retrain: {retrain}' if retrain else ''}\n")
 
     def person_pushes(self, file: str, text: str) -> None:
         self.people.git("checkout", "--quiet", "main")

@@ -114,7 +114,7 @@ def test_without_evidence_nothing_asks(place: Watching) -> None:
         (lambda e: e.update(model="other"), "is about 'other'"),
         (lambda e: e["watched"].update(until="yesterday"), "has a window that is none"),
         (lambda e: e["watched"].update(since="2026-11-18T00:00:00Z"), "the ledger has no such reading"),
-        (lambda e: e["watched"]["alerts"][0].update(rule="made-up"), "the ledger has no such reading"),
+        (lambda e: e["watched"]["alerts"][0].update(rule="made-up"), "mlgate.yaml has no such rule"),
         (lambda e: e.update(more=1), "cannot be read as evidence"),
     ],
 )

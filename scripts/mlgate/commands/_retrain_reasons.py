@@ -1,6 +1,7 @@
 """What asks for a retraining: somebody by hand, a rule of `mlgate monitor`, new data, or the schedule.
 
-Evidence of the monitor comes from another job. It counts only as far as the ledger has the readings that it speaks of.
+Evidence of the monitor comes from another job. It says where to look, and is not believed: a rule fires if the ledger's
+readings make it fire, now as then, and it asks for a successor if mlgate.yaml says so.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgate.commands import _retrain_inputs as inputs
+from mlgate.commands import _retrain_standing as standing
 from mlgate.commands._run import STATE, Run
 from mlgate.config import Config
 from mlgate.errors import MlgateError
@@ -23,6 +24,7 @@ from mlgate.model import Evidence
 from mlgate.repo.dvc import Pipeline
 from mlgate.watch.nouns import Window
 from mlgate.watch.retraining import MANUAL, NEW_DATA, SCHEDULE, due
+from mlgate.watch.rules import all_rules
 
 if TYPE_CHECKING:
     from mlgate.ledger.branch import Ledger
@@ -113,6 +115,7 @@ def _watched(run: Run, config: Config, ledger: Ledger, given: Given) -> Found:
         alert
         for alert in watched.alerts
         if alert.state == "firing" and (alert.rule == given.rule if given.rule else alert.retrain)
+        if given.rule or _asks(config, alert.rule, file)
     ]
     window = Window(_moment(watched.since, file), _moment(watched.until, file))
     if not firing:
@@ -120,12 +123,28 @@ def _watched(run: Run, config: Config, ledger: Ledger, given: Given) -> Found:
         return Found(None, (f"{what} in the window until {window.until:%Y-%m-%d %H:%M} UTC.",))
     order = {"critical": 0, "warn": 1, "info": 2}
     firing.sort(key=lambda alert: order[alert.severity])
-    readings = _readings(ledger, config, [alert.rule for alert in firing], window, file)
-    values = tuple(f"{alert.rule}: {alert.said}" if len(firing) > 1 else alert.said for alert in firing if alert.said)
-    held = tuple(alert.held for alert in firing[:1] if alert.held)
-    return Found(
-        Reason(firing[0].rule, str(window), "", (*values, *held), hashlib.sha256(data).hexdigest(), tuple(readings))
+    stood = standing.of(
+        ledger, config, [alert.rule for alert in firing], window, environment=watched.environment, file=file
     )
+    if over := [one for one in stood.values() if one.over]:
+        return Found(None, (over[0].over,))
+    said = {alert.rule: stood[alert.rule].said or alert.said for alert in firing}
+    values = tuple(f"{rule}: {told}" if len(firing) > 1 else told for rule, told in said.items() if told)
+    held = tuple(alert.held for alert in firing[:1] if alert.held)
+    report = hashlib.sha256(data).hexdigest()
+    ids = tuple(one.id for one in stood.values())
+    return Found(Reason(firing[0].rule, str(window), "", (*values, *held), report, ids))
+
+
+def _asks(config: Config, name: str, file: Path) -> bool:
+    """Whether mlgate.yaml wants a successor when this rule fires. Raises MlgateError where it has no such rule."""
+    rule = all_rules(config.monitor).get(name)
+    if rule is None:
+        raise MlgateError(
+            f"says that {name[:100]!a} fires, and {config.file} has no such rule.", file=str(file),
+            fix="Run the monitor again.",
+        )  # fmt: skip
+    return rule.retrain
 
 
 def _place(run: Run, config: Config, given: Path | None) -> Path | None:
@@ -190,27 +209,3 @@ def _moment(text: str, file: Path) -> datetime:
     if moment is None or moment.tzinfo is None:
         raise MlgateError(f"has a window that is none ({text[:40]!a}).", file=str(file), fix="Run the monitor again.")
     return moment.astimezone(UTC)
-
-
-def _readings(ledger: Ledger, config: Config, rules: Sequence[str], window: Window, file: Path) -> list[str]:
-    """The ids of the readings of these rules in this window. Raises MlgateError where the ledger does not have them."""
-    from mlgate.ledger.chain import READINGS  # noqa: PLC0415 -- pydantic's models of every kind of entry
-    from mlgate.ledger.kinds import Reading  # noqa: PLC0415
-
-    # A window of the last day of a month may have been read in the next one, never the other way round.
-    records = ledger.records((READINGS,), since=f"{window.since:%Y-%m}")
-    found: dict[str, str] = {}
-    for record in records:
-        entry = record.entry
-        if not isinstance(entry, Reading) or entry.monitor != "rule" or entry.model != config.model:
-            continue
-        if entry.window == str(window) and entry.name in rules and entry.state != "unknown":
-            found[entry.name] = entry.id
-    lacking = [rule for rule in rules if rule not in found]
-    if lacking:
-        raise MlgateError(
-            f"says that {lacking[0][:100]!a} fires in {window}, and the ledger has no such reading, so nothing was "
-            "started.",
-            file=str(file), fix="Let the monitor write its readings (`contents: write`), and run it again.",
-        )  # fmt: skip
-    return list(found.values())

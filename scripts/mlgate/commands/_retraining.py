@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mlgate.commands import _retrain_ends as ends
 from mlgate.commands import _retrain_inputs as inputs
+from mlgate.commands import _retrain_orders as handed
 from mlgate.commands import _retrain_reasons as reasons
 from mlgate.commands import _retrain_why as why
 from mlgate.commands._deciding import where
@@ -94,6 +95,8 @@ def every(run: Run, asked: Asked) -> int:
     retrainer = Retrainer(run, asked)
     try:
         evidences = retrainer.all()
+        if not asked.finish and not asked.plan:
+            handed.leave(run, retrainer.handed())
     except MlgateError as error:
         evidences = [failed(VERB, file_name(run.patterns[0] if run.patterns else ""), error)]
         retrainer.orders.clear()
@@ -411,11 +414,24 @@ class Retrainer:
                 one.links["training"] = order.started.url
             one.not_run += order.started.said if order.started else ()
 
+    def handed(self) -> dict[str, str]:
+        """What nobody else was asked to train: configurations, by the id of the retraining."""
+        if self.taken is not None:
+            return {self.taken.id: self._taken_files()}
+        here = [one for one in self._going() if not self.asked.dispatch or one.by.retrain.dispatch.by == "none"]
+        return {one.decision.id: _files(self.run, one.configs) for one in here if one.decision}
+
+    def _going(self) -> list[Wanted]:
+        going = [one for one in self.orders if one.decision and one.decision.start and not one.unchanged]
+        return [] if self.asked.plan else going
+
+    def _taken_files(self) -> str:
+        models = self.taken.models if self.taken else ()
+        return _files(self.run, [config for config in self.configs if config.model in models])
+
     def outputs(self) -> dict[str, str]:
         """What later jobs want to know. Lists are JSON, ready for fromJson."""
-        going = [one for one in self.orders if one.decision and one.decision.start and not one.unchanged]
-        if self.asked.plan:
-            going = []
+        going = self._going()
         listed = [
             {
                 "trigger": one.decision.id if one.decision else "",
@@ -425,8 +441,7 @@ class Retrainer:
             for one in going
         ]
         if self.taken is not None and not self.asked.finish:
-            files = _files(self.run, [config for config in self.configs if config.model in self.taken.models])
-            listed = [{"trigger": self.taken.id, "models": list(self.taken.models), "config": files}]
+            listed = [{"trigger": self.taken.id, "models": list(self.taken.models), "config": self._taken_files()}]
         first = listed[0] if listed else {"trigger": "", "models": [], "config": ""}
         url = next((one.started.url for one in going if one.started and one.started.url), "")
         return {

@@ -81,6 +81,10 @@ def section(
     if told is not None or settings.classifier is not None:
         tests = sum(len(one.plain) for one in chance.values()) + len(more)
         whole.append(_classified(told, settings, few, alpha / max(1, tests)))
+    if not (strange or whole or any(wanted.values())):
+        why = "None of its limits is for a column that is looked at, so nothing was held to any."
+        whole.append(Measure("drift", "drifted_columns", "unknown", reason=why))
+        checks.append(_unknown("watch.drift.limits", "limits of drift", why))
     checks += [_whole(one) for one in whole if one.limit is not None or one.name == "prediction_drift"]
     counted = _that_count(measures, whole, features, settings) if not strange else [*whole, *measures]
     return Section(

@@ -92,7 +92,7 @@ def _duckdb(address: str, query: str, window: Window, path: Path, *, root: Path,
         )
         try:
             # One statement, whatever brackets are in it: a query reads, and does nothing else.
-            if len(told := con.extract_statements(f"SELECT * FROM ({asked})")) != 1:
+            if len(told := con.extract_statements(f"FROM ({asked})")) != 1:
                 raise MlgateError(
                     f"is {len(told)} statements.", file=shown, key=f"{key}.query", fix="Write one SELECT.",
                 )  # fmt: skip
