@@ -108,13 +108,19 @@ class Watching:
         released = _watching_model.release(
             self.run, config, there, records, on=last.until.strftime(TIME)
         )  # fmt: skip
+        tried = controls.controls(asked)
+        if tried.passed != tried.total:
+            why = f"{tried.total - tried.passed} of {tried.total} controls were judged wrongly: the rules cannot tell."
+            self.checks.append(_said("controls", "controls", Verdict.ERROR, why))
         evidence = self._made(seen, judged, there, earlier)
-        return self._signed(evidence, seen, released).model_copy(update={"controls": controls.controls(asked)})
+        return self._signed(evidence, seen, released).model_copy(update={"controls": tried})
 
     def _signed(self, made: Evidence, seen: Seen, released: Release | None) -> Evidence:
         """With what the window reads as: data, concept, labels or code."""
         assert made.watched is not None  # noqa: S101 -- it was just made
-        found = changed.signs(seen.sections, made.watched.columns, seen.window, release=released)
+        found = changed.signs(
+            seen.sections, made.watched.columns, seen.window, release=released, labels=seen.labels
+        )  # fmt: skip
         watched = made.watched.model_copy(update={"signs": tuple(one.said for one in found)})
         return made.model_copy(update={"watched": watched})
 

@@ -82,6 +82,7 @@ def write(root: Path, name: str, several: Sequence[Bad], more: Iterable[tuple[st
     path = folder / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}.jsonl"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")  # nobody is to commit what people said
         handle, tmp = tempfile.mkstemp(prefix=".tmp.", dir=folder)  # only its owner can read it
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
