@@ -369,3 +369,16 @@ def test_a_classifier_tells_what_no_single_column_shows(tmp_path: Path) -> None:
     evidence = production.monitor(1, code=1)
     (auc,) = [c for c in evidence["checks"] if "classifier_auc" in c["id"]]
     assert auc["verdict"] == "fail", production.said
+
+
+def test_a_new_class_of_the_truth_reads_as_a_change_of_labels(tmp_path: Path) -> None:
+    production = Production(tmp_path, with_(**PERFORMANCE))
+    lines = [line for day in range(3) for line in production.day(day)]
+    production.truth(lines)
+    file = production.repo.path / "truth/truth.jsonl"
+    told = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    for line in told[::50]:
+        line["visited"] = 2
+    production.repo.write("truth/truth.jsonl", "".join(json.dumps(line) + "\n" for line in told))
+    signs = production.monitor(2)["watched"]["signs"]
+    assert any("truth has 2, which the model cannot answer" in one for one in signs), production.said

@@ -12,6 +12,7 @@ from mlgate.commands import _watching_model
 from mlgate.commands._watching_model import There
 from mlgate.errors import MlgateError
 from mlgate.model import Check, Location, Verdict
+from mlgate.watch.changed import Labels
 from mlgate.watch.nouns import Kind, Measure, Section, Window
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from mlgate.watch.answered import Answered, How
     from mlgate.watch.logs import Logged
     from mlgate.watch.truth import Joined
+
+
+_MOST = 100  # different labels from which on they are no classes
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class Outcomes:
         due = seen.windows["performance"] = truth.due(window, told)
         there = self.reader.then(due.until)  # what answered then: another model may have come since
         joined, found = self._joined(due, there, seen)
+        seen.labels = self._labels(joined)
         setting = performance.Setting(
             baseline=_watching_model.baseline(self.reader.config, there),
             confidence=float(self.reader.config.compare.confidence),
@@ -94,6 +99,16 @@ class Outcomes:
         )
         made = performance.section(found, joined, settings, setting)
         return replace(made, facts={**made.facts, **self._so_far(truth.waiting(window, told))})
+
+    def _labels(self, joined: Joined) -> Labels | None:
+        """The classes that the profile's predictions have, and those that truth had; None where they are not classes,
+        or are spelled in another way."""
+        profile = self.reader.profile
+        known = profile.prediction.values if profile is not None and profile.prediction is not None else {}
+        query = f"SELECT DISTINCT CAST(label AS VARCHAR) FROM {joined.relation} WHERE label IS NOT NULL LIMIT {_MOST}"  # noqa: S608 -- made by mlgate
+        told = [str(row[0]) for row in self.reader.con.execute(query).fetchall()]
+        found = Labels(frozenset(map(_class, known)), frozenset(map(_class, told)))
+        return found if len(told) < _MOST and set(found.before) & set(found.now) else None
 
     def _so_far(self, waiting: Window) -> dict[str, str]:
         """Of windows whose truth is still coming: shown, and nothing hangs on it."""
@@ -156,6 +171,15 @@ class Outcomes:
             confidence=float(self.reader.config.compare.confidence),
             locate=lambda key: self.reader.at(f"monitor.fairness.rules.{key}"),
         )
+
+
+def _class(text: str) -> str:
+    """`1` for 1.0, so that a class is one whatever type it was logged as."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if number.is_integer() else text
 
 
 def _second(moment: datetime) -> datetime:

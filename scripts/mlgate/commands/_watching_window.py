@@ -21,6 +21,7 @@ from mlgate.errors import MlgateError
 from mlgate.model import Check, Location, Named, Verdict
 from mlgate.repo.credentials import without
 from mlgate.setup.doctor import environ
+from mlgate.watch.changed import Labels
 from mlgate.watch.nouns import Kind, Measure, Section, Window
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Seen:
     counts: dict[str, int] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     rows: int = 0
+    labels: Labels | None = None  # classes before and now, where truth has any
     facts: dict[str, str | float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     inputs: list[Named] = field(default_factory=list)
