@@ -16,9 +16,11 @@ FOLDER = ROOT / "gitlab-templates"
 VERBS = (
     *("compare", "report", "doctor", "init", "validate-data", "train", "build-image", "register"),
     *("deploy", "rollback"),
+    *("monitor", "notify", "retrain"),
 )
 PIPELINE, BUILD, DEPLOY = "ml-pipeline", "model-build", "model-deploy"
-NAMES = (*VERBS, PIPELINE, BUILD, DEPLOY)
+WATCH, SUCCESSOR = "model-monitor", "model-retrain"
+NAMES = (*VERBS, PIPELINE, BUILD, DEPLOY, WATCH, SUCCESSOR)
 # Where and in what a job runs: GitHub says these in a workflow, so actions have no such inputs.
 PLACE = {"stage", "image", "judge-image", "commit-image", "prepare-image", "setup", "job-prefix", "mlgate-source"}
 PLACE |= {"build-image", "register-image", "docker", "docker-image"}
@@ -97,6 +99,17 @@ class Template:
 
     def jobs(self, **given: Any) -> dict[str, dict[str, Any]]:
         return {name: job for name, job in self.in_nodes(**given).items() if not name.startswith(".")}
+
+
+# A pipeline that trains a successor is one of the default branch, and would else gate, build and deploy it once more.
+NOT_FOR_A_SUCCESSOR = {"if": "$MLGATE_TRIGGER", "when": "never"}
+
+
+def rules(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """When it runs, apart from the rule that keeps it out of pipelines that train a successor."""
+    first, *rest = job["rules"]
+    assert first == NOT_FOR_A_SUCCESSOR
+    return rest
 
 
 def load(name: str) -> Template:

@@ -14,7 +14,22 @@ import yaml
 import tools
 from mlgate import __version__
 
-from .templates import BUILD, DEPLOY, NAMES, PIPELINE, PLACE, ROOT, VERBS, accepts, load, option_variables, variables
+from .templates import (
+    BUILD,
+    DEPLOY,
+    NAMES,
+    PIPELINE,
+    PLACE,
+    ROOT,
+    SUCCESSOR,
+    VERBS,
+    WATCH,
+    accepts,
+    load,
+    option_variables,
+    rules,
+    variables,
+)
 
 pytestmark = pytest.mark.gitlab
 # A token that only the forge's own variables bring, and what GitLab gives a job anyway: CI/CD variables.
@@ -24,8 +39,14 @@ ONLY_ACTIONS = {"github-token", "env", "handed", "inputs", "proposal", "registry
 NAMED_ELSE = {
     "build-image": {"image": "repository", "push": "push-image"},
     "deploy": {"image": "digest", "version": "model-version"},  # of `register`, `version` is the next one
+    "monitor": {"environment": "watched", "tracking-uri": "readings-uri"},  # no scope of variables; empty logs nothing
+    "retrain": {"force": "force-start"},  # of `init`, `force` writes over files
 }
-NOT_HERE = {"rollback": {"pull"}}  # nothing gathers anything for it
+NOT_HERE = {
+    "rollback": {"pull"},  # nothing gathers anything for it
+    # A retraining is trained by model-retrain.gitlab-ci.yml, and GitLab starts the gate on every merge request.
+    "train": {"trigger", "gate-workflow"},
+}
 ONLY_HERE = {"deploy": {"prepare"}}  # on GitHub a job of the workflow
 # GitLab asks for the name before mlgate.yaml is read: it is the scope of the job's variables.
 NEEDS_A_NAME = "environment"
@@ -36,6 +57,8 @@ VERBS_OF = {
     DEPLOY: ("deploy", "build-image"),
     PIPELINE: ("doctor", "validate-data", "train", "compare", "report"),
     BUILD: ("build-image", "register", "_signing"),
+    WATCH: ("monitor", "retrain", "notify", "report"),
+    SUCCESSOR: ("retrain", "train", "notify"),
 }
 NOT_IN_THE_GATE = {
     *("data", "contract", "optional", "verify"),  # what is checked, and how far, is said by mlgate.yaml
@@ -61,6 +84,9 @@ NOT_IN_THE_WALK = {
     ),  # the commit's own model, after its merge
     *("environment", "tier", "when", "once", "drill", "prepare-image"),  # of two environments, under names of their own
 }
+NOT_IN_THE_WATCH = {"ledger", "pull", "python"}  # rules look back, and nothing of the project is executed
+# What is made is made whole, pushed, and proposed on its one branch.
+NOT_FOR_THE_SUCCESSOR = {"verify", "push", "commit", "commit-branch", "rerun", "smoke"}
 THE_WALKS_OWN = {"staging", "staging-drill", "production", "production-when", "production-once", "deploy-image"}
 DEPLOYS = [("deploy", "mlgate-deploy"), (DEPLOY, "mlgate-staging"), (DEPLOY, "mlgate-production")]
 JUDGES = [
@@ -75,6 +101,10 @@ JUDGES = [
     ("init", "mlgate-init"),
     ("train", "mlgate-commit"),
     (PIPELINE, "mlgate-judge"),
+    *((verb, f"mlgate-{verb}") for verb in ("monitor", "notify", "retrain")),
+    (WATCH, "mlgate-monitor"),
+    (SUCCESSOR, "mlgate-ask"),
+    (SUCCESSOR, "mlgate-propose"),
 ]
 _EVIDENCE = "./.mlgate/evidence/*/{}.json"
 WITH_PROJECT_CODE = [
@@ -90,6 +120,7 @@ WITH_PROJECT_CODE = [
     (BUILD, "mlgate-fetch", ["./.mlgate/inputs/"]),
     ("deploy", "mlgate-gather", ["./.mlgate/inputs/"]),
     (DEPLOY, "mlgate-gather", ["./.mlgate/inputs/"]),
+    (SUCCESSOR, "mlgate-successor", [_EVIDENCE.format("train"), "./.mlgate/proposals/"]),
     (
         PIPELINE,
         "mlgate-run",
@@ -99,6 +130,11 @@ WITH_PROJECT_CODE = [
 UNINTERRUPTED = {
     *("mlgate-commit", "mlgate-build", "mlgate-register"),
     *("mlgate-deploy", "mlgate-staging", "mlgate-production", "mlgate-rollback"),
+    *("mlgate-monitor", "mlgate-notify", "mlgate-retrain", "mlgate-ask", "mlgate-successor", "mlgate-propose"),
+}
+# Read by the script itself.
+OF_SCRIPTS = {
+    *("MLGATE_SOURCE", "MLGATE_SETUP", "MLGATE_CLIENT", "MLGATE_PROVE", "MLGATE_NOTIFY", "MLGATE_RETRAIN"),
 }
 STRINGS = [
     (name, key) for name in NAMES for key, spec in load(name).inputs.items() if spec.get("type", "string") == "string"
@@ -230,6 +266,19 @@ def test_no_input_takes_more_than_it_needs(name: str, key: str) -> None:
         ("to", "v1.2.0"),
         ("reason", "error rate 5% since 09:00 (see the board)"),
         ("timeout", "90 minutes"),
+        ("watched", ""),
+        ("watched", "production-eu"),
+        ("until", "2026-11-20"),
+        ("until", "2026-11-20T06:00:00Z"),
+        ("windows", "7"),
+        ("readings-uri", "https://mlflow.example.com"),
+        ("from", ".mlgate/evidence/visits/monitor.json"),
+        ("run-result", "failure"),
+        ("rule", "drift"),
+        ("trigger", "0123456789abcdef0123456789abcdef"),
+        ("trigger", "open"),
+        ("finish", "failed"),
+        ("request-url", "https://gitlab.example.com/acme/visits/-/merge_requests/7"),
         ("mlgate-source", "mlgate==1.2.3rc1"),
         ("mlgate-source", "/opt/mlgate-1.2.3-py3-none-any.whl"),
         ("mlgate-source", "https://example.com/mlgate-1.2.3-py3-none-any.whl#sha256=00ff"),
@@ -279,6 +328,13 @@ def test_what_users_need_is_taken(key: str, value: str) -> None:
         ("production-when", "never"),
         ("timeout", "forever"),
         ("to", "--reason"),
+        ("until", "yesterday"),
+        ("windows", "0"),
+        ("trigger", "7"),
+        ("finish", "well"),
+        ("from", "/etc"),
+        ("rule", "--plan"),
+        ("request-url", "javascript:alert(1)"),
     ],
 )
 def test_what_would_be_wrong_is_refused(key: str, value: str) -> None:
@@ -312,7 +368,7 @@ def test_scripts_are_clean_for_shellcheck(name: str, tmp_path: Path) -> None:
 def test_the_variables_are_options_of_the_verbs(name: str) -> None:
     known = set().union(*(option_variables(verb) for verb in VERBS_OF[name]))
     set_here = {v for job in load(name).jobs().values() for v in job["variables"] if v.startswith("MLGATE_")}
-    assert set_here - {"MLGATE_SOURCE", "MLGATE_SETUP", "MLGATE_CLIENT", "MLGATE_PROVE"} <= known
+    assert set_here - OF_SCRIPTS <= known
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -323,7 +379,7 @@ def test_actions_and_templates_have_the_same_options(verb: str) -> None:
     same = {key: named.get(key, key) for key in set(action) - ONLY_ACTIONS - NOT_HERE.get(verb, set())}
     assert set(same.values()) == set(template) - PLACE - ONLY_HERE.get(verb, set())
     for key, here in same.items():
-        if key == NEEDS_A_NAME:
+        if here == NEEDS_A_NAME:
             assert (template[here]["default"], action[key]["default"]) == ("production", "")
             continue
         ours, theirs = template[here]["default"], action[key].get("default", "")
@@ -343,6 +399,14 @@ def test_the_build_has_the_options_of_its_verbs() -> None:
 
 def test_the_walk_has_the_options_of_its_verb() -> None:
     assert set(load(DEPLOY).inputs) == set(load("deploy").inputs) - NOT_IN_THE_WALK | THE_WALKS_OWN
+
+
+def test_the_watch_has_the_options_of_its_verb() -> None:
+    assert set(load(WATCH).inputs) == set(load("monitor").inputs) - NOT_IN_THE_WATCH | {"notify", "retrain"}
+
+
+def test_the_successor_has_the_options_of_training() -> None:
+    assert set(load(SUCCESSOR).inputs) == set(load("train").inputs) - NOT_FOR_THE_SUCCESSOR | {"notify"}
 
 
 def test_what_files_share_is_the_same_in_each() -> None:
@@ -390,25 +454,26 @@ def test_jobs_run_when_they_should_and_count(name: str) -> None:
         assert job["timeout"]
         assert job["interruptible"] is (key not in UNINTERRUPTED)
         assert job["retry"]["when"] == ["runner_system_failure", "scheduler_failure"], "a verdict is never tried again"
-        conditions = [rule["if"] for rule in job["rules"]]
         if name == "init":
-            assert conditions == ['$CI_PIPELINE_SOURCE == "web"']
+            assert [rule["if"] for rule in job["rules"]] == ['$CI_PIPELINE_SOURCE == "web"']
             continue
-        if name in ("deploy", "rollback", DEPLOY):
+        if name in ("deploy", "rollback", DEPLOY, "monitor", "notify", "retrain", WATCH, SUCCESSOR):
             continue  # each of these is looked at below
+        here = rules(job)
+        conditions = [rule["if"] for rule in here]
         assert "allow_failure" not in json.dumps(job)
         if key == "mlgate-commit":  # never for a merge request, and only when it was asked for
-            assert job["rules"][0] == {"if": '"off" == "off"', "when": "never"}
+            assert here[0] == {"if": '"off" == "off"', "when": "never"}
             assert conditions[1:] == ['$CI_PIPELINE_SOURCE == "schedule"', '$CI_PIPELINE_SOURCE == "web"']
             continue
         if key in ("mlgate-fetch", "mlgate-build", "mlgate-register"):  # after a merge, and only then
             if name == "build-image" and key == "mlgate-fetch":
-                assert job["rules"][0] == {"if": '"false" == "false"', "when": "never"}
+                assert here[0] == {"if": '"false" == "false"', "when": "never"}
                 conditions = conditions[1:]
             assert conditions == ["$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"]
             continue
         if key == "mlgate-prepare":
-            assert job["rules"][0] == {"if": '"false" == "false"', "when": "never"}
+            assert here[0] == {"if": '"false" == "false"', "when": "never"}
             conditions = conditions[1:]
         assert conditions == [
             '$CI_PIPELINE_SOURCE == "merge_request_event"',
@@ -463,7 +528,7 @@ def test_only_the_job_that_registers_gets_the_token_and_the_key(name: str) -> No
 def started(job: dict[str, Any]) -> list[dict[str, Any]]:
     """Its rules without those whose constants do not agree, and without these constants."""
     found = []
-    for rule in job["rules"]:
+    for rule in rules(job):
         constants = re.findall(r'"([a-z]+)" == "([a-z]+)"', rule["if"])
         if all(one == other for one, other in constants):
             found.append({**rule, "if": re.sub(r'^"[a-z]+" == "[a-z]+"( && )?', "", rule["if"])})
@@ -547,8 +612,68 @@ def test_a_deployment_is_of_one_environment_one_at_a_time(name: str, key: str) -
 
 def test_jobs_of_other_files_are_other_jobs() -> None:
     """With one prefix, the files that make one pipeline can be beside each other."""
-    names = [job for name in (PIPELINE, BUILD, DEPLOY, "rollback") for job in load(name).jobs()]
+    together = (PIPELINE, BUILD, DEPLOY, "rollback", "train", WATCH, SUCCESSOR)
+    names = [job for name in together for job in load(name).jobs()]
     assert len(names) == len(set(names))
+
+
+WATCHES = [
+    {"if": f'$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH && $CI_PIPELINE_SOURCE == "{source}"'}
+    for source in ("schedule", "web", "parent_pipeline")
+]
+
+
+@pytest.mark.parametrize("name", ["monitor", WATCH])
+def test_production_is_watched_by_schedules_and_by_hand(name: str) -> None:
+    (job,) = load(name).jobs().values()
+    assert rules(job) == WATCHES
+    assert job["needs"] == []
+    assert job["environment"] == {"name": "mlgate", "action": "access"}
+    assert variables(job)["GIT_DEPTH"] == "0", "profile and metrics are those of commits of long ago"
+    assert job["artifacts"]["exclude"] == [".mlgate/quarantine/**/*", "./.mlgate/quarantine/**/*"]
+    assert "dotenv" not in job["artifacts"]["reports"], "a later job would take its verdict for the judge's"
+
+
+def test_what_comes_after_a_monitor_comes_after_one_that_failed() -> None:
+    retrain, notify = load("retrain").jobs()["mlgate-retrain"], load("notify").jobs()["mlgate-notify"]
+    assert rules(retrain) == [rule | {"when": "always"} for rule in WATCHES]
+    assert rules(notify) == [{"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH", "when": "always"}]
+    for job in (retrain, notify):
+        assert job["needs"][0] == {"job": "mlgate-monitor", "optional": True}
+        assert all(need["optional"] for need in job["needs"])
+        assert job["environment"] == {"name": "mlgate", "action": "access"}
+
+
+def test_a_successor_is_asked_for_made_and_proposed_by_three_jobs() -> None:
+    jobs = load(SUCCESSOR).jobs()
+    assert list(jobs) == ["mlgate-ask", "mlgate-successor", "mlgate-propose"]
+    ask, successor, propose = jobs.values()
+    for job in (ask, propose):
+        assert job["environment"] == {"name": "mlgate", "action": "access"}
+        assert [rule["when"] for rule in job["rules"]] == ["always"], "the ledger has to know of what failed"
+    assert ask["needs"] == [{"job": "mlgate-monitor", "optional": True}]
+    assert successor["needs"] == ["mlgate-ask"]
+    assert propose["needs"] == ["mlgate-ask", "mlgate-successor"]
+    assert variables(ask)["MLGATE_DISPATCH"] == "false"
+    assert (variables(successor)["MLGATE_VERIFY"], variables(successor)["MLGATE_PUSH"]) == ("reproduce", "true")
+    script = "\n".join(propose["script"])
+    assert script.index('rm -rf -- "$state/evidence"') < script.index("mlgate train"), "it may be of project code"
+    assert not any("allow_failure" in job or "reports" in job["artifacts"] for job in jobs.values())
+
+
+@pytest.mark.parametrize(
+    ("source", "runs"),
+    [
+        *((source, True) for source in ("schedule", "web", "api", "trigger", "pipeline", "parent_pipeline")),
+        *((source, False) for source in ("push", "merge_request_event", "external_pull_request_event", "chat")),
+    ],
+)
+def test_a_successor_is_for_pipelines_that_somebody_started(source: str, runs: bool) -> None:
+    for job in load(SUCCESSOR).jobs().values():
+        (rule,) = job["rules"]
+        condition, _, pattern = rule["if"].partition(" && $CI_PIPELINE_SOURCE =~ ")
+        assert condition == "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
+        assert (re.search(pattern.strip("/"), source) is not None) is runs
 
 
 @pytest.mark.parametrize(("name", "job"), JUDGES)
@@ -564,7 +689,7 @@ def test_judges_run_no_project_code(name: str, job: str) -> None:
 def test_what_reports_leaves_every_kind_of_report_and_runs_after_a_failure(name: str, job: str) -> None:
     report = load(name).jobs(working_directory="sub")[job]
     assert report["environment"] == {"name": "mlgate", "action": "access"}
-    assert all(rule["when"] == "always" for rule in report["rules"])
+    assert all(rule["when"] == "always" for rule in rules(report))
     artifacts = report["artifacts"]
     assert artifacts["when"] == "always"
     assert artifacts["expose_as"] == "Model gate"
