@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlgate.data.profiles import categories, knots
-from mlgate.data.profiles.nouns import Column, Of
+from mlgate.data.profiles.nouns import FLOOR, Column, Of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,6 +48,9 @@ def _with_values(one: Column, values: Floats, starts: NDArray[np.int64], like: C
     if not seen.values:
         return one
     kept = seen.kept if like is None else like.kept
+    if 0 < seen.other[1] < FLOOR:  # what the others come to would follow from all that is said
+        said = np.repeat([float(name) for name in seen.values], list(seen.values.values()))
+        one = replace(one, **_around(said[np.isfinite(said)]))
     return replace(one, values=seen.values, kept=kept, other=seen.other, once=sum(n == 1 for n in each))
 
 
@@ -57,7 +60,10 @@ def written(value: float) -> str:
 
 
 def _moments(values: Floats) -> dict[str, Any]:
-    """Of sorted values: range, mean and standard deviation, of enough of them."""
+    """Of sorted values: range, mean and standard deviation, of enough of them.
+
+    What lies outside of the range counts as if it lay at its end: else the mean would tell the largest income.
+    """
     finite = values[np.searchsorted(values, -math.inf, side="right") : np.searchsorted(values, math.inf)]
     infinite = len(values) - len(finite)
     around = knots.ends(finite)
@@ -65,16 +71,20 @@ def _moments(values: Floats) -> dict[str, Any]:
         return {"infinite": infinite}
     low, high = around
     outside = int(np.searchsorted(finite, low) + len(finite) - np.searchsorted(finite, high, side="right"))
-    # Scaled, so that no square is beyond what a double holds.
-    size = float(np.abs(finite[[0, -1]]).max()) or 1.0
-    scaled = finite / size
-    mean = float(scaled.mean())
-    scaled -= mean
-    spread = math.sqrt(float(np.square(scaled, out=scaled).sum()) / (len(finite) - 1))
     return {
-        "least": low, "most": high, "outside": outside, "infinite": infinite,
-        "mean": _short(mean * size), "spread": _short(spread * size),
+        "least": low, "most": high, "outside": outside, "infinite": infinite, **_around(np.clip(finite, low, high))
     }  # fmt: skip
+
+
+def _around(finite: Floats) -> dict[str, float]:
+    """Mean and standard deviation; `finite` is used up."""
+    # Scaled, so that no square is beyond what a double holds.
+    size = float(np.abs(finite).max(initial=0.0)) or 1.0
+    finite /= size
+    mean = float(finite.mean())
+    finite -= mean
+    spread = math.sqrt(float(np.square(finite, out=finite).sum()) / (len(finite) - 1))
+    return {"mean": _short(mean * size), "spread": _short(spread * size)}
 
 
 def _short(value: float) -> float:
