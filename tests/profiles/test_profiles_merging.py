@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlgate.data import profiles
-from mlgate.data.profiles.nouns import FLOOR
 from mlgate.data.profiles import Column
+from mlgate.data.profiles.nouns import FLOOR
 from mlgate.errors import MlgateError
 
 from .tables import build, save
