@@ -17,18 +17,18 @@ from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from callers import Callers, bodies
 from console import StoryError
 
 if TYPE_CHECKING:
-    from story import Team
+    from team import Team
 
 _PAPERS = "[provenance, explainability, bias, security, licences, documentation]"
 _WITHOUT_IMAGE = "[provenance, bias]"  # the others ask for the image, and that takes Docker
 ENVIRONMENTS = {"staging": 8081, "production": 8082}  # with their ports in mlgate.yaml
-_REPOSITORY = "ada/doctor-visits"
+REPOSITORY = "ada/doctor-visits"
 _ROWS = """\
 import json, pandas
 columns = json.load(open("models/visits/serving_input_example.json"))["dataframe_split"]["columns"]
@@ -78,23 +78,23 @@ class Service:
         self.team.git("push", "--quiet", "origin", "main")
         self.console.say("  in the job on main:")
         shutil.rmtree(self.team.repo / ".mlgate", ignore_errors=True)
-        job = self._job(before)
+        job = self.job("push", before=before)
         for verb in ("validate-data", "compare"):
-            self._run(verb, env=job)
+            self.run(verb, env=job)
         self.console.say("  after it:")
-        self._run("register")
+        self.run("register")
 
     def release(self, wanted: Release, page: Path) -> int:
         """To staging and on to production; the exit code. Raises StoryError when it does not fare as told."""
         self.console.say(f"\n  {wanted.title}\n")
-        self._run("deploy", "--environment", "staging")
+        self.run("deploy", "--environment", "staging")
         with ExitStack() as stack:
             callers = None if wanted.first else stack.enter_context(self._callers())
-            code = self._show("deploy", "--environment", "production")
+            code = self.show("deploy", "--environment", "production")
         if callers:
             self.console.say(f"  {callers.said()}.")
         evidence = self.team.evidence("deploy")
-        self._keep(page, code)
+        self.keep(page, code)
         broken = {c["title"] for c in evidence["checks"] if c["verdict"] == "fail" and c["group"] == "rollout"}
         told = {
             "exit code": (wanted.code, code),
@@ -112,13 +112,13 @@ class Service:
         """In a job of its own, which finds nothing of what others left. Raises StoryError where it does not work."""
         shutil.rmtree(self.team.repo / ".mlgate", ignore_errors=True)
         with self._callers() as callers:
-            code = self._show("rollback", "--environment", "production", "--reason", reason)
+            code = self.show("rollback", "--environment", "production", "--reason", reason)
         self.console.say(f"  {callers.said()}.")
-        self._keep(page, code)
+        self.keep(page, code)
         if code:
             raise StoryError(f"the rollback ended with exit code {code}. Look at {page}")
         self.console.say()
-        if self._show("audit", "log", "--environment", "production"):
+        if self.show("audit", "log", "--environment", "production"):
             raise StoryError("the ledger cannot be read, or is damaged.")
         return code
 
@@ -137,17 +137,17 @@ class Service:
             self.console.run(rows, cwd=self.team.repo, env=self.env, quiet=True)
         return Callers(self.ports["production"], list(bodies(json.loads(file.read_text(encoding="utf-8")))))
 
-    def _run(self, *args: str, env: dict[str, str] | None = None) -> None:
+    def run(self, *args: str, env: dict[str, str] | None = None) -> None:
         shown = f"$ mlgate {' '.join(args)}"
         self.console.run([*self.team.mlgate, *args], cwd=self.team.repo, env=env or self.env, shown=shown)
 
-    def _show(self, *args: str) -> int:
+    def show(self, *args: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> int:
         words = " ".join(json.dumps(word) if " " in word else word for word in args)
         return self.console.show(
-            [*self.team.mlgate, *args], cwd=self.team.repo, env=self.env, shown=f"$ mlgate {words}"
+            [*self.team.mlgate, *args], cwd=cwd or self.team.repo, env=env or self.env, shown=f"$ mlgate {words}"
         )
 
-    def _keep(self, page: Path, code: int) -> None:
+    def keep(self, page: Path, code: int) -> None:
         self.console.run(
             [*self.team.mlgate, "report"], cwd=self.team.repo, env=self.env, shown="$ mlgate report", code=code
         )
@@ -164,16 +164,17 @@ class Service:
         found = json.loads(done.stdout)
         return str(found[-1]["entry"]["state"]) if found else "none"
 
-    def _job(self, before: str) -> dict[str, str]:
-        """The variables of a job that a push to main started on GitHub. No forge answers, and none is asked."""
+    def job(self, event: str, *, api: str = "http://127.0.0.1:9", before: str = "") -> dict[str, str]:
+        """The variables of a job of GitHub on main; without `api` no forge answers, and none is asked."""
         folder = self.team.folder / "job"
         folder.mkdir(exist_ok=True)
         after = self.team.head()
-        event = {
-            "repository": {"full_name": _REPOSITORY, "default_branch": "main"},
-            "ref": "refs/heads/main", "before": before, "after": after,
-        }  # fmt: skip
-        (folder / "event.json").write_text(json.dumps(event), encoding="utf-8")
+        told: dict[str, Any] = {
+            "repository": {"full_name": REPOSITORY, "default_branch": "main"},
+            "ref": "refs/heads/main",
+        }
+        told |= {"before": before, "after": after} if event == "push" else {}
+        (folder / "event.json").write_text(json.dumps(told), encoding="utf-8")
         for name in ("output", "summary"):
             (folder / name).write_text("", encoding="utf-8")
         return {
@@ -181,13 +182,13 @@ class Service:
             "CI": "true",
             "GITHUB_ACTIONS": "true",
             "GITHUB_ACTOR": "ada",
-            "GITHUB_API_URL": "http://127.0.0.1:9",
-            "GITHUB_EVENT_NAME": "push",
+            "GITHUB_API_URL": api,
+            "GITHUB_EVENT_NAME": event,
             "GITHUB_EVENT_PATH": str(folder / "event.json"),
             "GITHUB_OUTPUT": str(folder / "output"),
             "GITHUB_REF": "refs/heads/main",
             "GITHUB_REF_NAME": "main",
-            "GITHUB_REPOSITORY": _REPOSITORY,
+            "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_RUN_ID": "1",
             "GITHUB_SERVER_URL": "https://github.com",
             "GITHUB_SHA": after,

@@ -12,7 +12,6 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -22,74 +21,13 @@ from typing import Any
 
 import environment
 from console import Console, StoryError
-from service import Release, Service
+from forge import Forge
+from service import REPOSITORY, Release, Service
+from successor import Successor, month_of_production
+from team import METRICS, PROJECT, Team
 
-PROJECT = environment.ROOT / "example-project"
-NOT_COMMITTED = ("__pycache__", ".venv", ".mlgate", "*.parquet", "visits", "cache", "tmp", "config.local")
 MARK = ".mlgate-example"  # tells a folder of the story, which may be replaced, from any other
-METRICS = "metrics/eval.json"
 AUTHOR = {"NAME": "Ada", "EMAIL": "ada@example.com"}
-EVIDENCE = ".mlgate/evidence/doctor-visits"
-
-
-class Team:
-    """A repository with a remote for its data, and people who change it."""
-
-    def __init__(self, folder: Path, console: Console, env: dict[str, str], mlgate: list[str]) -> None:
-        self.folder, self.console, self.env, self.mlgate = folder, console, env, mlgate
-        self.repo = folder / "project"
-
-    def begin(self) -> None:
-        """`main` has the pipeline and the rules, and no model yet."""
-        shutil.copytree(PROJECT, self.repo, ignore=shutil.ignore_patterns(*NOT_COMMITTED))
-        for made_by_a_run in ("dvc.lock", METRICS):
-            (self.repo / made_by_a_run).unlink()
-        self.git("init", "--quiet", "--initial-branch=main")
-        self.dvc("remote", "add", "--quiet", "--default", "storage", str(self.folder / "storage"))
-
-    def git(self, *args: str) -> None:
-        self.console.run(
-            ["git", *args], cwd=self.repo, env=self.env, quiet=args[0] in {"init", "add", "config", "remote"}
-        )
-
-    def head(self) -> str:
-        words = ["git", "rev-parse", "HEAD"]
-        return subprocess.run(
-            words, cwd=self.repo, env=self.env, check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    def evidence(self, verb: str) -> dict[str, Any]:
-        """What a verb has left. Raises StoryError when it left nothing."""
-        file = self.repo / EVIDENCE / f"{verb}.json"
-        if not file.exists():
-            raise StoryError(f"`mlgate {verb}` left no {file.name}")
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return found
-
-    def dvc(self, *args: str) -> None:
-        self.console.run(["dvc", *args], cwd=self.repo, env=self.env)
-
-    def commit(self, message: str) -> None:
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", message)
-
-    def train(self) -> None:
-        self.dvc("repro")
-        self.dvc("push")
-
-    def edit(self, path: str, old: str, new: str) -> None:
-        """Raises StoryError when the file does not say `old` exactly once: the example and its story drifted apart."""
-        file = self.repo / path
-        text = file.read_text(encoding="utf-8")
-        if text.count(old) != 1:
-            raise StoryError(f"{path} says {old!r} {text.count(old)} times, and the story needs it once.")
-        file.write_text(text.replace(old, new), encoding="utf-8")
-        self.console.say(f"  {path}: {old} -> {new}")
-
-    def append(self, path: str, line: str) -> None:
-        with (self.repo / path).open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
-        self.console.say(f"  {path}: + {line}")
 
 
 @dataclass(frozen=True)
@@ -141,7 +79,7 @@ def too_slow(team: Team) -> None:
 
 
 def loosen(team: Team) -> None:
-    team.edit("mlgate.yaml", "max_relative_regression: 2%", "max_relative_regression: 20%")
+    team.edit("mlgate.yaml", "max_relative_regression: 2%", "max_relative_regression: 30%")
 
 
 # Its accuracy is lower, too, by more than is allowed: on so few persons that is not proven, and so `inconclusive`.
@@ -215,11 +153,20 @@ def play(team: Team, service: Service, act: Act, number: int) -> list[str]:
 
 
 def put_back(service: Service, number: int) -> list[str]:
-    """The last act: nobody has to build or train anything for it."""
+    """Nobody has to build or train anything for it."""
     service.console.heading(f"{number}. Second thoughts: the first model is put back, and the ledger says why.")
     page = service.team.folder / "reports" / f"{number}-put-back.html"
-    code = service.put_back("the budget office found gradient boosting hard to explain", page)
+    code = service.put_back("until the budget office knows what gradient boosting goes by", page)
     return [line("put-back", "", code, page)]
+
+
+def watch(service: Service, number: int) -> list[str]:
+    """The last two acts: what production logs moves, and a successor is proposed."""
+    month, page = month_of_production(service, number)
+    lines = [line("month", "fail", 1, page)]
+    with Forge(REPOSITORY) as forge:
+        page, body, code = Successor(service, month, forge).play(number + 1)
+    return [*lines, line("successor", "pass", code, page), f"{'':<29} {body}"]
 
 
 def line(what: str, how: str, code: int, page: Path) -> str:
@@ -327,13 +274,14 @@ def main() -> int:
         with service:
             lines = [line for number, act in enumerate(ACTS, start=1) for line in play(team, service, act, number)]
             lines += put_back(service, len(ACTS) + 1)
+            lines += watch(service, len(ACTS) + 2)
     except StoryError as failed:
         sys.stderr.write(f"\nerror: {failed}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped\n")
         return 130
-    console.heading(f"{len(ACTS) + 1} acts, each ended as told, in {console.elapsed():.0f} s")
+    console.heading(f"{len(ACTS) + 3} acts, each ended as told, in {console.elapsed():.0f} s")
     for line in lines:
         console.say(f"  {line}")
     if options.remove:

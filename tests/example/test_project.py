@@ -17,10 +17,12 @@ from example.consumer import PROJECT
 from example.readme import PREPARED, ROOT, blocks, commands
 from mlgate import __version__, config
 from mlgate.cli import VERBS
+from mlgate.data import profiles
 
 LOCK: dict[str, Any] = yaml.safe_load((PROJECT / "dvc.lock").read_text(encoding="utf-8"))
 PIPELINE: dict[str, Any] = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))
 METRICS: dict[str, Any] = json.loads((PROJECT / "metrics" / "eval.json").read_text(encoding="utf-8"))
+STARTERS = {"model-gate": "model-deploy", "model-monitor": "model-monitor", "model-retrain": "model-retrain"}
 
 
 def read(path: str) -> str:
@@ -84,7 +86,10 @@ def test_the_rules_load_and_the_champion_meets_its_own_thresholds() -> None:
 
 @pytest.mark.parametrize(
     ("schema", "file"),
-    [("vendor.github-workflows", ".github/workflows/model-gate.yml"), ("vendor.gitlab-ci", ".gitlab-ci.yml")],
+    [
+        *(("vendor.github-workflows", f".github/workflows/{name}.yml") for name in STARTERS),
+        ("vendor.gitlab-ci", ".gitlab-ci.yml"),
+    ],
 )
 def test_callers_follow_the_forges_schemas(schema: str, file: str) -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema]
@@ -94,10 +99,23 @@ def test_callers_follow_the_forges_schemas(schema: str, file: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_github_caller_is_the_starter() -> None:
-    assert read(".github/workflows/model-gate.yml") == (ROOT / "workflows" / "model-deploy.yml").read_text(
-        encoding="utf-8"
-    )
+def test_the_profile_is_that_of_the_committed_model() -> None:
+    """By the digests that it was made of, which are those of the lock."""
+    found = profiles.read((PROJECT / "metrics" / "profile.json").read_bytes(), "profile.json", model="doctor-visits")
+    digests = {entry["path"]: f"dvc-md5:{entry['md5']}" for entry in entries()}
+    assert found.data.items() <= digests.items()
+    assert {"data/train.parquet", "eval/predictions.parquet"} <= found.data.keys()
+    settings = config.load(read("mlgate.yaml"), file="mlgate.yaml", base=lambda _path: None)
+    assert settings.monitor.profile == "metrics/profile.json"
+    assert found.columns.keys() == set(settings.serve.log.features)
+    assert found.prediction is not None
+    assert found.score is not None
+
+
+@pytest.mark.parametrize(("name", "starter"), STARTERS.items())
+def test_the_github_callers_are_the_starters(name: str, starter: str) -> None:
+    wanted = (ROOT / "workflows" / f"{starter}.yml").read_text(encoding="utf-8")
+    assert read(f".github/workflows/{name}.yml") == wanted
 
 
 def test_the_gitlab_caller_includes_this_version_with_inputs_that_exist() -> None:

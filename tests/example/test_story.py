@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import subprocess
 import threading
+from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -39,8 +42,10 @@ def test_the_story_ends_as_told_with_the_committed_values(tmp_path: Path) -> Non
     pages = {f"{number}-{act}.html" for number, act in enumerate(acts, start=1)}
     pages |= {f"{number}-{act}-in-production.html" for number, act in enumerate(acts, start=1) if act in VALUES}
     pages -= {"4-too-fast-in-production.html"}
+    pages |= {"9-month.html", "10-successor.html", "10-pull-request.md"}
     assert {page.name for page in (folder / "reports").iterdir()} == pages
     assert "latency_p50" in (folder / "reports" / "7-too-slow-in-production.html").read_text(encoding="utf-8")
+    assert_the_month_led_to_a_request(folder, done.stdout)
     assert_nothing_runs(folder)
 
     repo, env = folder / "project", project_environment(tmp_path)
@@ -106,6 +111,51 @@ def test_what_the_story_says_of_its_places_is_what_their_settings_say(monkeypatc
     assert {rule for each in released for rule in each.broken} <= set(settings["production"]["rules"])
 
 
+def test_a_look_at_production_that_ends_otherwise_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(STORY)
+    from month import LOOKS, differences  # type: ignore[import-not-found]  # noqa: PLC0415
+
+    def evidence(verdict: str, **states: str) -> dict[str, object]:
+        alerts = [{"rule": rule, "state": state} for rule, state in states.items()]
+        return {"verdict": verdict, "watched": {"alerts": alerts}}
+
+    (pending,) = (look for look in LOOKS if look.states.get("drift") == "pending")
+    assert differences(pending, 0, evidence("warn", **pending.states)) == ""
+    assert "verdict pass instead of warn" in differences(pending, 0, evidence("pass", **pending.states))
+    assert "exit code 1 instead of 0" in differences(pending, 1, evidence("warn", **pending.states))
+    assert "rule drift quiet instead of pending" in differences(
+        pending, 0, evidence("warn", **{**pending.states, "drift": "quiet"})
+    )
+    assert "rule drift not there instead of pending" in differences(pending, 0, evidence("warn", data="pending"))
+    windows = [(look.day - look.windows, look.day) for look in LOOKS]
+    assert [0, *(until for _, until in windows)] == [*(since for since, _ in windows), 30], "every day, and none twice"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "pulls", {}, 200),
+        ("POST", "pulls", {"title": "Retrain", "head": "a", "base": "main", "body": "Why"}, 201),
+        ("POST", "issues", {"title": "drift", "body": "psi.age"}, 201),
+        ("PATCH", "issues/1", {"state": "closed"}, 404),
+        ("POST", "actions/workflows/model-retrain.yml/dispatches", {"ref": "main", "inputs": {"trigger": "t"}}, 204),
+        ("DELETE", "pulls", {}, 404),
+        ("GET", "secrets", {}, 404),
+    ],
+)
+def test_the_forge_of_the_story_takes_what_jobs_send_and_nothing_else(
+    method: str, path: str, body: dict[str, object], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(STORY)
+    from forge import Forge  # type: ignore[import-not-found]  # noqa: PLC0415
+
+    with Forge("ada/doctor-visits") as forge:
+        assert forge.answer(method, f"/repos/ada/doctor-visits/{path}", body)[0] == status
+        assert forge.answer(method, f"/repos/ada/other/{path}", body)[0] == 404
+        kept = {"pulls": forge.pulls, "issues": forge.issues, "dispatches": forge.started}
+        assert len(kept.get(path.rpartition("/")[2], [])) == (method == "POST")
+
+
 def test_callers_count_what_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(STORY)
     from callers import Callers, bodies  # type: ignore[import-not-found]  # noqa: PLC0415
@@ -160,6 +210,36 @@ def test_a_story_that_stops_half_way_leaves_nothing_running(tmp_path: Path, monk
     end_all(tmp_path / "state")
     assert not any(local_process.alive(folder) for folder in folders)
     assert not (tmp_path / "state").exists()
+
+
+def assert_the_month_led_to_a_request(folder: Path, said: str) -> None:
+    """What production logged, what was trained on it, and the request whose text the story ends with."""
+    project = folder / "project"
+    days = sorted(file.stem for file in (project / "production" / "logs").iterdir())
+    first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
+    outage = {first + timedelta(days=at) for at in range(30)} - {date.fromisoformat(day) for day in days}
+    assert (last - first, outage) == (timedelta(days=29), {first + timedelta(days=19)})
+    line = json.loads((project / "production" / "logs" / f"{days[0]}.jsonl").read_text("utf-8").splitlines()[0])
+    assert (line["environment"], line["model"], line["version"]) == ("production", "doctor-visits", "v1.0.0")
+    assert line["time"].startswith(days[0])
+    assert 0 < line["score"] < 1
+    page = (folder / "reports" / "9-month.html").read_text("utf-8")
+    assert {"age", "chronic", "prediction"} <= set(re.findall(r"\w+", page))
+
+    body = (folder / "reports" / "10-pull-request.md").read_text("utf-8")
+    lines = [line for line in body.splitlines() if line and not line.startswith("<!--")]
+    assert all(line in said for line in lines), "it is printed as it was proposed"
+    assert "| Asked by | the rule `drift` |" in body
+    evidence = (project / ".mlgate" / "evidence" / "doctor-visits" / "monitor.json").read_bytes()
+    assert hashlib.sha256(evidence).hexdigest() in body
+    values = re.search(r"\| `metrics/eval.json` \| `auc` \| ([\d.]+) \| ([\d.]+) \|", body)
+    assert values is not None
+    branch = "mlgate/doctor-visits/retrain"
+    for commit, value in zip(("main", branch), values.groups(), strict=True):
+        measured = json.loads(git(folder / "origin.git", "show", f"{commit}:{METRICS}"))
+        assert measured["auc"] == pytest.approx(float(value), abs=1e-4)
+    changed = git(folder / "origin.git", "diff", "--name-only", "main", branch).split()
+    assert changed == ["data/collected.parquet.dvc", "dvc.lock", METRICS, "metrics/profile.json"]
 
 
 def assert_nothing_runs(folder: Path) -> None:

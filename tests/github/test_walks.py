@@ -198,7 +198,7 @@ def test_a_worse_model_is_stopped(event: str, repo: Path, forge: Forge) -> None:
     assert any("log_loss" in note for note in done.annotations)
     if event == "pull_request":
         [comment] = forge.comments
-        assert "10.9" in comment["body"]
+        assert "16.7" in comment["body"]
         assert (done.artifacts / "mlgate-report" / "report.html").exists()
 
 
