@@ -90,6 +90,7 @@ def section(
 def chosen(contract: Contract, features: Mapping[str, str]) -> _Asked:
     """Which expectations a window can be held to."""
     able, left = [], []
+    missing: dict[str, None] = {}  # a contract says several things about each column, and one line says it all
     for one in contract.expectations:
         lacking = [column for column in one.columns if column not in features]
         if one.type.startswith("expect_table_"):
@@ -97,9 +98,11 @@ def chosen(contract: Contract, features: Mapping[str, str]) -> _Asked:
         elif one.type in _WHOLE:
             left.append(f"{one.title or one.id}: {_WHOLE[one.type]}.")
         elif lacking:
-            left.append(f"{one.title or one.id}: {', '.join(lacking)} is not logged.")
+            missing |= dict.fromkeys(lacking)
         else:
             able.append(one)
+    if missing:
+        left.append(f"Not held to the contract, because it is not logged: {', '.join(missing)}.")
     return _Asked(tuple(able), tuple(left))
 
 
