@@ -231,6 +231,23 @@ def test_a_step_that_ends_badly_is_told_and_so_is_its_mending(
     assert ended.json["title"] == f"[over] visits: {kind}"
 
 
+def test_a_retraining_that_failed_is_over_when_one_ends_well_and_not_when_one_is_due(
+    ready: Place, service: Receiver
+) -> None:
+    def retrain(what: str, verdict: Verdict) -> Evidence:
+        check = Check(id=f"retrain.{what}", group="retrain", title="x", verdict=verdict, reason="No disk was left.")
+        return step("retrain", verdict).model_copy(update={"checks": [check], "mode": "enforce"})
+
+    for what, verdict in (("end", Verdict.FAIL), ("decision", Verdict.PASS), ("asked", Verdict.PASS)):
+        ready.leave(retrain(what, verdict))
+        ready.notify()
+    assert [request.json["title"] for request in service.seen] == ["[critical] visits: retraining"]
+    assert "retraining: fail: No disk was left." in service.seen[0].json["message"]
+    ready.leave(retrain("end", Verdict.PASS))
+    ready.notify()
+    assert [request.json["title"] for request in service.seen[1:]] == ["[over] visits: retraining"]
+
+
 def test_monitoring_that_could_not_look_is_told(ready: Place, service: Receiver) -> None:
     ready.leave(monitor(verdict=Verdict.ERROR))
     ready.notify()

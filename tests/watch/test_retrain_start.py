@@ -307,6 +307,7 @@ def test_a_token_that_may_not_write_the_ledger_starts_nothing(place: Watching) -
     told = place.retrain()
     assert told.code == 2
     assert started(place) == []
+    assert (told.outputs["start"], told.orders) == ("false", []), "what is not in the ledger is not started"
 
 
 @only_github

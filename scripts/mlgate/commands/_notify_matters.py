@@ -12,6 +12,7 @@ from mlgate.render import sentences
 from mlgate.watch.alerts import STEP, Matter
 
 MONITOR = "monitor"
+RETRAINING, ENDED = "retraining", "retrain.end"  # how one ended is another matter than whether one is due
 SILENT = ("notify", "report")  # verbs of which nobody is told: they show what others found
 _STATES: dict[str, Literal["on", "over", "unclear"]] = {
     "firing": "on", "recovered": "over", "quiet": "over", "pending": "unclear", "unknown": "unclear",
@@ -39,12 +40,11 @@ def of(evidence: Evidence, shown: Shown) -> Iterator[Matter]:
     bad = (Verdict.ERROR, Verdict.INCONCLUSIVE) if monitors else (Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.FAIL)
     on = evidence.verdict in bad
     severity: Severity = "critical" if evidence.exit_code in (1, 2) else "warn"
-    said = (
-        f"{evidence.kind}: {evidence.verdict}: {sentences.headline(evidence)}" if on else f"{evidence.kind} ends well"
-    )
+    name = RETRAINING if any(check.id == ENDED for check in evidence.checks) else evidence.kind
+    said = f"{name}: {evidence.verdict}: {sentences.headline(evidence)}" if on else f"{name} ends well"
     yield Matter(
         **_facts(evidence, shown),
-        key=f"{STEP}{evidence.kind}",
+        key=f"{STEP}{name}",
         severity=severity,
         state="on" if on else "over",
         said=said,

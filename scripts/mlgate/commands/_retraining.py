@@ -192,10 +192,12 @@ class Retrainer:
         for model in begun.models - {""}:
             if model in told:
                 told[model].add("end", "How it ended", *self._ended(told[model].config, outcome, ledger))
+                if outcome == "proposed" and self.asked.url:
+                    told[model].links[self.run.forge.request_word] = self.asked.url
 
     def _ended(self, config: Config, outcome: str, ledger: Ledger) -> tuple[Verdict, str]:
         if outcome == "proposed":
-            return Verdict.PASS, f"A successor is proposed{': ' + self.asked.url if self.asked.url else ''}."
+            return Verdict.PASS, "A successor is proposed."
         if outcome == "unchanged":
             return Verdict.PASS, "Training made just what is committed, so nothing is proposed."
         there = self._in_production(config, ledger)
@@ -272,7 +274,11 @@ class Retrainer:
         if self.asked.plan:
             self._decide(order, waiting, ledger.records())
         else:
-            once = ledger.append_once(lambda records: self._decide(order, waiting, records))
+            try:
+                once = ledger.append_once(lambda records: self._decide(order, waiting, records))
+            except MlgateError:
+                order.decision = None  # what is not in the ledger is not started
+                raise
             self.head = once.head.token if once.head else self.head
             if order.decision and order.decision.start and not once.written and not order.unchanged:
                 order.decision = replace(order.decision, start=False, held="another run was first", known=True)
