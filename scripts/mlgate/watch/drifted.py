@@ -21,7 +21,7 @@ from mlgate.watch import limits
 from mlgate.watch.chance import Evidence, evidence, said_p
 from mlgate.watch.columns import seen
 from mlgate.watch.limits import STATES
-from mlgate.watch.measured import hidden, limits_of
+from mlgate.watch.measured import BINNED, hidden, limits_of, vague, value_of
 from mlgate.watch.nouns import Measure, Section, State, state_of
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ def section(
     few = f"{rows:,} rows in the window, and min_rows is {min_rows:,}." if rows < min_rows else ""
     looked = {n: one for n, one in compared.items() if one.role != "feature" or n not in set(settings.ignore or ())}
     wanted = {name: limits_of(one, settings) for name, one in looked.items()}
+    unsaid: list[str] = []
+    for name, one in looked.items():
+        # What cannot have been crossed is not kept: it may say that values are missing, and never that all is well.
+        if vague(one) and (mute := [m for m in BINNED if m in wanted[name] and not _crossed(one, m, wanted[name][m])]):
+            wanted[name] = {m: limit for m, limit in wanted[name].items() if m not in mute}
+            unsaid.append(f"{name}: its values are in one bin of the profile, of which {', '.join(mute)} says nothing.")
     alpha = float(settings.alpha)
     more = [] if settings.classifier is None else [told.p if told is not None else 1.0]
     days = max(1, round(length / timedelta(days=1)))
@@ -93,9 +99,14 @@ def section(
         measures=(*whole, *measures),
         checks=tuple(sorted(checks, key=lambda one: _order(one.id))),
         columns=tuple(columns),
-        not_run=tuple(_not_run(looked, settings, profile, compared)),
+        not_run=(*unsaid, *_not_run(looked, settings, profile, compared)),
         facts=_facts(profile, chance, alpha),
     )
+
+
+def _crossed(one: Compared, measure: str, limit: float) -> bool:
+    value = value_of(one, measure)
+    return value is not None and value > limit
 
 
 def _state(counted: Sequence[Measure]) -> State:

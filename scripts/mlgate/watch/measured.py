@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlgate.config.watching import Drift, Limits
 from mlgate.data.drift.compared import Compared
 
+BINNED = ("psi", "js", "kl", "cramers_v")  # what compares bins
 ONLY = {"ks": "number", "wasserstein": "number", "out_of_range": "number"}
 
 
@@ -32,6 +33,11 @@ def fits(one: Compared, measure: str) -> bool:
 
 def hidden(one: Compared) -> bool:
     return not one.trouble and one.rows > 0 and not one.labels
+
+
+def vague(one: Compared) -> bool:
+    """Whether all values share one bin: text of which each value is rare, say. Such bins tell missing values only."""
+    return 0 < len(one.labels) <= 2 and one.present > 0 and one.present_before > 0
 
 
 def value_of(one: Compared, measure: str) -> float | None:

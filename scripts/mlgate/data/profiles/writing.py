@@ -150,6 +150,8 @@ def _profile(value: dict[str, Any]) -> Profile:
         if column.rows != rows:
             raise _Wrong(f"{name} has {column.rows} rows, and all have {rows}")
     said = {key: _read_column(named[key], key) if named[key] is not None else None for key in ("prediction", "score")}
+    if not columns and not any(said.values()):
+        raise _Wrong("it describes no column")
     digest, model = _text(named["digest"], "digest"), _text(named["model"], "model")
     if not _DIGEST.fullmatch(digest):
         raise _Wrong("its digest is none")
@@ -203,7 +205,18 @@ def _read_column(value: Any, name: str) -> Column:
     )  # fmt: skip
     if kind == "hidden" and one != Column("hidden", rows, missing, of=of):
         raise _Wrong(f"{name} is hidden, and says something")
+    _sound(one, name)
     return one
+
+
+def _sound(one: Column, name: str) -> None:
+    """Raises _Wrong for figures that no values have."""
+    there = one.rows - one.missing
+    ends = (one.least, one.most)
+    if (None in ends and ends != (None, None)) or (one.least is not None and not one.least <= (one.most or 0.0)):
+        raise _Wrong(f"the range of {name} is none")
+    if max(one.outside, one.infinite) > there or not 0 <= one.error <= 1 or (one.spread or 0.0) < 0:
+        raise _Wrong(f"{name} says what cannot be of its {there} values")
 
 
 def _read_days(value: Any, columns: Mapping[str, Column]) -> tuple[Day, ...]:
