@@ -34,10 +34,10 @@ class Watching(Place):
         if not fresh:
             self.person_pushes("src/train.py", "# another way to train\n")
 
-    def configure(self, retrain: str, file: str = "mlgate.yaml", model: str = "visits") -> None:
-        """Put `retrain:` into a configuration, and push it."""
-        text = MLGATE.replace("model: visits", f"model: {model}")
-        self.person_pushes(file, f"{text}{ASKS}\n{f'retrain: {retrain}' if retrain else ''}\n")
+    def configure(self, retrain: str, file: str = "mlgate.yaml", model: str = "visits", text: str = ASKS) -> None:
+        """Put `retrain:` into a configuration that ends with `text`, and push it."""
+        more = MLGATE.replace("model: visits", f"model: {model}")
+        self.person_pushes(file, f"{more}{text}\n{f'retrain: {retrain}' if retrain else ''}\n")
 
     def person_pushes(self, file: str, text: str) -> None:
         self.people.git("checkout", "--quiet", "main")
