@@ -115,6 +115,22 @@ class TestStatistics:
         found = statistics.psi([round(e * many) for e in expected], [round(a * many) for a in actual])
         assert found == pytest.approx(by_hand, abs=1e-6)
 
+    def test_a_class_that_is_gone_is_told_by_a_small_reference(self) -> None:
+        found, freedom = statistics.tested([45, 75], [0, 600], 10)
+        wanted = stats.chi2_contingency([[45, 75], [0, 600]], correction=True)
+        assert (found, freedom) == (pytest.approx(wanted.statistic), 1)
+        assert statistics.chi_square_tail(found, 1) > stats.fisher_exact([[45, 75], [0, 600]]).pvalue / 2
+
+    @pytest.mark.parametrize("rows", [20, 60, 200])
+    def test_two_small_bins_alarm_no_more_often_than_said(self, rows: int) -> None:
+        rng = np.random.default_rng(rows)
+        first, second = rng.binomial(120, 0.06, 4000), rng.binomial(rows, 0.06, 4000)
+        alarms = 0
+        for a, b in zip(first.tolist(), second.tolist(), strict=True):
+            found, freedom = statistics.tested([a, 120 - a], [b, rows - b], 10)
+            alarms += freedom > 0 and statistics.chi_square_tail(found, freedom) < 0.05
+        assert alarms / 4000 < 0.05
+
     def test_small_bins_are_put_together_by_both_sides_alike(self) -> None:
         one, two = statistics.pooled([100, 1, 2, 200], [100, 2, 1, 190], 10)
         assert (sum(one), sum(two)) == (303, 293)

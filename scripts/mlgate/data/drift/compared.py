@@ -195,7 +195,7 @@ def _tested(
     rather rarer now. So for the test a bin has to be twice as large, by both sides together: chance does not get there.
     """
     if not frame.categories:
-        return (0, 0), statistics.pearson(*statistics.pooled(first, second, _EXPECTED))
+        return (0, 0), statistics.tested(first, second, _EXPECTED)
     of = dict(zip(column.values, counts.equal.tolist(), strict=True))
     n, m = column.rows, counts.rows
     border = max(2 * RARE, 2 * FLOOR / n) * (n + m)
@@ -205,11 +205,11 @@ def _tested(
         m - counts.missing - sum(one for _, one in named),
     )
     pairs = [*named, rest, (column.missing, counts.missing)]
-    one, two = statistics.pooled([a for a, _ in pairs], [b for _, b in pairs], _EXPECTED)
+    test = statistics.tested([a for a, _ in pairs], [b for _, b in pairs], _EXPECTED)
     close = [(a, of[v]) for v, a in column.values.items() if (a + of[v]) < 4 * FLOOR * (n + m) / n]
     unseen, before = _unseen(counts, column, frame)
     small = (before + sum(a for a, _ in close), (unseen or 0) + sum(b for _, b in close))
-    return small, statistics.pearson(one, two)
+    return small, test
 
 
 def _unseen(counts: Numbers | Names, column: Column, frame: frozen.Bins) -> tuple[int | None, int]:

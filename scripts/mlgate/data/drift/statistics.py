@@ -101,7 +101,24 @@ def pearson(reference: Sequence[int], now: Sequence[int]) -> tuple[float, int]:
     return total / (n * m), len(used) - 1
 
 
-def pooled(reference: Sequence[int], now: Sequence[int], expected: float) -> tuple[list[int], list[int]]:
+def tested(reference: Sequence[int], now: Sequence[int], expected: float) -> tuple[float, int]:
+    """Chi-square and its degrees of freedom over bins that are large enough.
+
+    Where only one would be left, the last two are held against each other with Yates's correction: it makes p too
+    large rather than too small, and a small reference can still tell a class that is gone.
+    """
+    first, second = pooled(reference, now, expected)
+    if len(first) > 1 or sum(map(any, zip(reference, now, strict=True))) < 2:
+        return pearson(first, second)
+    (a, c), (b, d) = pooled(reference, now, expected, least=2)
+    rows, margins = a + b + c + d, (a + b) * (c + d) * (a + c) * (b + d)
+    apart = max(0.0, abs(a * d - b * c) - rows / 2)
+    return (rows * apart**2 / margins if margins else 0.0), 1
+
+
+def pooled(
+    reference: Sequence[int], now: Sequence[int], expected: float, *, least: int = 1
+) -> tuple[list[int], list[int]]:
     """The same with small bins put together, until each is expected to have so many rows on the smaller side.
 
     The chi-square approximation of a bin with few rows gives too many small p values. Which bins are small is said by
@@ -111,7 +128,7 @@ def pooled(reference: Sequence[int], now: Sequence[int], expected: float) -> tup
     share = min(n, m) / (n + m) if n and m else 0.0
     pairs = sorted(pair for pair in zip(reference, now, strict=True) if any(pair))
     pairs.sort(key=sum)
-    while len(pairs) > 1 and sum(pairs[0]) * share < expected:
+    while len(pairs) > least and sum(pairs[0]) * share < expected:
         (first, second), pairs = pairs[:2], pairs[2:]
         pairs.append((first[0] + second[0], first[1] + second[1]))
         pairs.sort(key=sum)
