@@ -50,7 +50,8 @@ def _with_values(one: Column, values: Floats, starts: NDArray[np.int64], like: C
     kept = seen.kept if like is None else like.kept
     if 0 < seen.other[1] < FLOOR:  # what the others come to would follow from all that is said
         said = np.repeat([float(name) for name in seen.values], list(seen.values.values()))
-        one = replace(one, **_around(said[np.isfinite(said)]))
+        around = _around(said[np.isfinite(said)])
+        one = replace(one, mean=around["mean"], spread=around["spread"])
     return replace(one, values=seen.values, kept=kept, other=seen.other, once=sum(n == 1 for n in each))
 
 
