@@ -7,16 +7,15 @@ import mlflow
 import pandas as pd
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
-visits, train, test, predictions = (
-    pd.read_parquet(path)
-    for path in ("data/visits.parquet", "data/train.parquet", "data/test.parquet", "eval/predictions.parquet")
-)
+visits, train, test, later = (pd.read_parquet(f"data/{name}.parquet") for name in ("visits", "train", "test", "later"))
+predictions = pd.read_parquet("eval/predictions.parquet")
 metrics = json.loads(Path("metrics/eval.json").read_text(encoding="utf-8"))
 
 assert (len(visits), visits["person"].nunique()) == (20190, 5912)
 assert visits["person_year"].is_unique
-assert len(train) + len(test) == len(visits)
-assert not set(train["person"]) & set(test["person"])
+assert len(train) + len(test) + len(later) == len(visits)
+sides = [set(side["person"]) for side in (train, test, later)]
+assert len(set.union(*sides)) == sum(len(side) for side in sides) == 5912, "nobody is on two sides"
 assert round(visits["visited"].mean(), 3) == 0.688
 
 joined = test.merge(predictions, on="person_year", validate="one_to_one")

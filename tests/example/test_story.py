@@ -32,6 +32,7 @@ VALUES = {
 
 
 @pytest.mark.dvc
+@pytest.mark.timeout(1800)
 def test_the_story_ends_as_told_with_the_committed_values(tmp_path: Path) -> None:
     """One test, because one run of the story is enough."""
     folder = tmp_path / "story"
@@ -58,6 +59,13 @@ def test_the_story_ends_as_told_with_the_committed_values(tmp_path: Path) -> Non
     subprocess.run(["dvc", "pull", "--quiet"], cwd=repo, env=env, check=True)
     check = Path(__file__).parent / "check_data.py"
     checked = subprocess.run(["python", check], cwd=repo, env=env, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+    git(repo, "fetch", "--quiet", "origin")
+    git(repo, "switch", "--quiet", "--detach", "origin/mlgate/doctor-visits/retrain")
+    subprocess.run(["dvc", "pull", "--quiet"], cwd=repo, env=env, check=True)
+    collected = Path(__file__).parent / "check_collected.py"
+    checked = subprocess.run(["python", collected], cwd=repo, env=env, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
 
 
