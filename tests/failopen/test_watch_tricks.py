@@ -140,6 +140,20 @@ def test_quarantined_lines_are_not_for_git(production: Production) -> None:
     assert ".mlgate" not in production.repo.git("status", "--porcelain", "--ignored=no")
 
 
+def test_what_one_person_said_is_neither_in_evidence_nor_in_the_ledger(tmp_path: Path) -> None:
+    fairness = {"by": ["site"], "min_rows": 50, "rules": {"disparate_impact_ratio": {"threshold": 0.5}}}
+    production = Production(tmp_path, {**MONITOR, "data": {"contract": "live.yaml"}, "fairness": fairness})
+    production.repo.write("live.yaml", "schema: 1\ncolumns:\n  site: {type: text, in: [north, south, east, west]}\n")
+    production.configure()
+    odd = some(lambda line: line["features"].update(site="Jane Doe"), 1)
+    production.day(0, edit=lambda line: odd(line) if line["request_id"].endswith("-50") else line)
+    evidence = production.monitor(0, code=1)
+    assert checks(evidence)["watch.data.site.in"] == "fail"
+    told = [one.entry.model_dump_json() for one in production.records("reading")]
+    left = [file.read_text("utf-8") for file in (production.repo.path / ".mlgate").rglob("*") if file.is_file()]
+    assert not [text for text in (*told, *left, production.said) if "Jane" in text]
+
+
 # -- what is run, and whose it is ------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from mlgate.config.recomputed import narrowed
 from mlgate.config.settings import Scalar
 from mlgate.config.watching import Truth
 from mlgate.data import aligned
+from mlgate.data.profiles.nouns import FLOOR
 from mlgate.data.reading import sql
 from mlgate.watch.truth import plain_number, type_of
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 MOST_LOST = 0.01  # the share of rows with truth whose answer may be none
 ABSENT = "(missing)"  # the group of rows that lack a value
+RARE = "(rare)"  # the group of all values that fewer than FLOOR rows have
 _ID = "row of the window"
 _LABEL, _PREDICTION, _SCORE = "true label", "logged prediction", "logged score"
 # The judge's reader speaks of an evaluation set's keys; here the same things are named elsewhere.
@@ -206,7 +208,9 @@ class _Reading:
         if cut:
             return plain_number(self.con, self.relation, expression)
         text = f"CAST({_scalar(self.con, self.relation, expression)} AS VARCHAR)"
-        return f"coalesce(regexp_replace({text}, '\\.0$', ''), {sql.text(ABSENT)})"
+        group = f"coalesce(regexp_replace({text}, '\\.0$', ''), {sql.text(ABSENT)})"
+        # A value that few rows share is somebody's own, and groups are listed by their names.
+        return f"CASE WHEN count(*) OVER (PARTITION BY {group}) < {FLOOR} THEN {sql.text(RARE)} ELSE {group} END"
 
     def _asked(
         self, path: Path, groups: tuple[tuple[str, ...], ...], edges: Mapping[str, Sequence[float]]
