@@ -62,6 +62,7 @@ def commands(page: str) -> list[str]:
 def neutral(output: str) -> str:
     """Without what differs from run to run: commit ids, digests, ages."""
     output = re.sub(r"\b[0-9a-f]{7,40}\b", "COMMIT", output)
+    output = re.sub(r"\(main, (just now|\d+ minutes?)", "(main, AGE", output)
     return re.sub(r"\b[0-9a-f]{4}…", "DIGEST…", output).strip()
 
 
