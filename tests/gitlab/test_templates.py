@@ -650,7 +650,8 @@ def test_a_successor_is_asked_for_made_and_proposed_by_three_jobs() -> None:
     ask, successor, propose = jobs.values()
     for job in (ask, propose):
         assert job["environment"] == {"name": "mlgate", "action": "access"}
-        assert [rule["when"] for rule in job["rules"]] == ["always"], "the ledger has to know of what failed"
+    for job in jobs.values():
+        assert [rule["when"] for rule in job["rules"]] == ["always"], "after a monitor that failed, and a training"
     assert ask["needs"] == [{"job": "mlgate-monitor", "optional": True}]
     assert successor["needs"] == ["mlgate-ask"]
     assert propose["needs"] == ["mlgate-ask", "mlgate-successor"]

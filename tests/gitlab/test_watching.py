@@ -123,7 +123,7 @@ def _is_proposed(there: Watched, begun: Any, main: str, done: Pipeline) -> None:
     assert merge["title"] == "Retrain visits (rule drift)"
     assert merge["labels"] == ["model"]
     since, until = (text.replace("T", " ")[:16] for text in begun.reason.split("/"))
-    for words in ("the rule `drift`", "psi.x", f"{since} to {until} UTC", begun.report, begun.id):
+    for words in ("the rule `drift`", "psi.score", f"{since} to {until} UTC", begun.report, begun.id):
         assert words in merge["description"], words
     ended = only([one for one in there.entries("trigger") if one.started])
     assert (ended.outcome, ended.started, ended.url) == ("proposed", begun.id, merge["web_url"])
@@ -163,7 +163,7 @@ def test_a_training_that_fails_keeps_the_model_and_says_so(
     assert said in only(chat.seen).json["message"]
     assert said in only(gitlab.issues)["description"]
     assert gitlab.merges == gitlab.started == []
-    assert (there.fetched("main"), there.branches()) == (main, branches)
+    assert (there.fetched("main"), there.branches()) == (main, branches), "production keeps its model"
 
     # Somebody mends the data: it is proposed, and who heard of the failure hears that it is over.
     there.surveyed()
@@ -192,7 +192,7 @@ def test_one_pipeline_can_do_it_all_without_starting_another(tmp_path: Path, whe
 
 
 def test_without_drift_everything_is_quiet(tmp_path: Path, wheel: Path, gitlab: Forge, chat: Receiver) -> None:
-    there = Watched(tmp_path, wheel, gitlab, prepare="")
+    there = Watched(tmp_path, wheel, gitlab)
     there.include("model-monitor")
     there.include("model-retrain")
     there.scoped(CHAT_URL=f"json://{chat.host}/{CHAT}")

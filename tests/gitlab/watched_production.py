@@ -165,4 +165,5 @@ class Watched:
         return self.repo.git("rev-parse", "FETCH_HEAD")
 
     def branches(self) -> list[str]:
-        return Repo(self.project.remote).git("branch", "--format=%(refname:short)").split()
+        lines = self.repo.git("ls-remote", "--heads", f"file://{self.project.remote}").splitlines()
+        return [line.split("refs/heads/")[1] for line in lines]
