@@ -40,6 +40,7 @@ def test_from_a_scheduled_look_at_production_to_the_pull_request(tmp_path: Path,
         _fails(there, chat, secrets)
         _two_look_at_once(there, chat, secrets)
         _succeeds(there, chat, secrets)
+        _is_done_once(there, chat, secrets)
     _is_judged(there)
 
 
@@ -179,6 +180,18 @@ def _succeeds(there: Walked, chat: Receiver, secrets: dict[str, str]) -> None:
     assert [issue["state"] for issue in there.forge.issues] == ["closed", "open"], (
         "the failure is over, the drift is not"
     )
+
+
+def _is_done_once(there: Walked, chat: Receiver, secrets: dict[str, str]) -> None:
+    """The same run started again trains nothing: it is over, and people hear of it."""
+    told, ledger = len(chat.seen), there.entries("trigger")
+    asked = there.forge.started[0]["inputs"]
+    done = there.act("workflow_dispatch", "model-retrain.yml", secrets=secrets, run="15", **asked)
+    jobs = {name: done.job(name) for name in ("Ask", "Train", "Propose")}
+    assert jobs == {"Ask": "failure", "Train": "", "Propose": ""}, done.text
+    assert f"the retraining {asked['trigger']} is over: it ended as `proposed`" in done.summary
+    assert there.entries("trigger") == ledger
+    assert only(chat.seen[told:]).json["title"] == "[critical] visits: retrain"
 
 
 def _is_judged(there: Walked) -> None:

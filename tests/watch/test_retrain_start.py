@@ -421,5 +421,7 @@ def test_a_retraining_that_failed_says_so_once_and_changes_nothing(place: Watchi
 
 @only_github
 def test_ending_needs_to_know_which_and_how(place: Watching) -> None:
+    told = place.retrain("--finish", "failed", "--trigger", "0" * 32)
+    assert "knows no retraining" in told.evidence("visits")["title"], "it is the model's, whose next run may end it"
     assert "is none of proposed, unchanged, failed" in place.retrain("--finish", "well", "--trigger", "0" * 32).text
     assert "needs --trigger" in place.retrain("--finish", "failed").text

@@ -98,7 +98,9 @@ def every(run: Run, asked: Asked) -> int:
         if not asked.finish and not asked.plan:
             handed.leave(run, retrainer.handed())
     except MlgateError as error:
-        evidences = [failed(VERB, file_name(run.patterns[0] if run.patterns else ""), error)]
+        # Of a model where there is one: what people are told of that is over as soon as the same model's ends well.
+        first = next((config.model for config in retrainer.configs), "")
+        evidences = [failed(VERB, first or file_name(run.patterns[0] if run.patterns else ""), error)]
         retrainer.orders.clear()
     return run.finish(VERB, evidences, retrainer.outputs())
 

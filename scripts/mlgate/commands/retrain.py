@@ -36,7 +36,14 @@ from mlgate.commands._run import Run
     metavar="HOW",
     help="proposed, unchanged or failed: say how the retraining --trigger ended, and do nothing else.",
 )
-@click.option("--request-url", "url", envvar="MLGATE_REQUEST_URL", default="", metavar="URL", help="With --finish: the pull request.")
+@click.option(
+    "--request-url",
+    "url",
+    envvar="MLGATE_REQUEST_URL",
+    default="",
+    metavar="URL",
+    help="With --finish: the pull request.",
+)
 @click.option(
     "--plan", envvar="MLGATE_PLAN", is_flag=True, default=False, help="Only say what would be done; write nothing."
 )
