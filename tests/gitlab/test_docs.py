@@ -30,13 +30,15 @@ def test_blocks_include_what_there_is(block: str) -> None:
         assert named, address
         assert entry.get("ref", f"v{__version__}") == f"v{__version__}"
         template = load(named[1])
+        for rule in entry.get("rules", []):
+            assert set(rule) == {"if"}, "an include knows `if`, `exists` and `changes`"
         for key, value in entry["inputs"].items():
             assert not isinstance(value, str) or accepts(template.inputs[key], value)
         new = template.in_nodes(**{key.replace("-", "_"): value for key, value in entry["inputs"].items()})
         assert not {k for k in new if not k.startswith(".")} & set(jobs), "the same job twice"
         jobs |= new
     for name, job in read.items():
-        assert name == "include" or name in jobs or "script" in job
+        assert name == "include" or name in jobs or "script" in job or "trigger" in job
 
 
 def test_there_are_blocks_to_test() -> None:

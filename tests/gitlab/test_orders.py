@@ -1,4 +1,4 @@
-"""Several successors in one pipeline: the scripts of its jobs in the shell of a runner, and a `mlgate` that takes notes."""
+"""Several successors in one pipeline: the scripts of its jobs in a runner's shell, and a `mlgate` that takes notes."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ DVC, a webhook, and a GitLab whose every request is held against its published d
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -19,7 +20,7 @@ from mlgate.model import Evidence
 from receiving import Receiver
 
 from .pipelines import Pipeline, Project
-from .templates import NAMES
+from .templates import NAMES, ROOT
 from .test_pipelines import TOKEN
 from .watched_production import MODEL, Forge, Watched
 
@@ -189,6 +190,28 @@ def test_one_pipeline_can_do_it_all_without_starting_another(tmp_path: Path, whe
     assert again.codes == {"mlgate-monitor": 1, **dict.fromkeys(JOBS, 0)}, again.text
     assert "No retraining is due." in again.said("mlgate-successor"), "the same window asks once"
     assert len(gitlab.merges) == 1
+
+
+def test_a_child_pipeline_does_it_all_as_well(tmp_path: Path, wheel: Path, gitlab: Forge) -> None:
+    """As docs/gitlab.md shows it: the parent has one job, which starts the others."""
+    there = Watched(tmp_path, wheel, gitlab, dispatch={"by": "none"})
+    there.include("model-monitor", "model-retrain", notify=False)
+    caller = there.repo.path / ".gitlab-ci.yml"
+    there.repo.write(".gitlab/watch.yml", caller.read_text("utf-8"))
+    page = (ROOT / "docs/gitlab.md").read_text("utf-8")
+    (block,) = [text for text in page.split("```yaml\n") if text.startswith("watch:")]
+    caller.write_text(block.split("```")[0])
+    there.project.push()
+    there.scoped(everywhere=there.project.variables)  # gitlab-ci-local hands what it was called with to no child
+    there.surveyed()
+    there.logs(more=60)
+    done = there.run("schedule")
+    ended = dict(re.findall(r"\[watch\] -> (mlgate-\S+) +finished in .*?(?:FAIL (\d+))? *$", done.text, re.M))
+    assert ended == {"mlgate-monitor": "1", **dict.fromkeys(JOBS, "")}, done.text
+    begun, end = there.entries("trigger")
+    assert (begun.rule, begun.outcome, end.started, end.outcome) == ("drift", "started", begun.id, "proposed")
+    assert begun.id in only(gitlab.merges)["description"]
+    assert gitlab.started == []
 
 
 def test_without_drift_everything_is_quiet(tmp_path: Path, wheel: Path, gitlab: Forge, chat: Receiver) -> None:

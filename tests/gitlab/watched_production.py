@@ -12,6 +12,7 @@ import json
 import math
 import random
 import shutil
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -98,10 +99,10 @@ class Watched:
             self.project.include(name, **own, **inputs)
         return self.project.push()
 
-    def scoped(self, *, token: bool = True, **variables: str) -> None:
+    def scoped(self, everywhere: Mapping[str, str] | None = None, **variables: str) -> None:
         """CI/CD variables of the environment `mlgate`, as docs/gitlab.md says."""
-        given = {**({"GITLAB_TOKEN": TOKEN} if token else {}), **variables}
-        text = yaml.safe_dump({name: {"values": {"mlgate": value}} for name, value in given.items()})
+        given = {name: {"values": {"mlgate": value}} for name, value in {"GITLAB_TOKEN": TOKEN, **variables}.items()}
+        text = yaml.safe_dump({**(everywhere or {}), **given})
         (self.repo.path / ".gitlab-ci-local-variables.yml").write_text(text, "utf-8")
 
     # -- what production logged, and what the survey says by now -----------------------------------------------------
