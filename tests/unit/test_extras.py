@@ -267,7 +267,9 @@ def test_every_extra_has_a_locked_file_that_agrees_with_the_base() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("extra", "module"), [("data", "duckdb"), ("gx", "great_expectations"), ("track", "mlflow"), ("notify", "apprise")])
+@pytest.mark.parametrize(
+    ("extra", "module"), [("data", "duckdb"), ("gx", "great_expectations"), ("track", "mlflow"), ("notify", "apprise")]
+)
 def test_the_locked_files_can_be_had_and_used(extra: str, module: str, tmp_path: Path) -> None:
     """From the real index, in an interpreter that has nothing else, as in a job of GitHub's."""
     env = {"MLGATE_CACHE": str(tmp_path)}
