@@ -11,9 +11,9 @@ from email.utils import format_datetime
 
 import pytest
 import requests
-from receiving import MailServer, NotifyJSON, NotifySlack, Receiver, pagerduty
 
 from mlgate.watch.sending import TRIES, Incident, Letter, Sent, send
+from receiving import MailServer, NotifyJSON, NotifySlack, Receiver, pagerduty
 
 SECRET = "TIiajkdnlazkcOXrIdevi7FQ"
 SLACK = f"https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/{SECRET}"
