@@ -10,7 +10,8 @@ import pytest
 from builder import MLGATE, ROOT
 from mlgate import config
 from mlgate.commands import retrain, train
-from mlgate.commands._retraining import Asked, Retrainer
+from mlgate.commands._retrain_nouns import Asked
+from mlgate.commands._retraining import Retrainer
 from mlgate.config.watching import Dispatch
 from mlgate.setup.retraining import asks
 

@@ -14,11 +14,14 @@ from decimal import Decimal
 from typing import Literal
 
 from mlgate.commands._ledger import who
+from mlgate.commands._retrain_reasons import environment
 from mlgate.commands._run import Run
+from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.ledger.branch import Ledger
 from mlgate.ledger.chain import Record
 from mlgate.ledger.kinds import Entry, Trigger, clean, is_id
+from mlgate.model import Verdict
 from mlgate.watch.retraining import Run as Begun
 from mlgate.watch.retraining import Triggers, end_id
 
@@ -94,3 +97,26 @@ def ending(run: Run, begun: Trigger, outcome: str, *, url: str = "", reason: str
         url=clean(url),
         reason=clean(reason),
     )
+
+
+def said(config: Config, outcome: str, ledger: Ledger, why: str) -> tuple[Verdict, str]:
+    """How it ended, for people."""
+    if outcome == "proposed":
+        return Verdict.PASS, "A successor is proposed."
+    if outcome == "unchanged":
+        return Verdict.PASS, "Training made just what is committed, so nothing is proposed."
+    there = _in_production(config, ledger)
+    because = f" ({why})" if why else ""
+    return Verdict.FAIL, f"The retraining failed{because}: no successor is proposed. {there}"
+
+
+def _in_production(config: Config, ledger: Ledger) -> str:
+    from mlgate.ledger import query  # noqa: PLC0415
+
+    name = environment(config)
+    there = query.current(ledger.records(), config.model, name) if name else None
+    if there is None:
+        return "Nothing else has changed."
+    entry = there.entry
+    version = getattr(entry, "version", "") or next(iter(entry.subject.values()), "")[:12]
+    return f"{name} keeps {version}."

@@ -3,90 +3,37 @@
 from __future__ import annotations
 
 import json
-import os
-import posixpath
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgate.commands import _retrain_ends as ends
 from mlgate.commands import _retrain_inputs as inputs
 from mlgate.commands import _retrain_orders as handed
 from mlgate.commands import _retrain_reasons as reasons
+from mlgate.commands import _retrain_starting as starting
 from mlgate.commands import _retrain_why as why
 from mlgate.commands._deciding import where
 from mlgate.commands._ledger import open_ledger, who
-from mlgate.commands._retrain_reasons import Given, Reason
-from mlgate.commands._run import Run, Unloadable, failed, file_name, off, say, unloadable
+from mlgate.commands._retrain_nouns import VERB, Asked, Told, Wanted, asker, evidence
+from mlgate.commands._retrain_reasons import Given
+from mlgate.commands._run import Run, Unloadable, failed, file_name, off, unloadable
 from mlgate.config import Config
 from mlgate.errors import MlgateError
 from mlgate.forges import ForgeError
-from mlgate.forges.dispatching import Order, Started
+from mlgate.forges.dispatching import Started
 from mlgate.ledger.chain import Record
 from mlgate.ledger.kinds import Entry, Trigger, clean
-from mlgate.model import Check, Evidence, Verdict, worst
+from mlgate.model import Evidence, Verdict
 from mlgate.repo.dvc import Pipeline
 from mlgate.watch import retraining
 from mlgate.watch.retraining import Decision, Triggers
 
 if TYPE_CHECKING:
     from mlgate.ledger.branch import Ledger
-
-VERB = "retrain"
-GROUP = "watch"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The options of the verb."""
-
-    by_hand: str = ""
-    folder: Path | None = None
-    rule: str = ""
-    trigger: str = ""
-    finish: str = ""
-    url: str = ""
-    plan: bool = False
-    force: bool = False
-    dispatch: bool = True
-
-
-@dataclass
-class Wanted:
-    """Models that are trained together, and what came of it."""
-
-    configs: list[Config]
-    by: Config  # whose settings hold: the first that asks
-    reason: Reason
-    decision: Decision | None = None
-    unchanged: str = ""
-    started: Started | None = None
-
-    @property
-    def group(self) -> str:
-        return self.by.retrain.group or ""
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        return tuple(sorted(config.model for config in self.configs))
-
-
-@dataclass
-class Told:
-    """What is said of one model."""
-
-    config: Config
-    checks: list[Check] = field(default_factory=list)
-    not_run: list[str] = field(default_factory=list)
-    facts: dict[str, str | float] = field(default_factory=dict)
-    links: dict[str, str] = field(default_factory=dict)
-
-    def add(self, what: str, title: str, verdict: Verdict, reason: str) -> None:
-        self.checks.append(Check(id=f"retrain.{what}", group=GROUP, title=title, verdict=verdict, reason=reason))
 
 
 def every(run: Run, asked: Asked) -> int:
@@ -141,7 +88,7 @@ class Retrainer:
             self._take_up(told)
         else:
             self._ask(told)
-        return [*broken, *done, *(_evidence(one) for one in told.values())]
+        return [*broken, *done, *(evidence(one) for one in told.values())]
 
     def _right_place(self) -> None:
         """Whose branch it is decides whose rules hold, and who may have models trained."""
@@ -193,29 +140,9 @@ class Retrainer:
             outcome = now.ended.outcome if now.ended else outcome
         for model in begun.models - {""}:
             if model in told:
-                told[model].add("end", "How it ended", *self._ended(told[model].config, outcome, ledger))
+                told[model].add("end", "How it ended", *ends.said(told[model].config, outcome, ledger, reason))
                 if outcome == "proposed" and self.asked.url:
                     told[model].links[self.run.forge.request_word] = self.asked.url
-
-    def _ended(self, config: Config, outcome: str, ledger: Ledger) -> tuple[Verdict, str]:
-        if outcome == "proposed":
-            return Verdict.PASS, "A successor is proposed."
-        if outcome == "unchanged":
-            return Verdict.PASS, "Training made just what is committed, so nothing is proposed."
-        there = self._in_production(config, ledger)
-        said = f" ({self.asked.by_hand})" if self.asked.by_hand else ""
-        return Verdict.FAIL, f"The retraining failed{said}: no successor is proposed. {there}"
-
-    def _in_production(self, config: Config, ledger: Ledger) -> str:
-        from mlgate.ledger import query  # noqa: PLC0415
-
-        name = reasons.environment(config)
-        there = query.current(ledger.records(), config.model, name) if name else None
-        if there is None:
-            return "Nothing else has changed."
-        entry = there.entry
-        version = getattr(entry, "version", "") or next(iter(entry.subject.values()), "")[:12]
-        return f"{name} keeps {version}."
 
     def _take_up(self, told: dict[str, Told]) -> None:
         one = self._first(told)
@@ -347,55 +274,13 @@ class Retrainer:
     def _dispatch(self, order: Wanted, decision: Decision, ledger: Ledger) -> None:
         """Raises MlgateError where it could not be started; the ledger says then that it failed."""
         try:
-            order.started = self._start(order, decision)
+            order.started = starting.start(self.run, order, decision.id) if self.asked.dispatch else Started()
         except MlgateError as error:
             reason = f"could not be started: {error.message}"
             begun = next(run for run in Triggers(ledger.records()).runs if run.entry.id == decision.id)
             ledger.append(ends.ending(self.run, begun.entry, "failed", reason=reason))
             order.decision = replace(decision, start=False)
             raise
-
-    def _start(self, order: Wanted, decision: Decision) -> Started:
-        settings = order.by.retrain.dispatch
-        if not self.asked.dispatch or settings.by == "none":
-            return Started()
-        given = {"trigger": decision.id, "config": _files(self.run, order.configs)}
-        if settings.by == "command":
-            return self._command(order, given)
-        event = self.run.forge.event
-        ref = settings.ref or event.default_branch or self.run.git.default_branch()
-        name = {"workflow": settings.workflow, "repository": settings.event}.get(settings.by, "")
-        return self.run.forge.dispatch(Order(settings.by, name, ref, given))
-
-    def _command(self, order: Wanted, given: dict[str, str]) -> Started:
-        from mlgate.repo import credentials  # noqa: PLC0415
-        from mlgate.train import process  # noqa: PLC0415 -- only those who start it themselves
-
-        text = order.by.retrain.dispatch.run
-        if not text:
-            raise MlgateError(
-                "`by: command` needs `run`.", file=order.by.file, key="retrain.dispatch.run", fix="Add the command."
-            )
-        names = os.environ.get("MLGATE_ENV_NAMES", "").split()
-        environ = credentials.without(os.environ, allowed=names)
-        reason = order.reason
-        cause = "; ".join([reason.rule, reason.said or reason.cause, *reason.values])
-        environ |= {
-            "MLGATE_TRIGGER": given["trigger"],
-            "MLGATE_CAUSE": clean(cause, 2000),
-            "MLGATE_CONFIG": given["config"],
-        }
-
-        def heard(line: str) -> None:
-            say(self.run.forge, f"{line}\n")
-
-        shell = process.shell_of(environ)
-        ended = process.run([shell, "-c", text], cwd=self.run.git.root / order.by.folder, environ=environ, say=heard)
-        if ended.code != 0:
-            raise MlgateError(
-                f"the command that starts the training ended with {ended.how}.", fix="Look at its words above."
-            )
-        return Started()
 
     # -- what is said ------------------------------------------------------------------------------------------------
 
@@ -406,18 +291,18 @@ class Retrainer:
             for value in order.reason.values:
                 one.facts.setdefault("measured", value)
             if order.unchanged and decision.start:
-                reason = f"Nothing is started, because {order.unchanged}. Asked for {_asker(order)}."
+                reason = f"Nothing is started, because {order.unchanged}. Asked for {asker(order)}."
                 one.add("decision", "Retraining", Verdict.PASS, reason)
             elif not decision.start:
                 held = decision.held[:1].upper() + decision.held[1:]
                 verdict = Verdict.PASS if decision.known else Verdict.WARN
-                one.add("decision", "Retraining", verdict, f"Held back. {held}. Asked for {_asker(order)}.")
+                one.add("decision", "Retraining", verdict, f"Held back. {held}. Asked for {asker(order)}.")
             elif self.asked.plan:
                 one.add(
-                    "decision", "Retraining", Verdict.PASS, f"Would be started{together}, asked for {_asker(order)}."
+                    "decision", "Retraining", Verdict.PASS, f"Would be started{together}, asked for {asker(order)}."
                 )
             else:
-                one.add("decision", "Retraining", Verdict.PASS, f"Started{together}, asked for {_asker(order)}.")
+                one.add("decision", "Retraining", Verdict.PASS, f"Started{together}, asked for {asker(order)}.")
             if order.started is not None and order.started.url:
                 one.links["training"] = order.started.url
             one.not_run += order.started.said if order.started else ()
@@ -427,7 +312,7 @@ class Retrainer:
         if self.taken is not None:
             return {self.taken.id: self._taken_files()}
         here = [one for one in self._going() if not self.asked.dispatch or one.by.retrain.dispatch.by == "none"]
-        return {one.decision.id: _files(self.run, one.configs) for one in here if one.decision}
+        return {one.decision.id: starting.files(self.run, one.configs) for one in here if one.decision}
 
     def _going(self) -> list[Wanted]:
         going = [one for one in self.orders if one.decision and one.decision.start and not one.unchanged]
@@ -435,7 +320,7 @@ class Retrainer:
 
     def _taken_files(self) -> str:
         models = self.taken.models if self.taken else ()
-        return _files(self.run, [config for config in self.configs if config.model in models])
+        return starting.files(self.run, [config for config in self.configs if config.model in models])
 
     def outputs(self) -> dict[str, str]:
         """What later jobs want to know. Lists are JSON, ready for fromJson."""
@@ -444,7 +329,7 @@ class Retrainer:
             {
                 "trigger": one.decision.id if one.decision else "",
                 "models": list(one.models),
-                "config": _files(self.run, one.configs),
+                "config": starting.files(self.run, one.configs),
             }
             for one in going
         ]
@@ -461,37 +346,3 @@ class Retrainer:
             "url": url,
             "ledger-head": self.head,
         }
-
-
-def _files(run: Run, configs: Sequence[Config]) -> str:
-    """Configurations as --config takes them: relative to the folder that this run works in."""
-    return "\n".join(posixpath.relpath(config.file, run.prefix or ".") for config in configs)
-
-
-def _asker(order: Wanted) -> str:
-    reason = order.reason
-    if reason.rule == retraining.MANUAL:
-        return f"by hand ({reason.said})"
-    if reason.rule in (retraining.NEW_DATA, retraining.SCHEDULE):
-        return (
-            f"by {'the ' if reason.rule == retraining.SCHEDULE else ''}{reason.rule} ({'; '.join(reason.values[:3])})"
-        )
-    return f"by the rule {reason.rule}{' (' + '; '.join(reason.values[:3]) + ')' if reason.values else ''}"
-
-
-def _evidence(told: Told) -> Evidence:
-    wrong = sorted(told.checks, key=lambda check: -check.verdict.rank)
-    if not told.checks:
-        told.add("asked", "Retraining", Verdict.PASS, "Nothing is started: it is not of this retraining.")
-    return Evidence(
-        kind=VERB,
-        model=told.config.model,
-        title=(wrong or told.checks)[0].reason,
-        verdict=worst(check.verdict for check in told.checks),
-        mode="enforce",
-        fail_on="inconclusive",  # what could not be started does not end well, whatever the gate's mode is
-        checks=told.checks,
-        not_run=list(dict.fromkeys(told.not_run)),
-        facts=told.facts,
-        links=told.links,
-    )

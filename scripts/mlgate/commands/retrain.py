@@ -88,8 +88,9 @@ def command(
     """
     run = Run.start(config, working_directory, summary=summary)
     from mlgate.commands import _retraining  # noqa: PLC0415 -- pydantic's models of every kind of entry
+    from mlgate.commands._retrain_nouns import Asked  # noqa: PLC0415 -- as below
 
-    asked = _retraining.Asked(
+    asked = Asked(
         by_hand=" ".join(reason.split()),
         folder=run.cwd / source.strip() if source.strip() else None,
         rule=rule.strip(),
