@@ -204,6 +204,7 @@ class Watching:
         facts: dict[str, str | float] = {"environment": there.environment, **seen.facts}
         facts |= {"version": there.version} if there.version else {}
         facts |= {"in production since": there.since} if there.since else {}
+        facts["held against commit"] = there.snapshot.commit[:7]
         facts |= {"ledger head": self.head} if self.head else {}
         model = self.config.artifact or self.config.model
         subject = Named(name=model, digest=dict(there.subject), role="model") if there.subject else None

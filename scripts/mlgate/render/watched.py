@@ -167,6 +167,7 @@ def facts(evidence: Evidence) -> list[tuple[str, str, str]]:
         ("Window", seen.window, ""),
         ("Rows", f"{seen.watched.rows:,}", seen.read),
         ("Model", version or digest, digest if version else seen.versions),
+        ("Held against", str(evidence.facts.get("held against commit", "")), "the commit that made the model"),
     ]
     return [one for one in known if one[1]]
 
