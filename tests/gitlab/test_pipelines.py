@@ -17,7 +17,7 @@ from forges.fake_forge import MERGE, FakeGitLab, Reply
 from train import prepared
 
 from .pipelines import HOST, IID, PROJECT, Project
-from .templates import BUILD, PIPELINE, ROOT, VERBS, load, option_variables
+from .templates import BUILD, PIPELINE, ROOT, SUCCESSOR, VERBS, WATCH, load, option_variables
 
 pytestmark = pytest.mark.gitlab
 TOKEN = "glpat-made-up-0000"
@@ -109,15 +109,17 @@ def test_each_way_to_include_gives_the_same_jobs(project: Project, by: str) -> N
 def test_the_example_projects_own_file_works(project: Project) -> None:
     """Not a word of it is changed; only the files that it names are put where gitlab-ci-local looks."""
     text = (ROOT / "example-project" / ".gitlab-ci.yml").read_text("utf-8")
-    gate, build = yaml.safe_load(text)["include"]
-    for entry, name in ((gate, PIPELINE), (build, BUILD)):
+    gate, build, watch, successor = entries = yaml.safe_load(text)["include"]
+    for entry, name in zip(entries, (PIPELINE, BUILD, WATCH, SUCCESSOR), strict=True):
         project.publish(entry["project"], entry["ref"], name)
     project.repo.write(".gitlab-ci.yml", text)
     project.push()
     jobs = yaml.safe_load(project.run("--preview").out)
-    for job, entry in (("mlgate-run", gate), ("mlgate-fetch", build)):
+    for job, entry in (("mlgate-run", gate), ("mlgate-fetch", build), ("mlgate-successor", successor)):
         assert jobs[job]["variables"]["MLGATE_SETUP"] == entry["inputs"]["setup"]
     assert jobs["mlgate-fetch"]["needs"][0]["job"] == "mlgate-judge"
+    assert "mlgate-monitor" in jobs
+    assert "inputs" not in watch
     assert [service["name"] for service in jobs["mlgate-build"]["services"]] == ["docker:28-dind"]
 
 
