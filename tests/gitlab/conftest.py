@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import tools
 import trained
-from builder import Repo, edit
 from example import consumer
 from train import prepared
 
@@ -38,15 +36,8 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (repo / ".dvc" / "config").open("a", encoding="utf-8") as config:
         config.write("    remote = store\n['remote \"store\"']\n    url = s3://acme/visits\n")
     trained.without_contracts(repo)
-    edit(Repo(repo), "mlgate.yaml", unwatched)
     (repo / ".gitlab-ci.yml").unlink()  # each test includes in its own way
     return runner(home)
-
-
-def unwatched(config: dict[str, Any]) -> None:
-    """Nobody watches it: its challengers are made up, and bring no reference profile."""
-    for key in ("monitor", "notify", "retrain"):
-        config.pop(key, None)
 
 
 @pytest.fixture(scope="session")
