@@ -118,6 +118,8 @@ def test_times_and_octets_are_read() -> None:
         ({"features": []}, "`features`"),
         ({"features": [1, 2]}, "the inputs are 4: age, income, site, insured"),
         ({"dataframe_split": [1]}, "split frame"),
+        ({"dataframe_split": {"columns": [""], "data": [[], []]}}, "Row 0 has 0 values"),
+        ({"dataframe_split": {"columns": [""], "data": [[1, 2]]}}, "Row 0 has 2 values"),
         ({"columns": ["age", 3], "data": [[1, 2]]}, "list of names"),
         ({"columns": ["age", "age"], "data": [[1, 2]]}, "twice"),
         ({"columns": ["age"], "data": [[1, 2]]}, "Row 0 has 2 values"),

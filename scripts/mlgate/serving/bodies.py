@@ -170,24 +170,32 @@ def _split(data: Any, names: Sequence[str], required: Collection[str], most: int
         raise RefusedError(400, "`columns` has to be a list of names.")
     if len(set(columns)) != len(columns):
         raise RefusedError(400, "`columns` names a column twice.")
-    made = _positional(rows, columns, most)
-    return named(dict(zip(columns, made.columns, strict=True)), names, required, made.rows)
+    _listed(rows, most)
+    return named(dict(zip(columns, _by_place(rows, columns), strict=True)), names, required, len(rows))
 
 
 def _positional(rows: Any, names: Sequence[str], most: int, *, single: bool = False) -> Table:
     """Rows as lists of values, in the order of the model's inputs."""
+    _listed(rows, most)
+    if names and names != [""]:  # that is one input without a name, which takes rows of any length
+        return Table(list(names), _by_place(rows, names), len(rows), single)
+    return Table(None, rows, len(rows), single)
+
+
+def _listed(rows: Any, most: int) -> None:
     if not isinstance(rows, list) or set(map(type, rows)) != {list}:
         raise RefusedError(400, "The rows have to be lists of values, and at least one.")
     limit(len(rows), most)
-    if names and names != [""]:
-        lengths = set(map(len, rows))
-        if lengths != {len(names)}:
-            index = next(i for i, row in enumerate(rows) if len(row) != len(names))
-            raise RefusedError(
-                400, f"Row {index} has {len(rows[index])} values; the inputs are {len(names)}: {_some(names)}."
-            )
-        return Table(list(names), list(zip(*rows, strict=True)), len(rows), single)
-    return Table(None, rows, len(rows), single)
+
+
+def _by_place(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> list[Any]:
+    """The column of each name."""
+    if set(map(len, rows)) != {len(names)}:
+        index = next(i for i, row in enumerate(rows) if len(row) != len(names))
+        raise RefusedError(
+            400, f"Row {index} has {len(rows[index])} values; the inputs are {len(names)}: {_some(names)}."
+        )
+    return list(zip(*rows, strict=True))
 
 
 def _some(names: Sequence[str]) -> str:
