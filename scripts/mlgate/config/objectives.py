@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mlgate.config import asking
 from mlgate.config.alarms import Alarm, parse
 from mlgate.config.vocabulary import Finding, Path, closest
 from mlgate.config.watching import Monitor
@@ -16,7 +17,6 @@ SHARES = ("error_rate", "availability")
 SERVICE = (*TIMES, *SHARES, "requests")
 WORDS = ("since", "until", "seconds", "model", "environment")  # that stand for something in a query or command
 _TAKEN = ("drift", "prediction_drift", "data", "performance", "fairness", "slo", "business", "truth_share")
-_METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _FEWER_IS_BETTER = frozenset({*TIMES, "error_rate"})
 
 
@@ -107,16 +107,8 @@ def _metrics(monitor: Monitor) -> Iterator[Finding]:
         at: Path = ("monitor", "metrics", name)
         status = monitor.logs.fields.status if monitor.logs else None
         own = name in SERVICE and monitor.logs is not None and (name not in SHARES or status is not None)
-        if own or name in rules or name in _TAKEN or name.startswith("estimated_"):
-            yield at, "is measured without it.", "Give it another name."
-        elif not _METRIC.fullmatch(name):
-            fix = "Use letters, digits and `_`, starting with a letter, at most 100 characters."
-            yield at, "cannot be named by a rule.", fix
-        if (metric.query is None) == (metric.run is None):
-            said = "has neither `query` nor `run`." if metric.query is None else "has `query` and `run`."
-            yield at, said, "Say one of them."
-        if metric.prometheus is not None and metric.query is None:
-            yield (*at, "prometheus"), "is used with `query` only.", "Remove it."
+        taken = own or name in rules or name in _TAKEN or name.startswith("estimated_")
+        yield from asking.findings(at, metric, taken=taken)
         for key in ("query", "run"):
             for place in dict.fromkeys(re.findall(r"(?<!\$)\{([a-z]+)\}", getattr(metric, key) or "")):
                 if place not in WORDS:

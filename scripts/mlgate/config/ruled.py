@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mlgate.config import asking
 from mlgate.config.conditions import KNOWN, Condition, leaves
 from mlgate.config.deploying import Environment
 from mlgate.config.vocabulary import Finding, Path, closest
 
 if TYPE_CHECKING:
     from mlgate.config.settings import Config
-
-_METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _ARMS = ("{arm}", "{slot}", "{digest}", "{version}")
 _JUDGED = ("canary", "rolling")
 
@@ -98,16 +96,7 @@ def _metrics(at: Path, environment: Environment) -> Iterator[Finding]:
     against = {rule.metric for tree in environment.rules for rule in leaves(tree) if rule.against_stable}
     for name, metric in environment.metrics.items():
         here: Path = (*at, "metrics", name)
-        if name in KNOWN:
-            yield here, "is measured without it.", "Give it another name."
-        elif not _METRIC.fullmatch(name):
-            fix = "Use letters, digits and `_`, starting with a letter, at most 100 characters."
-            yield here, "cannot be named by a rule.", fix
-        if (metric.query is None) == (metric.run is None):
-            said = "has neither `query` nor `run`." if metric.query is None else "has `query` and `run`."
-            yield here, said, "Say one of them."
-        if metric.prometheus is not None and metric.query is None:
-            yield (*here, "prometheus"), "is used with `query` only.", "Remove it."
+        yield from asking.findings(here, metric, taken=name in KNOWN)
         if metric.query is not None and name in against and not any(word in metric.query for word in _ARMS):
             fix = "Name the arm in it: `{slot}`, `{digest}`, `{version}` or `{arm}`."
             yield (*here, "query"), "asks the same of both models, and a rule compares them.", fix

@@ -7,8 +7,10 @@ from itertools import islice
 from typing import Any
 
 from mlgate.forges.http import Client, ForgeError
-from mlgate.forges.issues import CLOSED_LIMIT, OPEN_LIMIT, Existing, Issue
+from mlgate.forges.issues import CLOSED_LIMIT, OPEN_LIMIT, Existing, Issue, Members
 from mlgate.forges.sticky import carries
+
+_OF = Members("number", "body", "html_url", "open")
 
 
 class GitHubIssues:
@@ -39,7 +41,7 @@ class GitHubIssues:
     def _ours(self, found: Any, mark: str) -> Existing | None:
         if not isinstance(found, dict) or found.get("pull_request") or not carries(found.get("body"), mark):
             return None
-        return _existing(found) if self._is_ours(found) else None
+        return _OF.existing(found) if self._is_ours(found) else None
 
     def create(self, issue: Issue, body: str) -> tuple[Existing, tuple[str, ...]]:
         wanted: dict[str, Any] = {"title": issue.title, "body": body}
@@ -56,7 +58,7 @@ class GitHubIssues:
             del wanted["assignees"]
             data = self._api.send("POST", self._issues, json=wanted, repeatable=False).data
             said = (f"The issue was given to nobody: {', '.join(issue.assignees)} cannot have it ({error.reason}).",)
-        made = _existing(data)
+        made = _OF.existing(data)
         if later:
             try:
                 self._api.send("POST", f"{self._issues}/{made.number}/labels", json={"labels": list(later)})
@@ -74,16 +76,3 @@ class GitHubIssues:
 
     def comment(self, existing: Existing, text: str) -> None:
         self._api.send("POST", f"{self._issues}/{existing.number}/comments", json={"body": text}, repeatable=False)
-
-
-def _existing(data: Any) -> Existing:
-    number = data.get("number") if isinstance(data, dict) else None
-    if not isinstance(number, int):
-        raise ForgeError(0, "The forge answered with something that is no issue.")
-    body, url = data.get("body"), data.get("html_url")
-    return Existing(
-        number,
-        body if isinstance(body, str) else "",
-        url if isinstance(url, str) else "",
-        data.get("state") == "open",
-    )

@@ -8,8 +8,10 @@ from itertools import islice
 from typing import Any
 
 from mlgate.forges.http import Client, ForgeError
-from mlgate.forges.issues import CLOSED_LIMIT, OPEN_LIMIT, Existing, Issue
+from mlgate.forges.issues import CLOSED_LIMIT, OPEN_LIMIT, Existing, Issue, Members
 from mlgate.forges.sticky import carries
+
+_OF = Members("iid", "description", "web_url", "opened")
 
 
 class GitLabIssues:
@@ -40,14 +42,14 @@ class GitLabIssues:
     def _ours(self, found: Any, mark: str) -> Existing | None:
         if not isinstance(found, dict) or not carries(found.get("description"), mark):
             return None
-        return _existing(found) if self._is_ours(found) else None
+        return _OF.existing(found) if self._is_ours(found) else None
 
     def create(self, issue: Issue, body: str) -> tuple[Existing, tuple[str, ...]]:
         ids, said = self._assignees(issue.assignees)
         wanted: dict[str, Any] = {"title": issue.title, "description": body}
         wanted |= {"labels": ",".join(issue.labels)} if issue.labels else {}
         wanted |= {"assignee_ids": ids} if ids else {}
-        return _existing(self._api.send("POST", self._issues, json=wanted, repeatable=False).data), said
+        return _OF.existing(self._api.send("POST", self._issues, json=wanted, repeatable=False).data), said
 
     def _assignees(self, names: tuple[str, ...]) -> tuple[list[int], tuple[str, ...]]:
         """Their numbers, which is what GitLab wants, and a sentence about those who have none."""
@@ -73,16 +75,3 @@ class GitLabIssues:
 
     def comment(self, existing: Existing, text: str) -> None:
         self._api.send("POST", f"{self._issues}/{existing.number}/notes", json={"body": text}, repeatable=False)
-
-
-def _existing(data: Any) -> Existing:
-    number = data.get("iid") if isinstance(data, dict) else None
-    if not isinstance(number, int):
-        raise ForgeError(0, "GitLab answered with something that is no issue.")
-    body, url = data.get("description"), data.get("web_url")
-    return Existing(
-        number,
-        body if isinstance(body, str) else "",
-        url if isinstance(url, str) else "",
-        data.get("state") == "opened",
-    )

@@ -54,6 +54,25 @@ class Existing:
     open: bool
 
 
+@dataclass(frozen=True)
+class Members:
+    """What a forge calls the members of an issue, and an open one."""
+
+    number: str
+    body: str
+    url: str
+    opened: str
+
+    def existing(self, data: object) -> Existing:
+        """An issue as the forge answered it. Raises ForgeError for what is none."""
+        of = data if isinstance(data, dict) else {}
+        number, body, url = of.get(self.number), of.get(self.body), of.get(self.url)
+        if not isinstance(number, int):
+            raise ForgeError(0, "The forge answered with something that is no issue.")
+        body, url = (text if isinstance(text, str) else "" for text in (body, url))
+        return Existing(number, body, url, of.get("state") == self.opened)
+
+
 class Issues(Protocol):
     """The issues of one project. Each method raises ForgeError."""
 
