@@ -55,7 +55,9 @@ def test_a_report_alone_fails_nothing(tmp_path: Path) -> None:
 def test_what_is_not_watched_is_said(production: Production) -> None:
     production.day(0)
     said = production.monitor(0)["not_run"]
-    assert "Performance is not watched: mlgate.yaml does not ask for it." in said
+    assert said == [
+        "Not watched, because mlgate.yaml does not ask for it: data quality, performance, fairness, objectives."
+    ]
 
 
 # -- rules that look back --------------------------------------------------------------------------------------------

@@ -304,9 +304,8 @@ def _not_watched(config: Config) -> list[str]:
         "drift": monitor.drift, "data quality": monitor.data, "performance": monitor.performance,
         "fairness": monitor.fairness, "objectives": monitor.slo,
     }  # fmt: skip
-    return [
-        f"{name.capitalize()} is not watched: mlgate.yaml does not ask for it." for name, s in there.items() if not s
-    ]
+    left = [name for name, section in there.items() if not section]
+    return [f"Not watched, because mlgate.yaml does not ask for it: {', '.join(left)}."] if left else []
 
 
 # -- outputs ---------------------------------------------------------------------------------------------------------
